@@ -1,0 +1,49 @@
+# make demo and make test need Python 3.11+ and make; everything else goes into .venv.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+OUT ?= runs/demo
+READY := $(VENV)/.ready
+
+.PHONY: help demo test lint bench clean
+
+help:
+	@echo "make demo    train AIR with and without rules, side by side, and draw the comparison ($(OUT))"
+	@echo "make test    run the tests"
+	@echo "make lint    ruff, pyright and the import contracts"
+	@echo "make bench   the table of speed ratios (about 10 minutes, an otherwise idle machine)"
+	@echo "make clean   remove $(VENV)"
+
+demo: $(READY)
+	$(BIN)/asrppl demo --out $(OUT)
+
+test: $(READY)
+	$(BIN)/python -m pytest
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright --pythonpath $(BIN)/python
+	$(BIN)/lint-imports
+
+bench: $(READY)
+	$(BIN)/python -m benchmarks
+
+# A torch that $(PYTHON) already has is used as it is (it is by far the largest part of the install), the rest comes from
+# the lock file.
+$(READY): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "asrppl needs Python 3.11 or newer; this is $$($(PYTHON) --version). Try: make PYTHON=python3.12 ..."; exit 1; }
+	@if $(PYTHON) -c 'import importlib.util, sys; sys.exit(importlib.util.find_spec("torch") is None)'; then \
+		echo "Using the torch that $(PYTHON) has."; \
+		$(PYTHON) -m venv --system-site-packages $(VENV) && \
+		grep -v '^torch==' requirements.lock > $(VENV)/requirements.lock; \
+	else \
+		$(PYTHON) -m venv $(VENV) && cp requirements.lock $(VENV)/requirements.lock; \
+	fi
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r $(VENV)/requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@touch $(READY)
+
+clean:
+	rm -rf $(VENV)

@@ -1,0 +1,160 @@
+"""Diagnostics as data, and the one renderer that prints them."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from enum import Enum
+
+from asrppl.source import Span
+
+
+class Severity(Enum):
+    """How bad a finding is: an error stops compilation, a warning does not."""
+
+    ERROR = "error"
+    WARNING = "warning"
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """A remark that goes with a diagnostic, at a place of its own (say, the call that a ``def`` was expanded for)."""
+
+    message: str
+    span: Span | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnostic:
+    """One finding about a rule file.
+
+    Args:
+        code: stable code, ``ASR0xx``.
+        message: what is wrong, one sentence without the final full stop.
+        span: where; None for a finding that has no place in a file (a Python call).
+        help: the mend, where there is one ("did you mean `size`?").
+        notes: further places that explain the finding.
+    """
+
+    code: str
+    message: str
+    span: Span | None = None
+    severity: Severity = Severity.ERROR
+    help: str | None = None
+    notes: tuple[Note, ...] = field(default=())
+
+    def to_json(self) -> dict[str, object]:
+        """Return the diagnostic as plain data: lines and columns count from 1, ends are exclusive."""
+        data: dict[str, object] = {
+            "code": self.code,
+            "severity": self.severity.value,
+            "message": self.message,
+            "help": self.help,
+            **_place(self.span),
+        }
+        data["notes"] = [{"message": note.message, **_place(note.span)} for note in self.notes]
+        return data
+
+
+def _place(span: Span | None) -> dict[str, object]:
+    if span is None:
+        return {"file": None, "line": None, "column": None, "end_line": None, "end_column": None}
+    line, column = span.source.position(span.start)
+    end_line, end_column = span.source.position(span.end)
+    return {
+        "file": span.source.name,
+        "line": line,
+        "column": column,
+        "end_line": end_line,
+        "end_column": end_column,
+    }
+
+
+def _snippet(span: Span, gutter: int) -> list[str]:
+    line, column = span.source.position(span.start)
+    end_line, end_column = span.source.position(span.end)
+    text = span.source.line(line)
+    if end_line != line:  # a span over several lines is marked to the end of its first
+        end_column = len(text) + 1
+    # Tabs are kept in front of the caret, so that it stands under its character at any tab width.
+    margin = "".join("\t" if character == "\t" else " " for character in text[: column - 1])
+    carets = "^" * max(1, end_column - column)
+    pad = " " * gutter
+    return [f"{pad} |", f"{line:>{gutter}} | {text}", f"{pad} | {margin}{carets}"]
+
+
+def render(diagnostic: Diagnostic) -> str:
+    """Return the diagnostic as text: code and message, place, source line with carets, mend and notes."""
+    lines = [f"{diagnostic.severity.value}[{diagnostic.code}]: {diagnostic.message}"]
+    gutter = 1
+    for place in (diagnostic.span, *(note.span for note in diagnostic.notes)):
+        if place is not None:
+            gutter = max(gutter, len(str(place.source.position(place.start)[0])))
+    pad = " " * gutter
+    if diagnostic.span is not None:
+        line, column = diagnostic.span.source.position(diagnostic.span.start)
+        lines.append(f"{pad}--> {diagnostic.span.source.name}:{line}:{column}")
+        lines += _snippet(diagnostic.span, gutter)
+    for note in diagnostic.notes:
+        lines.append(f"{pad} = note: {note.message}")
+        if note.span is not None:
+            line, column = note.span.source.position(note.span.start)
+            lines.append(f"{pad}--> {note.span.source.name}:{line}:{column}")
+            lines += _snippet(note.span, gutter)
+    if diagnostic.help is not None:
+        lines.append(f"{pad} = help: {diagnostic.help}")
+    return "\n".join(lines)
+
+
+class AsrError(ValueError):
+    """The one exception a bad rule file raises; ``diagnostics`` has all of its findings, errors and warnings."""
+
+    def __init__(self, diagnostics: Iterable[Diagnostic]) -> None:
+        self.diagnostics: tuple[Diagnostic, ...] = tuple(diagnostics)
+        super().__init__("\n\n".join(render(diagnostic) for diagnostic in self.diagnostics))
+
+    def __reduce__(self) -> tuple[type["AsrError"], tuple[tuple[Diagnostic, ...]]]:
+        return type(self), (self.diagnostics,)
+
+
+@dataclass(slots=True)
+class Sink:
+    """Collects findings, so that all of a file's errors come at once."""
+
+    found: list[Diagnostic] = field(default_factory=list[Diagnostic])
+
+    def error(
+        self,
+        code: str,
+        span: Span | None,
+        message: str,
+        *,
+        help: str | None = None,
+        notes: tuple[Note, ...] = (),
+    ) -> None:
+        """Note an error; the same finding at the same place is kept once."""
+        self._add(Diagnostic(code, message, span, Severity.ERROR, help, notes))
+
+    def warn(
+        self,
+        code: str,
+        span: Span | None,
+        message: str,
+        *,
+        help: str | None = None,
+        notes: tuple[Note, ...] = (),
+    ) -> None:
+        """Note a warning."""
+        self._add(Diagnostic(code, message, span, Severity.WARNING, help, notes))
+
+    def _add(self, diagnostic: Diagnostic) -> None:
+        if diagnostic not in self.found:
+            self.found.append(diagnostic)
+
+    @property
+    def failed(self) -> bool:
+        """Whether an error was noted."""
+        return any(diagnostic.severity is Severity.ERROR for diagnostic in self.found)
+
+    def raise_if_failed(self) -> None:
+        """Raise `AsrError` with everything found if any of it is an error."""
+        if self.failed:
+            raise AsrError(self.found)
