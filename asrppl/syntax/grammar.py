@@ -1,0 +1,130 @@
+"""The grammar file, and the parse table made from it (kept between runs: making it takes half a second)."""
+
+import contextlib
+import hashlib
+import json
+import os
+import sys
+import tempfile
+from functools import cache
+from pathlib import Path
+from typing import Any, Protocol, cast
+
+import lark
+from lark.grammar import Rule
+from lark.lexer import TerminalDef
+from lark.parsers.lalr_interactive_parser import InteractiveParser
+
+
+class Parser(Protocol):
+    """What we use of `lark.Lark`, with the types that it leaves out."""
+
+    def parse(self, text: str) -> lark.Tree[lark.Token]:
+        """Return the parse tree of a statement."""
+        ...
+
+    def parse_interactive(self, text: str) -> InteractiveParser:
+        """Return a parse that goes token by token."""
+        ...
+
+    def memo_serialize(self, types_to_memoize: list[type]) -> tuple[object, object]:
+        """Return the parser as plain data."""
+        ...
+
+
+_PACKAGE = Path(__file__).resolve().parent.parent
+
+
+def grammar_path() -> Path:
+    """Return where the grammar lies: inside the installed package, or beside it in a checkout."""
+    installed = _PACKAGE / "grammar" / "asr.lark"
+    return installed if installed.is_file() else _PACKAGE.parent / "grammar" / "asr.lark"
+
+
+def build_parser(grammar: str, *, strict: bool = False) -> Parser:
+    """Return a parser made afresh; ``strict`` refuses a grammar with conflicts (it needs interegular)."""
+    made = lark.Lark(
+        grammar,
+        start="statement",
+        parser="lalr",
+        lexer="contextual",
+        keep_all_tokens=True,  # spans are read off the tokens
+        maybe_placeholders=False,
+        strict=strict,
+    )
+    return cast(Parser, made)
+
+
+@cache
+def parser() -> Parser:
+    """Return the parser of one statement, from the cache where the grammar has not changed since."""
+    grammar = grammar_path().read_text(encoding="utf-8")
+    file = _cache_file(grammar)
+    kept = _load(file) if file is not None else None
+    if kept is not None:
+        return kept
+    made = build_parser(grammar)
+    if file is not None:
+        _save(file, made)
+    return made
+
+
+def cache_folder() -> Path | None:
+    """Return the user's own cache folder, None where there is none to be found."""
+    for variable in ("ASRPPL_CACHE", "XDG_CACHE_HOME", "LOCALAPPDATA"):
+        folder = os.environ.get(variable)
+        if folder and Path(folder).is_absolute():
+            return Path(folder) / "asrppl"
+    try:
+        home = Path.home()
+    except RuntimeError:
+        return None
+    return home / ("Library/Caches" if sys.platform == "darwin" else ".cache") / "asrppl"
+
+
+def _cache_file(grammar: str) -> Path | None:
+    folder = cache_folder()
+    if folder is None:
+        return None
+    key = "\0".join(("1", lark.__version__, sys.version, grammar))
+    return folder / f"grammar-{hashlib.sha256(key.encode()).hexdigest()[:24]}.json"
+
+
+# The cache is JSON, not Lark's own pickle: reading it can run nothing, whoever wrote the file.
+
+
+def _save(file: Path, made: Parser) -> None:
+    data, memo = made.memo_serialize([TerminalDef, Rule])
+    payload = json.dumps({"data": data, "memo": memo}, separators=(",", ":"))
+    digest = hashlib.sha256(payload.encode()).hexdigest()
+    temporary: str | None = None
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=file.parent, prefix=".grammar-")
+        with os.fdopen(handle, "w", encoding="utf-8") as stream:
+            stream.write(f"{digest}\n{payload}")
+        os.replace(temporary, file)  # other processes see the whole file or none
+    except OSError:
+        # A read-only home or a full disk costs the next run half a second, nothing else.
+        if temporary is not None:
+            with contextlib.suppress(OSError):
+                os.unlink(temporary)
+
+
+def _load(file: Path) -> Parser | None:
+    try:
+        digest, _, payload = file.read_text(encoding="utf-8").partition("\n")
+        if hashlib.sha256(payload.encode()).hexdigest() != digest:
+            return None
+        loader = cast(Any, lark.Lark)
+        return loader.load(json.loads(payload, object_hook=_with_integer_keys))
+    except Exception:
+        # Whatever is wrong with a cache, the grammar is still there to make it anew.
+        return None
+
+
+def _with_integer_keys(data: dict[str, Any]) -> dict[Any, Any]:
+    """Undo what JSON does to the table's integer keys (no name in it starts with a digit)."""
+    if data and all(key.isdigit() for key in data):
+        return {int(key): value for key, value in data.items()}
+    return data

@@ -1,0 +1,74 @@
+"""What is said about a statement that the parser refused: first the usual mistakes, then the general case."""
+
+from collections.abc import Callable
+
+from lark.exceptions import UnexpectedInput
+
+from asrppl.diagnostics import Diagnostic
+from asrppl.source import Source, Span
+from asrppl.syntax import spelling, structure
+from asrppl.syntax.expected import accepted, described
+from asrppl.syntax.lines import Piece
+from asrppl.syntax.stop import RESERVED, WORD, Stop
+
+# The most telling first.
+_MISTAKES: tuple[Callable[[Stop], Diagnostic | None], ...] = (
+    structure.sign_first,
+    spelling.reserved_as_name,
+    structure.nameless,
+    spelling.capitals,
+    structure.comparing_binder,
+    structure.option,
+    spelling.equals,
+    spelling.foreign_operator,
+    spelling.number,
+    structure.unknown_statement,
+    spelling.misspelt,
+    spelling.stray_text,
+    structure.unfinished_if,
+    structure.needs_parentheses,
+    structure.missing_colon,
+    structure.brackets,
+    structure.stray_range,
+    structure.joined_statements,
+)
+
+
+def explain(error: UnexpectedInput, piece: Piece, source: Source) -> Diagnostic:
+    """Return what is to be said about a statement that the parser refused."""
+    token = getattr(error, "token", None)
+    at = len(piece.text) if token is not None and token.type == "$END" else error.pos_in_stream or 0
+    words = [(found.group(), found.start()) for found in WORD.finditer(piece.text)]
+    word = next((text for text, start in words if start == at), None)
+    if word is None:  # the lexer stopped inside one of these words
+        match = WORD.match(piece.text, at)
+        word = match.group() if match is not None else ""
+    before = tuple((text, start) for text, start in words if start < at)
+    stop = Stop(source, piece, at, word, before, accepted(piece.text))
+    return next((found for mistake in _MISTAKES if (found := mistake(stop)) is not None), None) or _general(stop)
+
+
+def sign_first(piece: Piece, source: Source) -> Diagnostic:
+    """Return what is to be said about a statement that starts with a sign, which the parser would read."""
+    return Diagnostic(
+        "ASR010",
+        f"a statement cannot start with `{piece.text[0]}`",
+        Span(source, piece.start, piece.start + 1),
+        help="start the line with white space if it goes on with the statement above, else put the term in parentheses",
+    )
+
+
+def _general(stop: Stop) -> Diagnostic:
+    expected = described(stop.accepts)
+    if not stop.token:
+        return stop.found("ASR018", f"the statement ends where {expected} belongs")
+    what = f"the text {stop.token}" if stop.token.startswith('"') else f"`{stop.token}`"
+    help: str | None = None
+    close = [word for word in RESERVED if word == stop.token.lower()] if stop.token not in RESERVED else []
+    if close:
+        help = f"the words of the language are written small: `{close[0]}`"
+    elif stop.token == "where":
+        help = "a `where` belongs to a binder, before its `:`, as in `forall i where g: ...`"
+    elif stop.token == "." and stop.before and stop.before[0][0] == "import":
+        help = 'the name of a file stands in quotes: `import "mine.asr"`'
+    return stop.found("ASR001", f"{what} cannot stand here; expected {expected}", help)

@@ -1,0 +1,152 @@
+"""Mistakes of spelling: words, operators, numbers and texts as other languages write them.
+
+Each function returns None where its mistake is not the one made.
+"""
+
+import difflib
+import re
+
+from asrppl.diagnostics import Diagnostic
+from asrppl.source import Span
+from asrppl.syntax.stop import BINDING, JOINING, RESERVED, STATEMENTS, Stop
+
+# How other languages write our operators; the longer spellings first.
+_FOREIGN = (
+    ("<=>", "`iff`"),
+    ("==>", "`implies`"),
+    ("===", "`==`"),
+    ("!==", "`!=`"),
+    ("&&", "`and`"),
+    ("||", "`or`"),
+    ("=>", "`implies`, or `>=` for a comparison"),
+    ("->", "`implies`"),
+    ("=<", "`<=`"),
+    ("<>", "`!=`"),
+    ("~=", "`!=`"),
+    (":=", "`=`"),
+    ("**", "`^`"),
+    ("//", "`#` for a comment, `/` for a division"),
+    ("/*", "`#` for a comment"),
+    ("&", "`and`"),
+    ("|", "`or`"),
+    ("!", "`not`"),
+    ("~", "`not`"),
+)
+
+
+def reserved_as_name(stop: Stop) -> Diagnostic | None:
+    """`let in = 3`: a word of the language where a name belongs."""
+    first = stop.before[0][0] if stop.before else ""
+    if first in STATEMENTS and len(stop.before) >= 2 and stop.before[1][0] in JOINING | {"not"}:
+        word, start = stop.before[1]  # `let in = 3`: `let` has been read as a name
+        return _reserved(stop, word, stop.span(start, start + len(word)))
+    if stop.token in RESERVED and "NAME" in stop.accepts and "NUMBER" not in stop.accepts:
+        return _reserved(stop, stop.token, None)
+    if stop.token in RESERVED and first in STATEMENTS and len(stop.before) == 1:
+        return _reserved(stop, stop.token, None)
+    return None
+
+
+def _reserved(stop: Stop, word: str, span: Span | None) -> Diagnostic:
+    return stop.found(
+        "ASR006", f"`{word}` is a word of the language and cannot be a name", f"say `{word}_`, or the like", span
+    )
+
+
+def capitals(stop: Stop) -> Diagnostic | None:
+    """`Forall i: ...`: a word of the language in capitals."""
+    word = stop.previous.lower()
+    if word == stop.previous or word not in (*RESERVED, *BINDING):
+        return None
+    start = stop.before[-1][1]
+    message = f"the words of the language are written small, not `{stop.previous}`"
+    return stop.found("ASR001", message, f"write `{word}`", stop.span(start, start + len(word)))
+
+
+def misspelt(stop: Stop) -> Diagnostic | None:
+    """`foral i: ...`: a name before a name, and close to a word that could stand before one."""
+    if not re.match(r"[A-Za-z_]", stop.token) or not re.match(r"[A-Za-z_]", stop.previous):
+        return None
+    near = difflib.get_close_matches(stop.previous, sorted({"forall", "exists", "count", "not"}), n=1, cutoff=0.7)
+    if not near or stop.previous in RESERVED or stop.previous in BINDING:
+        return None
+    word, start = stop.before[-1]
+    span = stop.span(start, start + len(word))
+    return stop.found("ASR001", f"`{word}` is not a word of the language", f"did you mean `{near[0]}`?", span)
+
+
+def equals(stop: Stop) -> Diagnostic | None:
+    """`a = b` for `a == b`, and `let x == 3` for `let x = 3`."""
+    follows = stop.piece.text[stop.at + 1 : stop.at + 2]
+    if stop.token == "=" and "COMPARE" in stop.accepts and follows not in ("<", ">"):
+        help = "write `==`"
+        words = [word for word, _ in stop.before]
+        if words[0] not in STATEMENTS and not {"forall", "exists"} & set(words) and re.match(r"[A-Za-z_]", words[0]):
+            help = f"write `==` to compare, or `let {stop.piece.text[: stop.at].strip()} = ...` to define"
+        return stop.found("ASR004", "`=` does not compare", help)
+    doubled = stop.piece.text[: stop.at + 1].endswith("==") and not stop.piece.text[: stop.at + 1].endswith("===")
+    if stop.token == "=" and doubled and stop.before[0][0] in ("param", "let", "def", "site"):  # the first `=` was read
+        return stop.found(
+            "ASR004", "`==` compares; a definition takes `=`", "write `=`", stop.span(stop.at - 1, stop.at + 1)
+        )
+    return None
+
+
+def foreign_operator(stop: Stop) -> Diagnostic | None:
+    """`&&`, `!`, `**` and the like."""
+    text = stop.piece.text
+    for spelling, ours in _FOREIGN:
+        for start in range(max(0, stop.at - len(spelling) + 1), stop.at + 1):
+            if text.startswith(spelling, start) and start + len(spelling) > stop.at:
+                if spelling == "!" and text.startswith("!=", start):
+                    continue
+                if spelling in ("|", "||") and {"kl", "js", "tv"} & {word for word, _ in stop.before}:
+                    ours = "`||` between two distributions and nothing else: `kl(p || q)`"
+                return stop.found(
+                    "ASR004",
+                    f"`{spelling}` is not an operator here",
+                    f"write {ours}",
+                    stop.span(start, start + len(spelling)),
+                )
+    return None
+
+
+def number(stop: Stop) -> Diagnostic | None:
+    """`1.`, `.5`, `10x`, `1_000`."""
+    text = stop.piece.text
+    if stop.token == "." and "NUMBER" in stop.accepts and (digits := re.match(r"\.([0-9]+)", text[stop.at :])):
+        return stop.found(
+            "ASR005",
+            f"`{digits.group()}` lacks its first digit",
+            f"write `0{digits.group()}`",
+            stop.span(stop.at, stop.at + digits.end()),
+        )
+    number = stop.previous[:-1]
+    if stop.previous.endswith(".") and re.fullmatch(r"[0-9]+(\.[0-9]+)?", number) and "NUMBER" not in stop.accepts:
+        mend = f"write `{number}`" if "." in number else f"write `{number}` or `{number}.0`"
+        start = stop.before[-1][1]
+        return stop.found("ASR005", f"`{number}.` ends in a point", mend, stop.span(start, start + len(stop.previous)))
+    if not re.match(r"[0-9]", stop.token) or "NUMBER" not in stop.accepts:
+        return None
+    product = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)([A-Za-z_]\w*)", stop.token)
+    help = "a number reads like `3`, `0.5` or `1e-3`"
+    if re.fullmatch(r"[0-9_]+", stop.token):
+        help = f"write `{stop.token.replace('_', '')}`"
+    elif product is not None and not re.match(
+        r"[eE]|0[xXoObB]", product.group(2) if product.group(1) != "0" else stop.token
+    ):
+        help = f"write `{product.group(1)} * {product.group(2)}` for a product; a name cannot start with a digit"
+    return stop.found("ASR005", f"`{stop.token}` is not a number", help)
+
+
+def stray_text(stop: Stop) -> Diagnostic | None:
+    """`'text'`, and texts in quotes where there is no place for one."""
+    if stop.token[:1] == "'":
+        return stop.found("ASR013", "texts stand in double quotes", 'write `"..."`')
+    if stop.token[:1] == '"' and "STRING" not in stop.accepts:
+        return stop.found(
+            "ASR013",
+            "a text in quotes cannot stand here",
+            "texts follow `import`, and `site NAME[i] =`; names are written without quotes",
+        )
+    return None

@@ -1,0 +1,118 @@
+"""Syntax errors: golden messages, all of a file's at once, limits, and texts that no one would write."""
+
+import re
+import time
+from pathlib import Path
+
+import pytest
+
+from asrppl.diagnostics import render
+from asrppl.source import Source
+from asrppl.syntax import parse_file
+from asrppl.syntax.codes import CODES
+from tests.golden import check_golden
+
+ERRORS = sorted((Path(__file__).parent / "errors").glob("*.asr"))
+
+
+def codes(text: str) -> list[str]:
+    return [diagnostic.code for diagnostic in parse_file(Source("rules.asr", text)).diagnostics]
+
+
+@pytest.mark.parametrize("path", ERRORS, ids=lambda path: path.stem)
+def test_messages_are_as_they_were_read_and_approved(path: Path, update_golden: bool) -> None:
+    parsed = parse_file(Source(path.name, path.read_bytes().decode()))
+    text = "\n\n".join(render(diagnostic) for diagnostic in parsed.diagnostics) + "\n"
+    check_golden(path.with_suffix(".err"), text, update=update_golden)
+
+
+def test_every_code_has_a_line_and_every_line_a_case() -> None:
+    golden = "".join(path.with_suffix(".err").read_text(encoding="utf-8") for path in ERRORS)
+    limits = {"ASR014", "ASR015", "ASR016", "ASR017"}
+    assert set(re.findall(r"ASR\d{3}", golden)) | limits == set(CODES)
+
+
+def test_one_unclosed_bracket_spoils_one_statement() -> None:
+    parsed = parse_file(Source("f", "param a = 1\nlet b = f(a\nrule c: a <= 1\n  rule d: (a <= 2\nparam e = 3\n"))
+    assert [diagnostic.code for diagnostic in parsed.diagnostics] == ["ASR002", "ASR002"]
+    assert [type(statement).__name__ for statement in parsed.file.statements] == ["Param", "Rule", "Param"]
+
+
+def test_errors_come_in_order_of_place_and_leave_the_good_statements() -> None:
+    parsed = parse_file(Source("f", "a <=\nb <= 2\nc $ 3\nd <= 4)\n≤\n"))
+    assert [diagnostic.span.source.position(diagnostic.span.start)[0] for diagnostic in parsed.diagnostics] == [
+        1,
+        3,
+        4,
+        5,
+    ]
+    assert len(parsed.file.statements) == 1
+
+
+@pytest.mark.parametrize(
+    "nested", ["(", "f(", "not ", "a + (", "{", "[1, ", "- ", "a[", "forall i: ", "a ^ ", "a implies "]
+)
+def test_deep_nesting_is_an_error_and_never_exhausts_the_stack(nested: str) -> None:
+    closers = {"(": ")", "{": "}", "[": "]"}
+    depth = 16_000 // len(nested)
+    opened = [character for character in nested if character in closers]
+    text = "rule deep: " + nested * depth + "a" + "".join(closers[c] for c in reversed(opened)) * depth
+    if len(text) > 16_384:
+        text = (
+            "rule deep: " + nested * (depth // 3) + "a" + "".join(closers[c] for c in reversed(opened)) * (depth // 3)
+        )
+    expected = [] if nested == "(" else ["ASR014"]  # parentheses alone make no depth
+    assert codes(text) == expected
+
+
+def test_a_long_sum_counts_as_nested() -> None:
+    assert codes("rule x: " + " + ".join(["a"] * 95) + " <= 1") == []
+    assert codes("rule x: " + " + ".join(["a"] * 101) + " <= 1") == ["ASR014"]
+
+
+def test_long_statements_and_files_are_refused() -> None:
+    assert codes("rule x: f(" + "a, " * 6_000 + "a) <= 1\nb <= 1") == ["ASR015"]
+    assert codes("a <= 1\n" * 40_000) == ["ASR016"]
+
+
+def test_syntax_errors_are_counted_up_to_a_hundred() -> None:
+    assert codes("a $\n" * 500) == ["ASR001"] * 100 + ["ASR017"]
+    assert codes("a )\n" * 500) == ["ASR002"] * 100 + ["ASR017"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "\x00",
+        "a <= \x00 3",
+        "a <= 3\x0b",
+        "a\x0c<= 3",
+        "a <= 3\rb <= 3",
+        "a <= 3 # \x1b[31m\rb",
+        '"\x07"',
+        "\ud800 <= 3",
+    ],
+)
+def test_control_characters_are_errors_in_code(text: str) -> None:
+    assert codes(text)
+    for diagnostic in parse_file(Source("f", text)).diagnostics:
+        assert render(diagnostic)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "a" * 16_000,
+        "1" * 16_000 + ".",
+        "a." * 8_000,
+        "." * 16_000,
+        "(" * 16_000,
+        "=" * 16_000,
+        "'" * 16_000,
+        "count i: " * 1_700,
+    ],
+)
+def test_hostile_lines_are_read_in_linear_time(line: str) -> None:
+    start = time.perf_counter()
+    parse_file(Source("f", "\n".join([line] * 8)))
+    assert time.perf_counter() - start < 20

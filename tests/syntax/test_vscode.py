@@ -1,0 +1,56 @@
+"""The editor's grammar knows the words that the language has."""
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from asrppl.check.names import BUILTINS
+from asrppl.syntax.stop import RESERVED
+
+FOLDER = Path(__file__).parents[2] / "grammar" / "vscode"
+GRAMMAR = json.loads((FOLDER / "syntaxes" / "asr.tmLanguage.json").read_text(encoding="utf-8"))
+
+
+def patterns(node: object) -> Iterator[tuple[str, "re.Pattern[str]"]]:
+    if isinstance(node, dict):
+        for key in ("match", "begin", "end"):
+            if key in node:
+                yield node.get("name", ""), re.compile(node[key])
+        for part in node.values():
+            yield from patterns(part)
+    elif isinstance(node, list):
+        for part in node:
+            yield from patterns(part)
+
+
+def scopes(text: str) -> set[str]:
+    return {name for name, pattern in patterns(GRAMMAR) if name and pattern.match(text)}
+
+
+def test_the_files_name_each_other() -> None:
+    package = json.loads((FOLDER / "package.json").read_text(encoding="utf-8"))
+    (grammar,) = package["contributes"]["grammars"]
+    (language,) = package["contributes"]["languages"]
+    assert (FOLDER / grammar["path"]).is_file()
+    assert (FOLDER / language["configuration"]).is_file()
+    assert grammar["scopeName"] == GRAMMAR["scopeName"]
+
+
+@pytest.mark.parametrize("word", RESERVED)
+def test_reserved_words_are_marked(word: str) -> None:
+    assert any(scope.startswith(("keyword", "constant.language")) for scope in scopes(word))
+    assert not any(scope.startswith(("keyword", "constant")) for scope in scopes(f"{word}_x"))
+
+
+@pytest.mark.parametrize("name", sorted(set(BUILTINS) - {"E", "P", "sum", "count"}))
+def test_built_in_functions_are_marked(name: str) -> None:
+    assert "support.function.asr" in scopes(f"{name}(x)")
+
+
+def test_reductions_are_words_only_before_an_index() -> None:
+    assert "keyword.control.quantifier.asr" in scopes("max i: x[i]")
+    assert "keyword.control.quantifier.asr" not in scopes("max(a, b)")
+    assert "keyword.control.quantifier.asr" not in scopes("mean in {1}")
