@@ -1,0 +1,167 @@
+"""The checker's two uses: of a file by itself, and of a file against what its names were bound to."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from asrppl.check.binders import verify_names
+from asrppl.check.context import MAX_RANK, Context, LimitError
+from asrppl.check.formulas import expand_formula
+from asrppl.check.free import infer
+from asrppl.check.modules import Loader, verify_no_recursion
+from asrppl.check.names import sort
+from asrppl.check.params import Override, give_values
+from asrppl.check.rules import RuleInfo, check_rules, expand_rule
+from asrppl.check.signature import Signature
+from asrppl.check.terms import expand_value
+from asrppl.check.typed import FreeNames, TypedProgram
+from asrppl.check.unused import warn_names
+from asrppl.check.values import (
+    Binding,
+    DefDefinition,
+    Definition,
+    Env,
+    LetDefinition,
+    Module,
+    NumberSet,
+    ParamDefinition,
+    Record,
+    Unknown,
+)
+from asrppl.diagnostics import AsrError, Diagnostic, Severity, Sink
+from asrppl.syntax import ast
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """A rule file by itself: what it says, what it expects of the guide, and what is wrong with it.
+
+    Args:
+        rules: in the order of the file.
+        free: the names that something outside the file has to give.
+        params: the params' values, overridden or not; sets as tuples.
+        diagnostics: errors and warnings, by position.
+        module: the file's names, for the later passes.
+        sites: its ``site`` statements by name.
+    """
+
+    rules: tuple[RuleInfo, ...]
+    free: FreeNames
+    params: Mapping[str, float | tuple[float, ...]]
+    diagnostics: tuple[Diagnostic, ...]
+    module: Module = field(repr=False, compare=False)
+    sites: Mapping[str, ast.Site] = field(repr=False, compare=False)
+
+    @property
+    def failed(self) -> bool:
+        """Whether anything found is an error."""
+        return any(diagnostic.severity is Severity.ERROR for diagnostic in self.diagnostics)
+
+
+def check_file(file: ast.File, params: Mapping[str, Override], *, source_dir: Path | None) -> Checked:
+    """Check a rule file by itself.
+
+    Args:
+        file: its tree.
+        params: values that replace those of its ``param`` statements.
+        source_dir: the folder that its imports stand in; None for a text, which may not import.
+
+    Returns:
+        What was found, errors included: this never raises on a bad file.
+    """
+    sink = Sink()
+    ctx = Context(sink, None, expand_value, expand_formula)
+    loader = Loader(ctx, {}, {}, [])
+    module = loader.load(file, source_dir, imported=False)
+    ctx.sites = loader.sites
+    for loaded in loader.modules:
+        verify_no_recursion(ctx, loaded)
+    ctx.uses.on = False
+    give_values(ctx, loader.modules, params)
+    for loaded in loader.modules:
+        for name, definition in loaded.own.items():
+            if name not in loaded.broken:
+                _check_definition(ctx, definition)
+    ctx.uses.on = True
+    rules = check_rules(ctx, module)
+    free = infer(ctx.uses, loader.sites, sink)
+    warn_names(ctx, module, free)
+    return Checked(
+        rules=rules,
+        free=free,
+        params=_params(loader.modules),
+        diagnostics=_sorted(sink.found, module),
+        module=module,
+        sites=loader.sites,
+    )
+
+
+def _check_definition(ctx: Context, definition: Definition) -> None:
+    """Expand a definition by itself, so that its errors are found though nothing uses it, and found once."""
+    match definition:
+        case LetDefinition():
+            names, body = definition.node.indices, definition.node.value
+        case DefDefinition():
+            names, body = tuple(parameter.name for parameter in definition.node.parameters), definition.node.body
+        case ParamDefinition():
+            return
+    env = Env(definition.module, {})
+    verify_names(ctx, names, env)
+    bindings: dict[str, Binding] = {name.text: Unknown() for name in names}
+    env = env.bind(bindings)
+    ctx.begin()
+    try:
+        if sort(ctx, body, env) == "formula":
+            ctx.formula(body, env)
+            return
+        value = ctx.value(body, env)
+        if isinstance(value, Record):
+            for thunk in value.fields.values():
+                ctx.value(thunk.expr, thunk.env)
+    except LimitError:
+        definition.module.broken.add(definition.node.name.text)
+
+
+def _params(modules: list[Module]) -> dict[str, float | tuple[float, ...]]:
+    found: dict[str, float | tuple[float, ...]] = {}
+    for module in modules:
+        for name, definition in module.own.items():
+            if isinstance(definition, ParamDefinition) and definition.value is not None:
+                value = definition.value
+                found[name] = value.items if isinstance(value, NumberSet) else value
+    return found
+
+
+def _sorted(found: list[Diagnostic], module: Module) -> tuple[Diagnostic, ...]:
+    def key(diagnostic: Diagnostic) -> tuple[bool, bool, str, int, str]:
+        span = diagnostic.span
+        if span is None:
+            return False, False, "", 0, diagnostic.code
+        return True, span.source is module.source, span.source.name, span.start, diagnostic.code
+
+    return tuple(sorted(found, key=key))
+
+
+def type_program(checked: Checked, signature: Signature) -> tuple[TypedProgram, tuple[Diagnostic, ...]]:
+    """Type a checked file against what its names were bound to.
+
+    Returns:
+        The typed program, and the warnings that only its binding brings out.
+
+    Raises:
+        AsrError: with everything that is wrong, in the file by itself or with what its names were bound to.
+    """
+    if checked.failed:
+        raise AsrError(checked.diagnostics)
+    sink = Sink()
+    # Each body is expanded once more for every binder above it, to see what its variables index.
+    ctx = Context(sink, signature, expand_value, expand_formula, sites=checked.sites, effort=MAX_RANK + 2)
+    ctx.uses.on = False
+    env = Env(checked.module, {})
+    formulas = [(rule, expand_rule(ctx, rule.formula, env)) for rule in checked.rules]
+    if sink.failed:
+        raise AsrError(_sorted(sink.found, checked.module))
+    known = {(diagnostic.code, diagnostic.span) for diagnostic in checked.diagnostics}
+    warnings = tuple(found for found in sink.found if (found.code, found.span) not in known)
+    rules = tuple(rule.typed(formula) for rule, formula in formulas if formula is not None)
+    return TypedProgram(rules), _sorted(list(warnings), checked.module)

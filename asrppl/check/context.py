@@ -1,0 +1,255 @@
+"""What one pass over a tree carries along: where findings go, what is known, and the limits."""
+
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Literal, NoReturn, Protocol
+
+from asrppl.check.free import Uses
+from asrppl.check.signature import Signature
+from asrppl.check.typed import Formula, Offset, Read, Variable
+from asrppl.check.values import Env, Value
+from asrppl.diagnostics import Diagnostic, Note, Severity, Sink
+from asrppl.source import Span
+from asrppl.syntax import ast
+
+MAX_STEPS = 20_000
+"""How many nodes one rule may expand to."""
+MAX_TOTAL = 200_000
+"""How many nodes all rules of a file may expand to."""
+MAX_DEPTH = 120
+"""How deep expressions may nest, definitions expanded."""
+MAX_RANK = 6
+"""How many index variables may be in scope at once."""
+MAX_VALUES = 100_000
+"""How many values one index variable may run over."""
+MAX_GRID = 100_000_000
+"""How many combinations of index values one formula may be spread over."""
+
+
+class LimitError(Exception):
+    """A limit was passed and reported: the statement is given up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """An index variable used on an axis: ``name[…, variable + add, …]``."""
+
+    slot: int
+    name: str
+    length: int | None
+    add: int
+    guard: Literal["no", "own", "nested"]
+    span: Span
+
+
+@dataclass(slots=True, eq=False)
+class Scope:
+    """A binder whose body is being expanded.
+
+    ``masks`` collects the presence of what its body reads, ``ranges`` the conditions that keep accesses in its guard
+    inside their axes, ``accesses`` where its variables index.
+    """
+
+    binder: ast.Binder
+    variables: tuple[Variable, ...]
+    guard_level: int
+    accesses: list[Access] = field(default_factory=list[Access])
+    masks: list[Read] = field(default_factory=list[Read])
+    ranges: list[tuple[Variable, int, int]] = field(default_factory=list[tuple[Variable, int, int]])
+
+
+class EvaluateValue(Protocol):
+    """Expands an expression that is not a formula."""
+
+    def __call__(self, ctx: "Context", expr: ast.Expr, env: Env) -> Value:
+        """Return what ``expr`` evaluates to."""
+        ...
+
+
+class EvaluateFormula(Protocol):
+    """Expands a formula, negated where not ``positive``."""
+
+    def __call__(self, ctx: "Context", expr: ast.Expr, env: Env, positive: bool) -> Formula:
+        """Return the typed formula."""
+        ...
+
+
+@dataclass(slots=True, eq=False)
+class Context:
+    """The state of one pass.
+
+    ``signature`` None is the pass before binding: kinds and lengths are unknown then, index variables without ``in``
+    have no values, and the tree that comes out serves its levels and findings only. ``probing`` is the same within a
+    typed pass: a body is expanded once, silently, to see what its variables index.
+
+    ``steps`` and ``total`` count the nodes expanded for a statement and before it; ``effort`` scales their limits.
+    ``scopes`` and ``active`` hold, by slot, the binder of each index variable in scope and the variable itself;
+    ``guards`` the binders whose guards are being expanded.
+    """
+
+    sink: Sink
+    signature: Signature | None
+    value_of: EvaluateValue
+    formula_of: EvaluateFormula
+    uses: Uses = field(default_factory=Uses)
+    probing: bool = False
+    effort: int = 1
+    steps: int = 0
+    total: int = 0
+    exhausted: bool = False
+    depth: int = 0
+    sites: Mapping[str, ast.Site] = field(default_factory=dict[str, ast.Site])
+    scopes: list[Scope] = field(default_factory=list[Scope])
+    active: list[Variable] = field(default_factory=list[Variable])
+    guards: list[Scope] = field(default_factory=list[Scope])
+    reported: set[tuple[str, Span]] = field(default_factory=set[tuple[str, Span]])
+
+    @property
+    def static(self) -> bool:
+        """Whether this is the pass before binding."""
+        return self.signature is None
+
+    @property
+    def lengths_known(self) -> bool:
+        """Whether index variables have their values."""
+        return self.signature is not None and not self.probing
+
+    def value(self, expr: ast.Expr, env: Env) -> Value:
+        """Expand an expression that is not a formula."""
+        with self.deeper(expr.span, env):
+            return self.value_of(self, expr, env)
+
+    def formula(self, expr: ast.Expr, env: Env, positive: bool = True) -> Formula:
+        """Expand a formula, negated where not ``positive``."""
+        with self.deeper(expr.span, env):
+            return self.formula_of(self, expr, env, positive)
+
+    def begin(self) -> None:
+        """Start counting for a new statement."""
+        self.total += self.steps
+        self.steps = 0
+
+    def step(self, span: Span, env: Env) -> None:
+        """Count one expanded node."""
+        self.steps += 1
+        if self.exhausted:
+            raise LimitError
+        self.exhausted = self.total + self.steps > MAX_TOTAL * self.effort
+        if self.exhausted or self.steps > MAX_STEPS * self.effort:
+            self.refuse(
+                "ASR060",
+                span,
+                "all definitions and rules together expand to too much"
+                if self.exhausted
+                else "this expands to too much",
+                env,
+                help="define and name less, or reduce over an index instead of writing the cases out",
+            )
+
+    @contextmanager
+    def deeper(self, span: Span, env: Env) -> Generator[None]:
+        """Count one expanded node, and one level of nesting inside the ``with``."""
+        self.step(span, env)
+        self.depth += 1
+        if self.depth > MAX_DEPTH:
+            self.depth -= 1
+            self.refuse(
+                "ASR060",
+                span,
+                f"this nests more than {MAX_DEPTH} deep, definitions expanded",
+                env,
+                help="split it into several rules",
+            )
+        try:
+            yield
+        finally:
+            self.depth -= 1
+
+    def error(
+        self,
+        code: str,
+        span: Span,
+        message: str,
+        env: Env | None = None,
+        *,
+        help: str | None = None,
+        notes: tuple[Note, ...] = (),
+    ) -> None:
+        """Report an error, with the calls that led to it, once for a place however often it is expanded."""
+        self._report(Severity.ERROR, code, span, message, env, help, notes)
+
+    def refuse(self, code: str, span: Span, message: str, env: Env, *, help: str | None = None) -> NoReturn:
+        """Report that a limit is passed, in a silent pass too, and give the statement up."""
+        self.probing = False
+        self.error(code, span, message, env, help=help)
+        raise LimitError
+
+    def warn(
+        self,
+        code: str,
+        span: Span,
+        message: str,
+        env: Env | None = None,
+        *,
+        help: str | None = None,
+        notes: tuple[Note, ...] = (),
+    ) -> None:
+        """Report a warning likewise."""
+        self._report(Severity.WARNING, code, span, message, env, help, notes)
+
+    def _report(
+        self,
+        severity: Severity,
+        code: str,
+        span: Span,
+        message: str,
+        env: Env | None,
+        help: str | None,
+        notes: tuple[Note, ...],
+    ) -> None:
+        key = (code, span)
+        if self.probing or key in self.reported:
+            return
+        self.reported.add(key)
+        trail = env.trail if env is not None else ()
+        # The sink's own look for doubles is quadratic in their number.
+        self.sink.found.append(Diagnostic(code, message, span, severity, help, (*notes, *trail)))
+
+    def access(self, name: str, offset: Offset, length: int | None, span: Span, env: Env) -> None:
+        """Note that an axis of ``name`` is indexed, and check it where the index's values are known."""
+        if offset.variable is None:
+            if self.lengths_known and length is not None and offset.add >= length:
+                self.error(
+                    "ASR044",
+                    span,
+                    f"`{name}` has {length} entries along this axis: there is no entry {offset.add}",
+                    env,
+                    help=f"indices run from 0 to {length - 1}" if length else None,
+                )
+            return
+        scope = self.scopes[offset.variable.slot]
+        inside = self.guards[scope.guard_level :]
+        guard = "no" if not inside else "own" if inside[-1] is scope else "nested"
+        scope.accesses.append(Access(offset.variable.slot, name, length, offset.add, guard, span))
+        if not self.lengths_known or length is None or not offset.variable.values:
+            return
+        values = offset.variable.values
+        low, high = min(values) + offset.add, max(values) + offset.add
+        if low >= 0 and high < length:
+            return
+        if guard == "nested":
+            # As a false guard: the nested binder leaves out what would fall outside.
+            bounds = (offset.variable, -offset.add, length - 1 - offset.add)
+            if bounds not in inside[-1].ranges:
+                inside[-1].ranges.append(bounds)
+        else:
+            outside = high if high >= length else low
+            self.error(
+                "ASR044",
+                span,
+                f"`{name}` has {length} entries along this axis, "
+                f"and `{offset.variable.name}` takes this index to {outside}",
+                env,
+                help=f"let `{offset.variable.name}` run over less, or leave out its `in`",
+            )

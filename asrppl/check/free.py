@@ -1,0 +1,118 @@
+"""What the uses of a name that the file does not define say about it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from asrppl.check.signature import BOX_FIELDS
+from asrppl.check.typed import FreeName
+from asrppl.diagnostics import Note, Sink
+from asrppl.source import Span
+from asrppl.syntax import ast
+
+Shape = Literal["value", "bool", "int", "box", "field", "distribution", "probabilities", "function", "length"]
+
+_WORDS: dict[str, str] = {
+    "value": "a number",
+    "bool": "a Boolean",
+    "int": "a whole number",
+    "box": "a box",
+    "field": "a record",
+    "distribution": "a distribution",
+    "probabilities": "probabilities",
+    "function": "a function",
+}
+_RECORDS = ("box", "field")
+_NUMBERS = ("value", "bool", "int", "distribution", "probabilities")
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """One use: with how many indices (a function: arguments), as what, and of which field."""
+
+    rank: int | None
+    shape: Shape
+    field: str | None
+    span: Span
+
+
+@dataclass(slots=True)
+class Uses:
+    """All uses of names that the file does not define, in the order they are met; ``on`` False records nothing."""
+
+    by_name: dict[str, list[Use]] = field(default_factory=dict[str, list[Use]])
+    on: bool = True
+
+    def add(self, name: str, rank: int | None, shape: Shape, span: Span, field: str | None = None) -> None:
+        """Record a use."""
+        if self.on:
+            self.by_name.setdefault(name, []).append(Use(rank, shape, field, span))
+
+
+def infer(uses: Uses, sites: Mapping[str, ast.Site], sink: Sink) -> dict[str, FreeName]:
+    """Return what each name must be; uses that exclude each other are errors."""
+    return {name: _infer_name(name, found, sites.get(name), sink) for name, found in uses.by_name.items()}
+
+
+def _infer_name(name: str, uses: list[Use], site: ast.Site | None, sink: Sink) -> FreeName:
+    shapes = {use.shape for use in uses}
+    first = uses[0]
+    rank = _rank(name, uses, site, sink)
+    draw = bool(shapes - {"distribution", "probabilities", "length"}) or shapes == {"length"}
+    pattern = site.pattern if site is not None else None
+    if site is not None and site.fields is not None:
+        fields = tuple(field.text for field in site.fields)
+        shape = "box" if "box" in shapes or set(fields) == set(BOX_FIELDS) else "record"
+        return FreeName(name, rank, shape, fields, pattern, first.span, draw)
+    _verify_consistent(name, uses, sink)
+    fields = tuple(dict.fromkeys(use.field for use in uses if use.field is not None))
+    if shapes & set(_RECORDS):
+        box = "box" in shapes or set(fields) <= {*BOX_FIELDS, "size"}
+        return FreeName(
+            name, rank, "box" if box else "record", BOX_FIELDS if box else fields, pattern, first.span, draw
+        )
+    shape = next((s for s in ("function", "probabilities", "distribution", "bool", "int") if s in shapes), "scalar")
+    return FreeName(name, rank, shape, None, pattern, first.span, draw)
+
+
+def _rank(name: str, uses: list[Use], site: ast.Site | None, sink: Sink) -> int | None:
+    if site is not None:
+        return len(site.indices)
+    ranked = [use for use in uses if use.rank is not None]
+    if not ranked:
+        return None
+    first = ranked[0]
+    for use in ranked:
+        # The probabilities of categorical(a[k]) lie along an axis that no index names.
+        if use.rank != first.rank and "probabilities" not in (use.shape, first.shape):
+            sink.error(
+                "ASR043",
+                use.span,
+                f"`{name}` has {_indices(use.rank)} here and {_indices(first.rank)} elsewhere",
+                notes=(Note(f"`{name}` has {_indices(first.rank)} here", first.span),),
+            )
+            break
+    return first.rank
+
+
+def _indices(rank: int | None) -> str:
+    return "no index" if not rank else "1 index" if rank == 1 else f"{rank} indices"
+
+
+def _verify_consistent(name: str, uses: list[Use], sink: Sink) -> None:
+    groups = (_RECORDS, _NUMBERS, ("function",))
+    first: Use | None = None
+    group: tuple[str, ...] = ()
+    for use in uses:
+        if use.shape == "length":
+            continue
+        if first is None:
+            first, group = use, next(g for g in groups if use.shape in g)
+        elif use.shape not in group:
+            sink.error(
+                "ASR062",
+                use.span,
+                f"`{name}` is used as {_WORDS[use.shape]} here and as {_WORDS[first.shape]} elsewhere",
+                notes=(Note(f"`{name}` is used as {_WORDS[first.shape]} here", first.span),),
+            )
+            return

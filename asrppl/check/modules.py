@@ -1,0 +1,258 @@
+"""Files and their names: imports, definitions, what each may be called, and who uses whom."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, fields, is_dataclass
+from functools import cache
+from pathlib import Path, PurePosixPath
+
+from asrppl.check.context import Context
+from asrppl.check.names import BUILTINS, PARAMETER_TYPES, RESERVED
+from asrppl.check.suggest import did_you_mean
+from asrppl.check.values import DefDefinition, Definition, LetDefinition, Module, ParamDefinition
+from asrppl.diagnostics import Note
+from asrppl.source import Source, Span
+from asrppl.syntax import ast, parse_file
+
+STANDARD_FOLDER = Path(__file__).resolve().parent.parent / "stdlib"
+MAX_FILE_SIZE = 1_000_000
+MAX_FILES = 60
+
+
+@dataclass(slots=True)
+class Loader:
+    """Loads a file and what it imports, each file once."""
+
+    ctx: Context
+    loaded: dict[Path, Module | None]
+    sites: dict[str, ast.Site]
+    modules: list[Module]
+
+    def load(self, file: ast.File, folder: Path | None, *, imported: bool) -> Module:
+        """Return the names of ``file``; its imports stand beside it in ``folder``."""
+        module = Module(file.source, file, standard=standard_definitions())
+        for statement in file.statements:
+            match statement:
+                case ast.Import():
+                    self._import(statement, module, folder)
+                case ast.Param():
+                    self._define(module, ParamDefinition(statement, module))
+                case ast.Let():
+                    self._define(module, LetDefinition(statement, module))
+                case ast.Def():
+                    self._define(module, DefDefinition(statement, module))
+                case ast.Site():
+                    self._site(statement)
+                case ast.Rule():
+                    if imported:
+                        self.ctx.warn(
+                            "ASR024",
+                            statement.span,
+                            "this rule is left out: an import brings `let`, `def` and `param` only",
+                            help="move what is shared to a file without rules",
+                        )
+        self.modules.append(module)
+        return module
+
+    # ---- imports
+
+    def _import(self, node: ast.Import, module: Module, folder: Path | None) -> None:
+        path = self._path(node, folder)
+        if path is None:
+            return
+        if path in self.loaded:
+            found = self.loaded[path]
+            if found is None:
+                self.ctx.error("ASR023", node.span, f'"{node.path}" imports this file in turn')
+                return
+        else:
+            found = self._load_path(node, path, module)
+            if found is None:
+                return
+        for name, definition in found.own.items():
+            self._verify_new(module, name, definition, node.span)
+            module.imported.setdefault(name, definition)
+
+    def _path(self, node: ast.Import, folder: Path | None) -> Path | None:
+        if node.bare:
+            self.ctx.error(
+                "ASR020", node.span, "an import names a file, in quotes", help=f'write `import "{node.path}.asr"`'
+            )
+            return None
+        if folder is None:
+            self.ctx.error(
+                "ASR020",
+                node.span,
+                "rules given as text have no folder to import from",
+                help="put them into a file, and load it by its path",
+            )
+            return None
+        written = PurePosixPath(node.path)
+        outside = written.is_absolute() or ".." in written.parts or "\\" in node.path or ":" in node.path
+        path = folder.resolve()
+        if not outside:
+            path = (path / written).resolve()  # follows links, which may lead out
+            outside = not path.is_relative_to(folder.resolve())
+        if outside or path.suffix != ".asr":
+            what = "stand beside the one that imports them, or below" if outside else "end in `.asr`"
+            self.ctx.error("ASR022", node.span, f"imported files {what}")
+            return None
+        return path
+
+    def _load_path(self, node: ast.Import, path: Path, module: Module) -> Module | None:
+        if len(self.loaded) >= MAX_FILES:
+            self.ctx.error("ASR021", node.span, f"more than {MAX_FILES} files are imported")
+            return None
+        if not path.is_file():
+            beside = [found.name for found in path.parent.glob("*.asr")] if path.parent.is_dir() else []
+            self.ctx.error("ASR021", node.span, f'there is no file "{node.path}"', help=did_you_mean(path.name, beside))
+            return None
+        try:
+            if path.stat().st_size > MAX_FILE_SIZE:
+                raise ValueError(f"it is larger than {MAX_FILE_SIZE:,} bytes")
+            text = path.read_text(encoding="utf-8")
+        except (OSError, ValueError) as error:
+            self.ctx.error("ASR021", node.span, f'"{node.path}" cannot be read: {error}')
+            return None
+        parsed = parse_file(Source(str(PurePosixPath(module.source.name).parent / node.path), text))
+        self.ctx.sink.found.extend(parsed.diagnostics)
+        self.loaded[path] = None
+        loaded = self.load(parsed.file, path.parent, imported=True)
+        self.loaded[path] = loaded
+        return loaded
+
+    # ---- definitions
+
+    def _define(self, module: Module, definition: Definition) -> None:
+        name = definition.node.name
+        is_def = isinstance(definition, DefDefinition)
+        if name.text in (BUILTINS if is_def else RESERVED) or (is_def and name.text in module.standard):
+            what = "in the standard library" if name.text in module.standard else "built in"
+            self.ctx.error("ASR027", name.span, f"`{name.text}` is {what}", help="take another name")
+            return
+        if self._verify_new(module, name.text, definition, name.span):
+            module.own[name.text] = definition
+        if isinstance(definition, DefDefinition):
+            for parameter in definition.node.parameters:
+                kind = parameter.type
+                if kind is not None and kind.text not in PARAMETER_TYPES:
+                    known = ", ".join(f"`{known}`" for known in PARAMETER_TYPES)
+                    help = did_you_mean(kind.text, PARAMETER_TYPES) or f"there are {known}"
+                    self.ctx.error("ASR068", kind.span, f"there is no type `{kind.text}` of parameters", help=help)
+
+    def _verify_new(self, module: Module, name: str, definition: Definition, span: Span) -> bool:
+        earlier = module.find(name)
+        if earlier is None or earlier is definition:
+            return True
+        note = Note(f"`{name}` is defined here", earlier.node.name.span)
+        self.ctx.error("ASR026", span, f"`{name}` is defined twice", notes=(note,))
+        return False
+
+    def _site(self, node: ast.Site) -> None:
+        name = node.name.text
+        earlier = self.sites.get(name)
+        if earlier is not None and earlier != node:
+            note = Note(f"`{name}` is declared here", earlier.name.span)
+            self.ctx.error("ASR026", node.name.span, f"the site `{name}` is declared twice", notes=(note,))
+            return
+        self.sites[name] = node
+        seen: set[str] = set()
+        for part in (*node.indices, *(node.fields or ())):
+            if part.text in seen:
+                self.ctx.error("ASR026", part.span, f"`{part.text}` is written twice")
+            seen.add(part.text)
+        if len(node.indices) > 1 and node.pattern is not None:
+            self.ctx.error("ASR025", node.span, "a family of sites is numbered by one index")
+        elif node.pattern is not None:
+            self._verify_pattern(node, node.pattern)
+
+    def _verify_pattern(self, node: ast.Site, pattern: str) -> None:
+        index = node.indices[0].text if node.indices else "i"
+        if not node.indices or pattern.count(f"{{{index}}}") != 1 or pattern.count("{") != 1:
+            self.ctx.error(
+                "ASR025",
+                node.span,
+                f"a pattern stands for numbered sites: it needs `{{{index}}}` once, and that index",
+                help=f'as in `site {node.name.text}[{index}] = "{node.name.text}_{{{index}}}"`',
+            )
+
+
+@cache
+def standard_definitions() -> dict[str, DefDefinition]:
+    """Return the standard library's ``def``s; parsed once a process."""
+    found: dict[str, DefDefinition] = {}
+    for path in sorted(STANDARD_FOLDER.glob("*.asr")):
+        parsed = parse_file(Source(f"<stdlib>/{path.name}", path.read_text(encoding="utf-8")))
+        assert not parsed.diagnostics, [d.message for d in parsed.diagnostics]
+        module = Module(parsed.file.source, parsed.file, standard=found)
+        for statement in parsed.file.statements:
+            assert isinstance(statement, ast.Def)
+            found[statement.name.text] = DefDefinition(statement, module)
+    return found
+
+
+# ---- who uses whom
+
+
+def names_in(node: object) -> Iterator[str]:
+    """Yield the names that a piece of syntax uses, locals included."""
+    pending = [node]
+    while pending:
+        current = pending.pop()
+        if isinstance(current, tuple):
+            pending.extend(current)  # pyright: ignore[reportUnknownArgumentType]  # a generic walk has no types
+        elif isinstance(current, ast.Binder):
+            pending += [current.domain, current.where]
+        elif isinstance(current, ast.Argument):
+            pending.append(current.value)
+        elif isinstance(current, ast.Field):
+            pending.append(current.base)
+        elif isinstance(current, ast.Name):
+            yield current.text
+        elif is_dataclass(current) and isinstance(current, ast.Node):
+            pending += [getattr(current, part.name) for part in fields(current) if part.name != "span"]
+
+
+def _body(definition: Definition) -> ast.Expr:
+    return definition.node.body if isinstance(definition, DefDefinition) else definition.node.value
+
+
+def verify_no_recursion(ctx: Context, module: Module) -> None:
+    """Report definitions that use themselves, and mark them as broken."""
+    state: dict[str, int] = {}
+    for start in module.own:
+        path: list[tuple[str, Iterator[str]]] = []
+        if start not in state:
+            state[start] = 1
+            path.append((start, names_in(_body(module.own[start]))))
+        while path:
+            name, uses = path[-1]
+            used = next(
+                (u for u in uses if u in module.own and state.get(u) != 2 and not _local(module, name, u)), None
+            )
+            if used is None:
+                state[name] = 2
+                path.pop()
+            elif state.get(used) == 1:
+                circle = [step for step, _ in path]
+                circle = [*circle[circle.index(used) :], used]
+                _report_circle(ctx, module, circle)
+                module.broken.update(circle)
+            else:
+                state[used] = 1
+                path.append((used, names_in(_body(module.own[used]))))
+
+
+def _local(module: Module, definition: str, name: str) -> bool:
+    node = module.own[definition].node
+    if isinstance(node, ast.Def):
+        return any(parameter.name.text == name for parameter in node.parameters)
+    return isinstance(node, ast.Let) and any(index.text == name for index in node.indices)
+
+
+def _report_circle(ctx: Context, module: Module, circle: list[str]) -> None:
+    span = module.own[circle[0]].node.name.span
+    if len(circle) == 2:
+        ctx.error("ASR029", span, f"`{circle[0]}` uses itself")
+        return
+    way = " → ".join(f"`{name}`" for name in circle)
+    ctx.error("ASR029", span, f"these use each other in a circle: {way}")

@@ -1,0 +1,94 @@
+"""The values of ``param``s: as written, or as Python, the CLI or the REPL override them."""
+
+import math
+from collections.abc import Iterable, Mapping
+
+from asrppl.check.context import Context, LimitError
+from asrppl.check.modules import names_in
+from asrppl.check.names import sort
+from asrppl.check.suggest import did_you_mean
+from asrppl.check.terms import constant
+from asrppl.check.values import Env, Module, NumberSet, ParamDefinition, Poison
+from asrppl.syntax import ast
+
+Override = float | Iterable[float]
+
+
+def give_values(ctx: Context, modules: list[Module], overrides: Mapping[str, Override]) -> None:
+    """Set the value of every param, imported files first; overrides of params that nobody has are errors."""
+    known: list[str] = []
+    for module in modules:
+        for definition in module.own.values():
+            if isinstance(definition, ParamDefinition):
+                known.append(definition.node.name.text)
+                default = _default(ctx, definition)
+                name = definition.node.name.text
+                definition.value = (
+                    _overridden(ctx, definition, default, overrides[name]) if name in overrides else default
+                )
+    for name in overrides:
+        if name not in known:
+            help = did_you_mean(name, known) or (
+                f"its params are {', '.join(f'`{k}`' for k in known)}" if known else None
+            )
+            ctx.sink.error("ASR031", None, f"the rules have no param `{name}`", help=help)
+
+
+def _default(ctx: Context, definition: ParamDefinition) -> float | NumberSet | None:
+    expr, env = definition.node.value, Env(definition.module, {})
+    for used in names_in(expr):
+        other = definition.module.find(used)
+        if (
+            isinstance(other, ParamDefinition)
+            and other.value is None
+            and other.node.span.start > definition.node.span.start
+        ):
+            ctx.error("ASR033", expr.span, f"`{used}` is defined further down", help="move its param up")
+            return None
+    try:
+        if sort(ctx, expr, env) == "formula" or isinstance(expr, ast.Truth | ast.Interval | ast.Range):
+            ctx.error("ASR030", expr.span, "a param is a number or a set of numbers", env)
+            return None
+        value = ctx.value(expr, env)
+        if isinstance(value, NumberSet | Poison):
+            return value if isinstance(value, NumberSet) else None
+        return constant(ctx, expr, env)
+    except LimitError:
+        return None
+
+
+def _overridden(
+    ctx: Context, definition: ParamDefinition, default: float | NumberSet | None, given: Override
+) -> float | NumberSet | None:
+    name = definition.node.name.text
+    if default is None:
+        return None
+    is_set = isinstance(default, NumberSet)
+    wanted = "a set of numbers" if is_set else "a number"
+    if isinstance(given, str) or isinstance(given, Iterable) != is_set:
+        ctx.error("ASR032", definition.node.name.span, f"the param `{name}` is {wanted}, and was given {given!r}")
+        return default
+    values = list(given) if isinstance(given, Iterable) else [given]
+    numbers = [_number(value) for value in values]
+    plain = [number for number in numbers if number is not None]
+    if len(plain) < len(numbers) or not plain:
+        ctx.error("ASR032", definition.node.name.span, f"the param `{name}` is {wanted}, and was given {given!r}")
+        return default
+    if is_set:
+        return NumberSet(tuple(dict.fromkeys(plain)))
+    return plain[0]
+
+
+def _number(value: object) -> float | None:
+    """Return a plain, finite Python number; one of NumPy or torch is taken by its value."""
+    if isinstance(value, bool | str):
+        return None
+    if isinstance(value, int):
+        return value
+    try:
+        number = float(value)  # pyright: ignore[reportArgumentType]  # whatever converts is welcome
+    except (TypeError, ValueError):
+        return None
+    if not math.isfinite(number):
+        return None
+    return number

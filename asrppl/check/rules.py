@@ -1,0 +1,172 @@
+"""Rules: their names and options, and their formulas."""
+
+import math
+from dataclasses import dataclass, field
+
+from asrppl.check import build
+from asrppl.check.bounds import always_holds
+from asrppl.check.context import Context, LimitError
+from asrppl.check.signature import Level
+from asrppl.check.terms import constant
+from asrppl.check.typed import AtMost, Formula, Schedule, TruthValue, TypedRule
+from asrppl.check.values import Env, Module
+from asrppl.check.walk import is_poisoned, walk
+from asrppl.diagnostics import Note
+from asrppl.source import Span
+from asrppl.syntax import ast
+
+_ONCE = Schedule(1.0, 1.0, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class RuleInfo:
+    """What is known of a rule before it meets a guide.
+
+    Args:
+        name: its name; a bare formula is named after its line ("line 3").
+        weight: in nats per datum; 1 for a hard rule, which has a multiplier instead.
+        hard: None for a weighted rule, else the ε within which it has to hold.
+        smooth: the power p of its power mean, None for the plain minimum.
+        margin: what a real ``<`` costs beyond ``<=``.
+        levels: what the violation varies with at most.
+        text: the formula as written.
+        formula: its tree.
+        span: the whole statement.
+    """
+
+    name: str
+    weight: Schedule
+    hard: float | None
+    smooth: float | None
+    margin: float
+    levels: frozenset[Level]
+    text: str
+    formula: ast.Expr = field(compare=False, repr=False)
+    span: Span = field(compare=False, repr=False)
+
+    def typed(self, formula: Formula) -> TypedRule:
+        """Return the rule with its typed formula."""
+        return TypedRule(self.name, formula, self.weight, self.hard, self.smooth, self.margin, self.span)
+
+
+def rule_name(rule: ast.Rule) -> str:
+    """Return the rule's name: a bare formula's is its line."""
+    if rule.name is not None:
+        return rule.name.text
+    return f"line {rule.span.source.position(rule.span.start)[0]}"
+
+
+def check_rules(ctx: Context, module: Module) -> tuple[RuleInfo, ...]:
+    """Check all rules of a file; those with errors are left out."""
+    found: dict[str, RuleInfo] = {}
+    for statement in module.file.statements:
+        if not isinstance(statement, ast.Rule):
+            continue
+        name = rule_name(statement)
+        if name in found:
+            place = statement.name.span if statement.name is not None else statement.span
+            ctx.error(
+                "ASR026",
+                place,
+                f"the rule `{name}` is defined twice",
+                notes=(Note(f"`{name}` is defined here", found[name].span),),
+            )
+        info = _check_rule(ctx, statement, name, Env(module, {}))
+        found.setdefault(name, info)
+    return tuple(found.values())
+
+
+def _check_rule(ctx: Context, rule: ast.Rule, name: str, env: Env) -> RuleInfo:
+    options = _options(ctx, rule, env)
+    formula = expand_rule(ctx, rule.formula, env)
+    levels = formula.levels if formula is not None else build.ALL_LEVELS
+    return RuleInfo(
+        name=name,
+        weight=options.weight,
+        hard=options.hard,
+        smooth=options.smooth,
+        margin=options.margin,
+        levels=levels,
+        text=rule.formula.span.text,
+        formula=rule.formula,
+        span=rule.span,
+    )
+
+
+def expand_rule(ctx: Context, expr: ast.Expr, env: Env) -> Formula | None:
+    """Expand a rule's formula and warn if nothing can violate it; None where a limit was passed."""
+    ctx.begin()
+    try:
+        formula = ctx.formula(expr, env)
+    except LimitError:
+        return None
+    if isinstance(formula, TruthValue) and not ctx.static:
+        return formula  # it runs over no index, which is said already
+    if not is_poisoned(formula) and always_holds(formula):
+        strict = any(isinstance(part, AtMost) and part.strict for part in walk(formula))
+        help = "of reals, `<` costs what `<=` does" if strict else None
+        ctx.warn("ASR057", expr.span, "nothing can violate this rule", env, help=help)
+    return formula
+
+
+# ---- options
+
+
+@dataclass(slots=True)
+class _Options:
+    weight: Schedule = _ONCE
+    hard: float | None = None
+    smooth: float | None = None
+    margin: float = 0.0
+
+
+def _options(ctx: Context, rule: ast.Rule, env: Env) -> _Options:
+    options = _Options()
+    for option in rule.options:  # each once, a weight or `hard`: the parser sees to it
+        match option:
+            case ast.Weight():
+                options.weight = _schedule(ctx, option, env)
+            case ast.Hard():
+                within = 0.0 if option.within is None else _at_least(ctx, option.within, env, "`within`", 0.0)
+                options.hard = within
+            case ast.Smooth():
+                power = _at_least(ctx, option.power, env, "`smooth`", 0.0)
+                if power == 0:
+                    ctx.error(
+                        "ASR034",
+                        option.power.span,
+                        "the power of `smooth` is above 0",
+                        help="large powers come close to the minimum, `smooth 8` say",
+                    )
+                options.smooth = power or 1.0
+            case ast.Margin():
+                options.margin = _at_least(ctx, option.amount, env, "`margin`", 0.0)
+    return options
+
+
+def _schedule(ctx: Context, option: ast.Weight, env: Env) -> Schedule:
+    start = _at_least(ctx, option.start, env, "a weight", 0.0)
+    if option.end is None or option.steps is None:
+        return Schedule(start, start, 0)
+    end = _at_least(ctx, option.end, env, "a weight", 0.0)
+    steps = _at_least(ctx, option.steps, env, "the number of steps", 1.0)
+    if not steps.is_integer():
+        ctx.error("ASR034", option.steps.span, "the number of steps is whole")
+    return Schedule(start, end, max(1, int(steps)))
+
+
+def _at_least(ctx: Context, expr: ast.Expr, env: Env, what: str, low: float) -> float:
+    """Return the constant that ``expr`` is; ``low`` after an error."""
+    on, ctx.uses.on = ctx.uses.on, False  # what stands in an option is never expected from the guide
+    try:
+        value = constant(ctx, expr, env)
+    except LimitError:
+        value = None
+    finally:
+        ctx.uses.on = on
+    if value is None:
+        return low
+    if not math.isfinite(value) or value < low:
+        ctx.error("ASR034", expr.span, f"{what} is at least {low:g}, and this is {value:g}")
+        return low
+    return float(value)

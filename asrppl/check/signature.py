@@ -1,0 +1,80 @@
+"""The torch-free description of what each free name of a program was bound to.
+
+The checker types a program against a signature, and the lowered graph is specialised to it; neither sees a tensor.
+A signature is hashable: it is the key under which a lowered program is kept.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from enum import Enum
+
+
+class Kind(Enum):
+    """What values a scalar takes, read from its support (not from its dtype)."""
+
+    REAL = "real"
+    INT = "int"
+    BOOL = "bool"
+    SCALAR = "scalar"  # known to be a number, not yet of what kind: before binding only
+
+
+class Level(Enum):
+    """What a quantity varies with."""
+
+    DRAW = "z"  # draws from the guide
+    DATUM = "x"  # the datum
+
+
+BOX_FIELDS = ("x", "y", "w", "h")
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What one name stands for.
+
+    Args:
+        axes: lengths of its index axes, outermost first (data plates and other batch axes are not among them).
+        kind: of each scalar.
+        levels: what it varies with.
+        fields: components of a record (``BOX_FIELDS`` for a box), None for a scalar.
+        squares: a box whose ``w`` and ``h`` are one value, so that ``.size`` has a meaning.
+        support: the finite support, in the order of the log-probabilities, where ``q(name)`` has one.
+        density: drawn from a distribution with a density, so that it equals nothing.
+        reparameterised: a reparameterised draw: the pathwise gradient of an indicator of it is silently wrong.
+        masked: some entries may be absent.
+        function: a function that Python bound; ``axes`` is then empty.
+        distribution_levels: what ``q(name)`` varies with (its probabilities may read the datum, or draws before it).
+        origin: how it was found, for messages ("guide site 'n'", "bind=").
+    """
+
+    axes: tuple[int, ...] = ()
+    kind: Kind = Kind.REAL
+    levels: frozenset[Level] = frozenset({Level.DRAW, Level.DATUM})
+    fields: tuple[str, ...] | None = None
+    squares: bool = False
+    support: tuple[int | float, ...] | None = None
+    density: bool = False
+    reparameterised: bool = False
+    masked: bool = False
+    function: bool = False
+    distribution_levels: frozenset[Level] = frozenset({Level.DRAW, Level.DATUM})
+    origin: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """Entries by name."""
+
+    entries: tuple[tuple[str, Entry], ...]
+
+    @classmethod
+    def of(cls, entries: Mapping[str, Entry]) -> "Signature":
+        """Return the signature of ``entries``, in the order of names."""
+        return cls(tuple(sorted(entries.items())))
+
+    def get(self, name: str) -> Entry | None:
+        """Return the entry of ``name``, None where there is none."""
+        return next((entry for known, entry in self.entries if known == name), None)
+
+    def __iter__(self) -> Iterator[str]:
+        return (name for name, _ in self.entries)

@@ -1,0 +1,308 @@
+"""Typing against a signature: normal form, domains, guards, masks, kinds, levels."""
+
+import pytest
+
+from asrppl.check import type_program
+from asrppl.check.show import show_formula
+from asrppl.check.signature import BOX_FIELDS, Entry, Kind, Level, Signature
+from asrppl.check.typed import AtMost, Every, Reduction, TypedFormula, TypedTerm
+from asrppl.check.walk import walk
+from tests.check.programs import SIGNATURE, checked, codes, typed
+
+
+def shown(expected: dict[str, str]) -> list:
+    return [pytest.param(text, result, id=text) for text, result in expected.items()]
+
+
+@pytest.mark.parametrize(
+    ("text", "result"),
+    shown(
+        {
+            "not (normal <= 1)": "1 < normal",
+            "not (normal < 1)": "1 <= normal",
+            "not (flag and normal <= 1)": "(⟨flag <= 0⟩ or 1 < normal)",
+            "not (flag or n == 1)": "(⟨flag <= 0⟩ and ⟨n != 1⟩)",
+            "not not flag": "⟨1 <= flag⟩",
+            "flag implies normal <= 1": "(⟨flag <= 0⟩ or normal <= 1)",
+            "not (flag implies normal <= 1)": "(⟨1 <= flag⟩ and 1 < normal)",
+            "flag iff n == 1": "((⟨flag <= 0⟩ or ⟨n == 1⟩) and (⟨1 <= flag⟩ or ⟨n != 1⟩))",
+            "not (flag iff n == 1)": "((⟨flag <= 0⟩ or ⟨n != 1⟩) and (⟨1 <= flag⟩ or ⟨n == 1⟩))",
+            "not forall i: real[i] <= 1": "(exists i in 0..4: 1 < real[i])",
+            "not exists i: real[i] <= 1": "(forall i in 0..4: 1 < real[i])",
+            "not forall i where hot[i]: real[i] <= 1": "(exists i in 0..4: (⟨1 <= hot[i]⟩ and 1 < real[i]))",
+            "not (1 <= normal <= 2)": "(normal < 1 or 2 < normal)",
+            "not (normal in [1, 2])": "(normal < 1 or 2 < normal)",
+            "flag and (hot[0] and (hot[1] and true))": "(⟨1 <= flag⟩ and ⟨1 <= hot[0]⟩ and ⟨1 <= hot[1]⟩)",
+            "flag or false": "(⟨1 <= flag⟩ or false)",
+        }
+    ),
+)
+def test_negation_is_pushed_to_the_atoms(text: str, result: str) -> None:
+    assert typed(text) == result
+
+
+@pytest.mark.parametrize(
+    ("text", "result"),
+    shown(
+        {
+            "n < 2": "⟨n <= 1⟩",
+            "2 < n": "⟨3 <= n⟩",
+            "n < u": "⟨(n + 1) <= u⟩",
+            "n < 2.5": "⟨n <= 2⟩",
+            "n > 2.5": "⟨3 <= n⟩",
+            "n <= 2.5": "⟨n <= 2.5⟩",
+            "n < 3.0": "⟨n <= 2⟩",
+            "n / 2 < 1": "⟨(n / 2) < 1⟩",
+            "n < normal": "n < normal",
+            "flag + u <= 1": "⟨(flag + u) <= 1⟩",
+            "n != 2.5 or flag": "true",
+            "n in {1, 3}": "(⟨n == 1⟩ or ⟨n == 3⟩)",
+            "n not in {1, 3}": "(⟨n != 1⟩ and ⟨n != 3⟩)",
+            "n in 1..3": "(⟨1 <= n⟩ and ⟨n <= 3⟩)",
+            "n not in 1..3": "(⟨n <= 0⟩ or ⟨4 <= n⟩)",
+            "normal in {0, 1}": "(normal == 0 or normal == 1)",
+            "entropy(q(n)) <= 1": "entropy(q(n)) <= 1",
+            "(if normal > 0 then 1 else 2) <= n": "(if 0 < normal then 1 else 2) <= n",
+            "(if flag then 1 else 2) <= n": "⟨(if ⟨1 <= flag⟩ then 1 else 2) <= n⟩",
+            "check(normal)": "⟨1 <= check(normal)⟩",
+            "f(normal) >= 0": "0 <= f(normal)",
+        }
+    ),
+)
+def test_atoms_of_whole_numbers_are_discrete_and_never_strict(text: str, result: str) -> None:
+    assert typed(text) == result
+
+
+@pytest.mark.parametrize(
+    ("text", "result"),
+    shown(
+        {
+            "(count t: state[t] != state[t + 1]) <= 3": "(at least 6 of t in 0..8: ⟨state[t] == state[t + 1]⟩)",
+            "(count t: state[t] != state[t + 1]) < 3": "(at least 7 of t in 0..8: ⟨state[t] == state[t + 1]⟩)",
+            "(count i: hot[i]) >= n": "(at least n of i in 0..4: ⟨1 <= hot[i]⟩)",
+            "n < (count i: hot[i])": "(at least (n + 1) of i in 0..4: ⟨1 <= hot[i]⟩)",
+            "not ((count i: hot[i]) >= 2)": "(at least 4 of i in 0..4: ⟨hot[i] <= 0⟩)",
+            "(count i: hot[i]) <= 2.5": "(at least 3 of i in 0..4: ⟨hot[i] <= 0⟩)",
+            "(count i: real[i] <= 0) == 2": (
+                "((at least 2 of i in 0..4: real[i] <= 0) and (at least 3 of i in 0..4: 0 < real[i]))"
+            ),
+            "(count i: real[i] <= 0) != 2": (
+                "((at least 3 of i in 0..4: real[i] <= 0) or (at least 4 of i in 0..4: 0 < real[i]))"
+            ),
+            "(count i where hot[i]: real[i] <= 0) >= 2": (
+                "(at least 2 of i in 0..4: (⟨1 <= hot[i]⟩ and real[i] <= 0))"
+            ),
+            "(count i != j: real[i] <= real[j]) <= 2": (
+                "(at least 23 of i in 0..4, j in 0..4: (⟨i == j⟩ or real[j] < real[i]))"
+            ),
+            "(count i: hot[i]) <= normal": "(count i in 0..4: ⟨1 <= hot[i]⟩) <= normal",
+            "(count i: hot[i]) + 1 <= n": "⟨((count i in 0..4: ⟨1 <= hot[i]⟩) + 1) <= n⟩",
+            "(count i: none[i] <= 0) >= n": "⟨n <= 0⟩",
+        }
+    ),
+)
+def test_counts_compare_by_the_violations_they_count(text: str, result: str) -> None:
+    assert typed(text) == result
+
+
+@pytest.mark.parametrize(
+    ("text", "result"),
+    shown(
+        {
+            "forall i: real[i] <= real[i + 1]": "(forall i in 0..3: real[i] <= real[i + 1])",
+            "forall i: real[i - 1] <= real[i + 1]": "(forall i in 1..3: real[i - 1] <= real[i + 1])",
+            "forall i: real[i + 1] <= 1": "(forall i in -1..3: real[i + 1] <= 1)",
+            "forall i in {0, 3}: real[i] <= 1": "(forall i in {0, 3}: real[i] <= 1)",
+            "forall i in 0..len(real) - 2: real[i] <= 1": "(forall i in 0..3: real[i] <= 1)",
+            "forall i: (sum j: matrix[i, j]) == 1": "(forall i in 0..1: (sum j in 0..2: matrix[i, j]) == 1)",
+            # guards do not shape a domain, but a value that leaves an axis in its own guard is absent
+            "forall i where hot[i + 1]: real[i] <= 1": "(forall i in 0..3: (⟨hot[i + 1] <= 0⟩ or real[i] <= 1))",
+            "forall i in 0..4 where hot[i + 1]: real[i] <= 1": (
+                "(forall i in 0..3: (⟨hot[i + 1] <= 0⟩ or real[i] <= 1))"
+            ),
+            "forall i where hot[i]: normal <= i": "(forall i in 0..4: (⟨hot[i] <= 0⟩ or normal <= i))",
+            # in the guard of another binder it makes that guard false
+            "forall i: (sum j where hot[i + 1]: real[i] * six[j]) <= 1": (
+                "(forall i in 0..4: (sum j in 0..5 where (⟨i <= 3⟩ and ⟨1 <= hot[i + 1]⟩): (real[i] * six[j])) <= 1)"
+            ),
+            # ranges whose ends vary are guards
+            "forall i in 0..n: real[i] <= 1": "(forall i in 0..4: (⟨(n + 1) <= i⟩ or real[i] <= 1))",
+            "forall t where hot[t]: exists u in t..t + 2: hot[u]": (
+                "(forall t in 0..4: (⟨hot[t] <= 0⟩ or "
+                "(exists u in 0..4: (⟨t <= u⟩ and ⟨u <= (t + 2)⟩ and ⟨1 <= hot[u]⟩))))"
+            ),
+            "forall k, l where k < l: tv(categorical(phi[k]), categorical(phi[l])) >= 0.3": (
+                "(forall k in 0..3, l in 0..3: (⟨l <= k⟩ or 0.3 <= tv(categorical(phi[k]) || categorical(phi[l]))))"
+            ),
+            "real[len(real) - 1] <= 1": "real[4] <= 1",
+            "forall i: none[i] <= 1": "true",
+            "exists i: none[i] <= 1": "false",
+            "(sum i: none[i]) <= normal": "0 <= normal",
+        }
+    ),
+)
+def test_an_index_runs_over_what_keeps_it_inside(text: str, result: str) -> None:
+    assert typed(text) == result
+
+
+@pytest.mark.parametrize(
+    ("text", "result"),
+    shown(
+        {
+            "forall i: box[i].x <= 1": "(forall i in 0..2: (⟨box[i].mask <= 0⟩ or box[i].x <= 1))",
+            "exists i: box[i].x <= 1": "(exists i in 0..2: (⟨1 <= box[i].mask⟩ and box[i].x <= 1))",
+            "not forall i: box[i].x <= 1": "(exists i in 0..2: (⟨1 <= box[i].mask⟩ and 1 < box[i].x))",
+            "(sum i: box[i].size) <= 1": "(sum i in 0..2 where ⟨1 <= box[i].mask⟩: box[i].w) <= 1",
+            "(count i: box[i].x > 1) <= 1": ("(at least 2 of i in 0..2: (⟨box[i].mask <= 0⟩ or box[i].x <= 1))"),
+            "forall i where i + 1 < n: box[i].x <= box[i + 1].x": (
+                "(forall i in 0..1: (⟨box[i].mask <= 0⟩ or ⟨box[i + 1].mask <= 0⟩ or ⟨n <= (i + 1)⟩ or "
+                "box[i].x <= box[i + 1].x))"
+            ),
+            # each entry guards the innermost of its indices' binders
+            "forall i: exists j: box[i].x <= box[j].x": (
+                "(forall i in 0..2: (⟨box[i].mask <= 0⟩ or "
+                "(exists j in 0..2: (⟨1 <= box[j].mask⟩ and box[i].x <= box[j].x))))"
+            ),
+            "forall i != j: box[i].x <= box[j].x": (
+                "(forall i in 0..2, j in 0..2: (⟨box[i].mask <= 0⟩ or ⟨box[j].mask <= 0⟩ or ⟨i == j⟩ or "
+                "box[i].x <= box[j].x))"
+            ),
+            "forall i: entropy(q(seen[i])) <= 1": (
+                "(forall i in 0..3: (⟨seen[i].mask <= 0⟩ or entropy(q(seen[i])) <= 1))"
+            ),
+            "box[0].x <= 1": "box[0].x <= 1",
+        }
+    ),
+)
+def test_absent_entries_are_guarded_away(text: str, result: str) -> None:
+    assert typed(text) == result
+
+
+def test_index_variables_in_scope_together_differ_in_slot() -> None:
+    text = "def all_below(limit) = forall i: six[i] <= limit\nforall i: all_below(real[i])"
+    program, _ = type_program(checked(text), SIGNATURE)
+    outer = program.rules[0].formula
+    assert isinstance(outer, Every)
+    assert isinstance(outer.body, Every)
+    assert [variable.slot for variable in (*outer.variables, *outer.body.variables)] == [0, 1]
+    assert show_formula(outer) == "(forall i in 0..4: (forall i in 0..5: six[i] <= real[i]))"
+
+
+def test_a_variable_has_the_same_values_wherever_it_stands() -> None:
+    program, _ = type_program(checked("forall i: (sum j: matrix[i, j]) <= matrix[i, 0]"), SIGNATURE)
+    values: dict[int, set[tuple[int, ...]]] = {}
+    for node in walk(program.rules[0].formula):
+        if isinstance(node, Every | Reduction):
+            for variable in node.variables:
+                values.setdefault(variable.slot, set()).add(variable.values)
+        for index in getattr(node, "indices", ()):
+            if index.variable is not None:
+                values.setdefault(index.variable.slot, set()).add(index.variable.values)
+    assert values == {0: {(0, 1)}, 1: {(0, 1, 2)}}
+
+
+@pytest.mark.parametrize(
+    ("text", "levels"),
+    [
+        ("normal <= 1", "xz"),
+        ("datum <= 1", "x"),
+        ("learnt <= 1", ""),
+        ("entropy(q(n)) <= 1", "x"),
+        ("n <= 1 and entropy(q(n)) <= 1", "xz"),
+        ("E[normal] <= 1", "x"),
+        ("P[n == 2] <= 0.5", "x"),
+        ("aggregate(E[normal]) <= 1", ""),
+        ("kl(uniform({1}) || aggregate(q(n))) <= 1", ""),
+        ("aggregate(datum where group == 1) <= 1", ""),
+        ("aggregate(P[flag]) <= E[normal]", "x"),
+        ("f(datum) <= learnt", "x"),
+        ("(if flag then learnt else datum) <= 1", "xz"),
+        ("forall i: box[i].x <= learnt", "xz"),
+    ],
+)
+def test_levels_are_what_a_rule_varies_with(text: str, levels: str) -> None:
+    program, _ = type_program(checked(text), SIGNATURE)
+    assert "".join(sorted(level.value for level in program.rules[0].levels)) == levels
+
+
+def test_an_expectation_of_what_reads_no_draw_is_left_out() -> None:
+    assert typed("E[datum] <= 1") == "datum <= 1"
+    assert typed("E[normal] <= 1") == "E[normal] <= 1"
+    assert typed("kl(uniform({1}) || E[q(n)]) <= 1") == "kl(uniform({1}) || q(n)) <= 1"
+    assert typed("kl(uniform({1}) || E[q(u)]) <= 1") == "kl(uniform({1}) || E[q(u)]) <= 1"
+    assert typed("kl(uniform({1}) || aggregate(E[q(u)])) <= 1") == "kl(uniform({1}) || aggregate(q(u))) <= 1"
+
+
+def test_definitions_are_expanded_and_constants_folded() -> None:
+    text = "param S = 50\nlet half = S / 2\ndef near(a, b) = abs(a - b) <= half\nnear(normal, 2 * S)"
+    assert typed(text) == "abs((normal - 100)) <= 25"
+    assert typed(text, S=10) == "abs((normal - 20)) <= 5"
+
+
+def test_indexed_lets_are_arrays_and_can_be_handed_on() -> None:
+    text = "let twice[i] = 2 * real[i]\ndef rises(a) = forall t: a[t] <= a[t + 1]\n"
+    assert typed(text + "rises(twice)") == "(forall t in 0..3: (2 * real[t]) <= (2 * real[t + 1]))"
+    assert typed(text + "rises(real)") == "(forall t in 0..3: real[t] <= real[t + 1])"
+    assert typed(text + "forall i: twice[i + 1] <= twice[i]").startswith("(forall i in 0..3")
+
+
+def test_a_def_may_take_a_formula_in_either_polarity_and_a_function() -> None:
+    text = "def unless(a: formula, b: formula) = not b implies a\nunless(normal <= 1, flag)"
+    assert typed(text) == "(⟨1 <= flag⟩ or normal <= 1)"
+    assert typed("def through(g, a) = g(a) <= 1\nthrough(f, normal)") == "f(normal) <= 1"
+    assert typed("def through(g, a) = g(a) <= 1\nthrough(exp, normal)") == "exp(normal) <= 1"
+
+
+def test_records_are_taken_apart_into_scalars() -> None:
+    text = "param S = 10\nsite w[i]: (scale, x, y)\nlet b[i] = square(x: S * w[i].x, y: S * w[i].y, size: w[i].scale)\n"
+    signature = Signature.of({"w": Entry(axes=(2,), fields=("scale", "x", "y"))})
+    assert typed(text + "forall i: b[i].size <= b[i].x", signature) == (
+        "(forall i in 0..1: w[i].scale <= (10 * w[i].x))"
+    )
+    squares = Signature.of({"s": Entry(axes=(2,), fields=("x", "y", "size"))})
+    assert "s[i].size" in typed("site s[i]: (x, y, size)\nforall i != j: nonoverlap(s[i], s[j])", squares)
+
+
+def test_a_program_of_one_line_is_named_after_its_line() -> None:
+    program, _ = type_program(checked("\n\nforall i != j: nonoverlap(box[i], box[j])"), SIGNATURE)
+    assert [rule.name for rule in program.rules] == ["line 3"]
+
+
+def test_the_bounds_of_a_strict_comparison_are_marked_for_the_margin() -> None:
+    program, _ = type_program(checked("rule a margin 0.5: normal < 1"), SIGNATURE)
+    rule = program.rules[0]
+    assert isinstance(rule.formula, AtMost)
+    assert rule.formula.strict
+    assert rule.margin == 0.5
+
+
+def test_what_the_binding_brings_out_is_returned_and_not_repeated() -> None:
+    program = checked("rule a: normal == 1\nrule b: abs(datum) >= 0")
+    assert codes(program) == ["ASR057"]
+    _, warnings = type_program(program, SIGNATURE)
+    assert codes(warnings) == ["ASR050"]
+    assert codes(type_program(checked("(sum i: real[i]) == 1"), SIGNATURE)[1]) == []
+
+
+def test_every_node_knows_its_place() -> None:
+    program, _ = type_program(checked("forall i: box[i].x <= 1 and flag"), SIGNATURE)
+    for node in walk(program.rules[0].formula):
+        if isinstance(node, TypedTerm | TypedFormula):
+            assert node.span.text
+
+
+def test_a_typed_program_is_hashable_and_equal_to_itself_typed_again() -> None:
+    found = checked("forall i != j: nonoverlap(box[i], box[j])")
+    one, _ = type_program(found, SIGNATURE)
+    other, _ = type_program(found, SIGNATURE)
+    assert one == other
+    assert hash(one) == hash(other)
+
+
+def test_boxes_of_two_sides_work_wherever_squares_do() -> None:
+    rect = Signature.of({"b": Entry(axes=(2,), fields=BOX_FIELDS, kind=Kind.REAL, levels=frozenset({Level.DRAW}))})
+    text = typed("forall i: inside(b[i], frame(0, 0, 10, 20))", rect)
+    assert text == (
+        "(forall i in 0..1: (0 <= (b[i].x - (b[i].w / 2)) and (b[i].x + (b[i].w / 2)) <= 10 and "
+        "0 <= (b[i].y - (b[i].h / 2)) and (b[i].y + (b[i].h / 2)) <= 20))"
+    )
