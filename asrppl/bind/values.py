@@ -1,0 +1,323 @@
+"""Plain values for the names of a program: numbers, lists, arrays, tensors, records, distributions, functions."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, NoReturn, cast
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.distributions import Distribution
+
+from asrppl.bind.bound import Bound, InputKey
+from asrppl.bind.distributions import Support, finite_log_probs
+from asrppl.bind.shapes import broadcast_shape
+from asrppl.check.signature import BOX_FIELDS, Entry, Kind, Level, Signature
+from asrppl.check.suggest import did_you_mean
+from asrppl.check.typed import FreeName, FreeNames
+from asrppl.diagnostics import Sink
+
+_ORIGIN = "the value given"
+
+
+def bind_values(free: FreeNames, given: Mapping[str, object]) -> Bound:
+    """Bind plain values to the names that a program reads.
+
+    The last axes of a value are its index axes, as many as the rules write indices; those before are batch axes.
+
+    A value is a number, a (nested) list, a NumPy array or a tensor; of a box, 4 columns (x, y, w, h) or 3 (x, y, size)
+    in one further last axis, or a mapping of fields; of another record, its fields as columns or as a mapping; of
+    ``q(name)``, a distribution over finitely many numbers; of ``categorical(name[k])``, probabilities along one further
+    last axis; of a name that is called, a function of tensors that acts elementwise. A mapping may have ``"mask"``
+    beside the fields: which entries are there; and for a plain value ``{"value": …, "mask": …}``, and for one that is
+    read both ways ``{"value": …, "distribution": …}``. Numbered values (``w_0``, ``w_1``, …) make one array ``w``.
+
+    Args:
+        free: what the program expects.
+        given: values by name.
+
+    Raises:
+        AsrError: ASR070 to ASR077, all findings at once, each at the first use of its name.
+    """
+    binder = _Binder(Sink())
+    names = _with_families(free, given)
+    for name in names:
+        if name not in free:
+            expected = ", ".join(sorted(free)) or "nothing"
+            help = did_you_mean(name, free) or f"the rules read {expected}"
+            binder.sink.error("ASR071", None, f"a value was given for `{name}`, which no rule reads", help=help)
+    for name, use in free.items():
+        if name in names:
+            binder.bind(use, names[name])
+        else:
+            there = ", ".join(f"`{other}`" for other in sorted(given)) or "none"
+            help = did_you_mean(name, given) or f"values were given for: {there}"
+            binder.sink.error("ASR070", use.span, f"no value was given for `{name}`", help=help)
+    binder.sink.raise_if_failed()
+    bound = Bound(Signature.of(binder.entries), binder.tensors, binder.functions)
+    _verify_batches(bound, free, binder.sink)
+    binder.sink.raise_if_failed()
+    return bound
+
+
+def _with_families(free: FreeNames, given: Mapping[str, object]) -> dict[str, object]:
+    """Return the values, numbered ones stacked under the name of their family."""
+    found = dict(given)
+    for name, use in free.items():
+        if name in found or not use.rank:
+            continue
+        members: list[object] = []
+        while (member := _member(use, len(members))) in found:
+            members.append(found.pop(member))
+        if members:
+            found[name] = _Family(tuple(members))
+    return found
+
+
+def _member(use: FreeName, number: int) -> str:
+    if use.pattern is None:
+        return f"{use.name}_{number}"
+    before, _, rest = use.pattern.partition("{")
+    return f"{before}{number}{rest.partition('}')[2]}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Family:
+    """Values of sites numbered from 0: one further index axis, the outermost."""
+
+    members: tuple[object, ...]
+
+
+@dataclass(slots=True)
+class _Binder:
+    sink: Sink
+    entries: dict[str, Entry] = field(default_factory=dict[str, Entry])
+    tensors: dict[InputKey, Tensor] = field(default_factory=dict[InputKey, Tensor])
+    functions: dict[str, Callable[..., Tensor]] = field(default_factory=dict[str, Callable[..., Tensor]])
+    supports: dict[str, Support] = field(default_factory=dict[str, Support])
+
+    def bind(self, use: FreeName, value: object) -> None:
+        """Bind one name, or note why it cannot be."""
+        try:
+            if use.shape == "function":
+                self._function(use, value)
+            elif isinstance(value, Mapping):
+                self._mapping(use, cast(Mapping[str, object], value))
+            elif use.shape == "distribution":
+                if use.draw:
+                    what = "the distribution" if isinstance(value, Distribution) else "the value"
+                    _refuse(
+                        "ASR075",
+                        f"both `q({use.name})` and the value of `{use.name}` are read, but only {what} was given",
+                        f'give {{"{use.name}": {{"value": ..., "distribution": ...}}}}',
+                    )
+                self._entry(use, self._distribution(use, value), draw=False)
+            else:
+                self._entry(use, self._columns(use, self._tensor(use, value)))
+        except _RefusalError as refusal:
+            self.sink.error(refusal.code, use.span, refusal.message, help=refusal.help)
+
+    # ---- the forms of a value
+
+    def _function(self, use: FreeName, value: object) -> None:
+        if not callable(value) or isinstance(value, Tensor):
+            _refuse("ASR077", f"`{use.name}` is called in the rules, but a {_type_name(value)} was given for it")
+        self.functions[use.name] = cast(Callable[..., Tensor], value)
+        self.entries[use.name] = Entry(function=True, origin=_ORIGIN)
+
+    def _mapping(self, use: FreeName, parts: Mapping[str, object]) -> None:
+        components: dict[str | None, Tensor] = {}
+        rest = dict(parts)
+        mask = rest.pop("mask", None)
+        if use.shape == "distribution" and "distribution" in rest:
+            components |= self._distribution(use, rest.pop("distribution"))
+        if "value" in rest:
+            components |= self._columns(use, self._tensor(use, rest.pop("value")))
+        elif rest:
+            components |= self._fields(use, rest)
+            rest = {}
+        if rest:
+            _refuse("ASR074", f"a value of `{use.name}` has no part `{next(iter(rest))}`")
+        if mask is not None:
+            components["mask"] = self._tensor(use, mask)
+        draw = set(components) - {"mask", "log_probs"} != set()
+        if use.draw and not draw:
+            _refuse("ASR072", f"the value of `{use.name}` is read, but only its distribution was given")
+        self._entry(use, components, draw=draw)
+
+    def _tensor(self, use: FreeName, value: object) -> Tensor:
+        if isinstance(value, _Family):
+            parts = [self._tensor(use, member) for member in value.members]
+            if len({part.shape for part in parts}) > 1:
+                shapes = ", ".join(str(tuple(part.shape)) for part in parts)
+                _refuse("ASR073", f"the values numbered from `{_member(use, 0)}` differ in shape: {shapes}")
+            inner = (use.rank or 1) - 1 + (use.shape in ("box", "record", "probabilities"))
+            if parts[0].ndim < inner:
+                _refuse("ASR073", f"`{_member(use, 0)}` has shape {tuple(parts[0].shape)}, and needs {inner} axes")
+            return torch.stack(parts, parts[0].ndim - inner)
+        kind = _type_name(value)
+        if isinstance(value, Tensor):
+            if value.is_complex():
+                _refuse("ASR072", f"the value of `{use.name}` is complex")
+            return value
+        if isinstance(value, Distribution):
+            _refuse("ASR072", f"the value of `{use.name}` is read, but a {kind} was given")
+        if callable(value):
+            _refuse("ASR077", f"`{use.name}` is a value in the rules, but a {kind} was given for it")
+        return _as_tensor(use.name, value)
+
+    def _columns(self, use: FreeName, tensor: Tensor) -> dict[str | None, Tensor]:
+        if use.shape not in ("box", "record"):
+            return {None: tensor}
+        if tensor.ndim == 0:
+            _refuse("ASR074", f"`{use.name}` is a {use.shape} in the rules, but one number was given")
+        columns = tensor.unbind(-1)
+        if _is_plain_box(use):
+            if len(columns) not in (3, 4):
+                _refuse(
+                    "ASR074",
+                    f"`{use.name}` is a box: 4 columns (x, y, w, h), or 3 (x, y, size); {_shape(tensor)} has "
+                    f"{len(columns)}",
+                )
+            return dict(zip(BOX_FIELDS, (*columns, columns[-1])[:4], strict=True))
+        if use.fields is None:
+            _refuse(
+                "ASR074", f"the fields of `{use.name}` are not known", f"declare them: site {use.name}[i]: (a, b, c)"
+            )
+        if len(columns) != len(use.fields):
+            names = ", ".join(use.fields)
+            _refuse("ASR074", f"`{use.name}` is ({names}), but {_shape(tensor)} has {len(columns)} columns")
+        return dict(zip(use.fields, columns, strict=True))
+
+    def _fields(self, use: FreeName, parts: Mapping[str, object]) -> dict[str | None, Tensor]:
+        if use.shape not in ("box", "record"):
+            _refuse("ASR074", f"`{use.name}` has no fields in the rules, but {', '.join(sorted(parts))} were given")
+        tensors = {name: self._tensor(use, part) for name, part in parts.items()}
+        if _is_plain_box(use) and "size" in tensors:
+            tensors["w"] = tensors["h"] = tensors.pop("size")
+        wanted = BOX_FIELDS if _is_plain_box(use) else use.fields or tuple(tensors)
+        for name in wanted:
+            if name not in tensors:
+                there = ", ".join(parts)
+                _refuse("ASR074", f"`{use.name}` needs a field `{name}`; given are {there}")
+        for name in tensors:
+            if name not in wanted:
+                _refuse("ASR074", f"`{use.name}` has no field `{name}`", did_you_mean(name, wanted))
+        shape = broadcast_shape(tensor.shape for tensor in tensors.values())
+        # Fields that are one tensor (the sides of squares) stay one.
+        spread = {id(tensor): tensor.expand(shape) for tensor in tensors.values()}
+        return {name: spread[id(tensors[name])] for name in wanted}
+
+    def _distribution(self, use: FreeName, value: object) -> dict[str | None, Tensor]:
+        found = finite_log_probs(value) if isinstance(value, Distribution) else None
+        if found is None:
+            _refuse(
+                "ASR075",
+                f"`q({use.name})` needs a distribution over finitely many numbers; a {_type_name(value)} was given",
+                "give a torch.distributions.Categorical, say",
+            )
+        support, log_probs = found
+        self.supports[use.name] = support
+        return {"log_probs": log_probs}
+
+    # ---- entries
+
+    def _entry(self, use: FreeName, components: Mapping[str | None, Tensor], *, draw: bool = True) -> None:
+        rank = 1 if use.rank is None else use.rank  # an argument of `len` only is an array
+        index_axes = rank + (use.shape == "probabilities")
+        axes: tuple[int, ...] | None = None
+        for component, tensor in components.items():
+            tail = 1 if component == "log_probs" else 0
+            if tensor.ndim < index_axes + tail:
+                what = f"`{use.name}` has {rank} {'index' if rank == 1 else 'indices'} in the rules"
+                _refuse("ASR073", f"{what}, but the value given has shape {tuple(tensor.shape[: tensor.ndim - tail])}")
+            shape = tuple(tensor.shape[tensor.ndim - index_axes - tail : tensor.ndim - tail])
+            if axes is not None and shape != axes:
+                _refuse("ASR073", f"the parts of `{use.name}` differ in shape: {axes} and {shape}")
+            axes = shape
+            self.tensors[use.name, component] = tensor
+        names = tuple(name for name in components if name is not None and name not in ("mask", "log_probs"))
+        support = self.supports.get(use.name)
+        self.entries[use.name] = Entry(
+            axes=axes or (),
+            kind=_kind(components, support) if draw else _support_kind(support),
+            fields=names or None,
+            squares=names == BOX_FIELDS and components["w"] is components["h"],
+            support=support,
+            masked="mask" in components,
+            # The probabilities given are those of each datum: nothing drawn is behind them.
+            distribution_levels=frozenset({Level.DATUM}),
+            origin=_ORIGIN,
+        )
+
+
+def _is_plain_box(use: FreeName) -> bool:
+    return use.shape == "box" and (use.fields is None or use.fields == BOX_FIELDS)
+
+
+def _kind(components: Mapping[str | None, Tensor], support: tuple[int | float, ...] | None) -> Kind:
+    kinds = {
+        _KINDS.get(tensor.dtype, Kind.INT) if not tensor.is_floating_point() else Kind.REAL
+        for name, tensor in components.items()
+        if name not in ("mask", "log_probs")
+    }
+    if support is not None and kinds <= {Kind.REAL, _support_kind(support)}:
+        return _support_kind(support)  # draws of whole numbers often come as floats
+    return kinds.pop() if len(kinds) == 1 else Kind.REAL
+
+
+_KINDS = {torch.bool: Kind.BOOL}
+
+
+def _support_kind(support: tuple[int | float, ...] | None) -> Kind:
+    return Kind.INT if support is not None and all(isinstance(value, int) for value in support) else Kind.REAL
+
+
+def _as_tensor(name: str, value: object) -> Tensor:
+    kind = _type_name(value)
+    if isinstance(value, list | tuple) and any(isinstance(part, Tensor) for part in cast(list[object], value)):
+        parts = [part if isinstance(part, Tensor) else _as_tensor(name, part) for part in cast(list[object], value)]
+        if len({part.shape for part in parts}) > 1:
+            _refuse("ASR073", f"the tensors in the list given for `{name}` differ in shape")
+        return torch.stack(parts)
+    try:
+        array: np.ndarray[tuple[int, ...], np.dtype[Any]] = np.asarray(value)
+    except (ValueError, TypeError) as error:
+        _refuse("ASR072", f"the value of `{name}` is not an array of numbers: {error}")
+    if array.dtype.kind not in "biuf":
+        _refuse("ASR072", f"the value of `{name}` is a {kind}, not a number, an array or a tensor")
+    # NumPy reads a Python float as float64, which says nothing about the precision that is wanted.
+    python = array.dtype.kind == "f" and isinstance(value, float | int | list | tuple)
+    return torch.tensor(array, dtype=torch.get_default_dtype() if python else None)
+
+
+def _verify_batches(bound: Bound, free: FreeNames, sink: Sink) -> None:
+    """Note an error where batch axes do not broadcast."""
+    known: tuple[int, ...] = ()
+    for name in bound.signature:
+        alone = Bound(bound.signature, {key: part for key, part in bound.tensors.items() if key[0] == name}, {})
+        try:
+            known = broadcast_shape((known, alone.batch_shape))
+        except RuntimeError:
+            message = f"batch axes of `{name}` do not fit to those of the other values: {alone.batch_shape} and {known}"
+            sink.error("ASR073", free[name].span, message)
+
+
+class _RefusalError(Exception):
+    def __init__(self, code: str, message: str, help: str | None) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.help = help
+
+
+def _refuse(code: str, message: str, help: str | None = None) -> NoReturn:
+    raise _RefusalError(code, message, help)
+
+
+def _type_name(value: object) -> str:
+    return type(value).__name__
+
+
+def _shape(tensor: Tensor) -> str:
+    return f"the value given, of shape {tuple(tensor.shape)},"

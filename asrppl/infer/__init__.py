@@ -1,0 +1,8 @@
+"""What meets Pyro: `regularize` and `expose`, bindings and reports."""
+
+from asrppl.infer.bindings import Binding, Bindings, RuleBinding
+from asrppl.infer.elbo import RegularizedELBO, regularize
+from asrppl.infer.expose import expose
+from asrppl.infer.report import Report
+
+__all__ = ["Binding", "Bindings", "RegularizedELBO", "Report", "RuleBinding", "expose", "regularize"]

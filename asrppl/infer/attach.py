@@ -1,0 +1,115 @@
+"""Rules attached to one structure of guide and model: names bound, program typed and lowered, channels chosen."""
+
+import logging
+from dataclasses import dataclass
+from math import prod
+
+from asrppl.bind.bound import Bound
+from asrppl.bind.entries import Provenance, signature_of
+from asrppl.bind.names import Resolution, resolve
+from asrppl.bind.recording import Recording
+from asrppl.bind.sites import Reading, read
+from asrppl.check import verify_pathwise
+from asrppl.check.signature import Signature
+from asrppl.diagnostics import Sink
+from asrppl.infer.channels import AttachedRule, Case, Rerun, choose_channel, doubt, verify_estimable
+from asrppl.infer.recorder import Tracker
+from asrppl.infer.untyped import marks_of
+from asrppl.lower import Plan
+from asrppl.program import Program
+from asrppl.syntax import ast, parse_file
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Attachment:
+    """Everything that does not change from step to step."""
+
+    resolution: Resolution
+    given: Bound
+    signature: Signature
+    plan: Plan
+    rules: tuple[AttachedRule, ...]
+
+    def read(self, recording: Recording) -> Reading:
+        """Return the tensors of a run."""
+        return read(self.resolution, recording, self.given)
+
+    def fits(self, reading: Reading) -> bool:
+        """Whether a run of the same structure also has the supports and the index plates that the plan was made for."""
+        for name, support in reading.supports.items():
+            entry = self.signature.get(name)
+            if entry is None or entry.support != support:
+                return False
+        for name, source in self.resolution.sources.items():
+            entry = self.signature.get(name)
+            if source.plates and entry is not None:
+                component = next(key[1] for key in reading.tensors if key[0] == name)
+                tensor = reading.tensors[name, component]
+                last = tensor.dim() - (component == "log_probs")
+                if tuple(tensor.shape[last - len(entry.axes) : last]) != entry.axes:
+                    return False
+        return True
+
+
+def attach(
+    program: Program,
+    recording: Recording,
+    rerun: Rerun,
+    *,
+    given: Bound,
+    data: str | None,
+    base: type,
+) -> Attachment:
+    """Return ``program`` attached to what ``recording`` shows of guide and model.
+
+    Args:
+        program: the rules.
+        recording: of a run.
+        rerun: runs guide and model apart, with a tracker.
+        given: what ``bind=`` gave.
+        data: the name of the data plate.
+        base: the class of the objective.
+
+    Raises:
+        AsrError: with all findings of one stage: names (ASR080 to ASR089), types, estimators (ASR092 to ASR097).
+    """
+    resolution = resolve(program.free, recording, given=set(given.signature), own=defined_names(program), data=data)
+    reading = read(resolution, recording, given)
+    provenance = _provenance(resolution, given, rerun)
+    signature = signature_of(resolution, recording, reading, given, provenance)
+    typed = program.typed(signature)
+    sink = Sink()
+    for rule in typed.rules:
+        verify_estimable(rule, sink)
+    sink.raise_if_failed()
+    verify_pathwise(typed, signature)
+    case = Case(recording, resolution, reading, signature, provenance, base)
+    rules = tuple(
+        choose_channel(rule, case, sink) for rule in typed.rules if not rule.weight.off or rule.hard is not None
+    )
+    sink.raise_if_failed()
+    if provenance is not None:
+        rules = doubt(rules, case, given, rerun)
+    elements = prod(Bound(signature, reading.tensors, given.functions).batch_shape)
+    return Attachment(resolution, given, signature, program.plan(signature, elements=elements, skip_off=True), rules)
+
+
+def defined_names(program: Program) -> frozenset[str]:
+    """Return the names that the rule file itself defines."""
+    statements = parse_file(program.source).file.statements
+    return frozenset(
+        statement.name.text for statement in statements if isinstance(statement, ast.Param | ast.Let | ast.Def)
+    )
+
+
+def _provenance(resolution: Resolution, given: Bound, rerun: Rerun) -> Provenance | None:
+    try:
+        marked = read(resolution, rerun(Tracker()), given)
+    except Exception as error:  # whatever a user's code makes of a tensor subclass
+        logger.warning(
+            "asrppl: the guide cannot be tracked (%s: %s); its draws count as read", type(error).__name__, error
+        )
+        return None
+    return {key: marks_of(tensor) for key, tensor in marked.tensors.items()}

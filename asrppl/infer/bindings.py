@@ -1,0 +1,108 @@
+"""What names were bound to, for people."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from asrppl.check.signature import Entry, Level
+from asrppl.infer.attach import Attachment
+from asrppl.infer.channels import Channel
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """What one name was bound to.
+
+    Args:
+        origin: where it was found ("guide sites 'z_where_0' to 'z_where_2'").
+        axes: length and meaning of each index axis, outermost first.
+        kind: of its numbers ("real", "int", "bool"; "box" and records say so).
+        levels: what its value varies with: "z" (draws), "x" (the datum).
+        masked: whether entries may be absent.
+        support: what ``q(name)`` ranges over, None where no rule reads it.
+    """
+
+    origin: str
+    axes: tuple[tuple[int, str], ...]
+    kind: str
+    levels: tuple[str, ...]
+    masked: bool
+    support: tuple[int | float, ...] | None
+
+
+@dataclass(frozen=True, slots=True)
+class RuleBinding:
+    """How one rule enters the objective: by channel S (a factor) or P (its pathwise gradient), and why."""
+
+    name: str
+    channel: Channel
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Bindings(Mapping[str, Binding]):
+    """Bindings by name; ``rules`` has the channels, ``data`` the data plate's name. Prints as a table."""
+
+    names: Mapping[str, Binding]
+    rules: tuple[RuleBinding, ...]
+    data: str | None
+
+    def __getitem__(self, name: str) -> Binding:
+        return self.names[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.names)
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def __str__(self) -> str:
+        rows = [
+            (
+                name,
+                binding.kind + (", masked" if binding.masked else ""),
+                " × ".join(f"{length} ({meaning})" for length, meaning in binding.axes) or "scalar",
+                "varies with " + ", ".join(binding.levels) if binding.levels else "constant",
+                binding.origin,
+            )
+            for name, binding in self.names.items()
+        ]
+        lines = _columns(rows)
+        lines.append(f"data plate: {self.data!r}" if self.data is not None else "no data plate")
+        lines += _columns([(f"rule {rule.name}", f"channel {rule.channel}", rule.reason) for rule in self.rules])
+        return "\n".join(lines)
+
+
+def _columns(rows: list[tuple[str, ...]]) -> list[str]:
+    if not rows:
+        return []
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+
+
+def describe(attachment: Attachment) -> Bindings:
+    """Return what an attachment binds."""
+    names: dict[str, Binding] = {}
+    for name, entry in attachment.signature.entries:
+        source = attachment.resolution.sources[name]
+        meanings = ["sites"] * source.family + [f"plate {plate!r}" for plate, _ in source.plates]
+        meanings += ["event"] * (len(entry.axes) - len(meanings))
+        levels = {Level.DRAW: "z", Level.DATUM: "x"}
+        read = entry.levels if source.free.draw else entry.distribution_levels
+        names[name] = Binding(
+            origin=entry.origin,
+            axes=tuple(zip(entry.axes, meanings, strict=True)),
+            kind=_kind(entry),
+            levels=tuple(word for level, word in levels.items() if level in read),
+            masked=entry.masked,
+            support=entry.support,
+        )
+    rules = tuple(RuleBinding(rule.rule.name, rule.channel, rule.reason) for rule in attachment.rules)
+    return Bindings(names, rules, attachment.resolution.data)
+
+
+def _kind(entry: Entry) -> str:
+    if entry.function:
+        return "function"
+    if entry.fields is None:
+        return entry.kind.value
+    return ("square (" if entry.squares else "record (") + ", ".join(entry.fields) + ")"

@@ -1,0 +1,268 @@
+"""The channel of each rule, decided by the draws that it depends on; what has no sound estimator is refused."""
+
+import logging
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, fields, is_dataclass, replace
+from typing import Literal, cast
+
+import torch
+from pyro.infer import TraceEnum_ELBO, TraceMeanField_ELBO
+from torch import Tensor
+
+from asrppl.bind.bound import Bound, InputKey
+from asrppl.bind.entries import Provenance
+from asrppl.bind.names import Resolution
+from asrppl.bind.recording import Draw, Recording
+from asrppl.bind.sites import Reading, read
+from asrppl.check.signature import Kind, Level, Signature
+from asrppl.check.typed import (
+    AggregateDistribution,
+    AggregateTerm,
+    CategoricalOf,
+    Expectation,
+    Posterior,
+    Probability,
+    Read,
+    TypedRule,
+)
+from asrppl.diagnostics import Sink
+from asrppl.infer.recorder import Tracker
+
+logger = logging.getLogger(__name__)
+
+Channel = Literal["S", "P"]
+Rerun = Callable[[Tracker | None], Recording]
+
+
+@dataclass(frozen=True, slots=True)
+class AttachedRule:
+    """One rule of an attachment.
+
+    Args:
+        rule: typed.
+        channel: S where the violation depends on a draw that gradients do not pass through, else P.
+        names: that it reads outside aggregates: those whose plates it varies over.
+        reason: of the channel, for people.
+    """
+
+    rule: TypedRule
+    channel: Channel
+    names: tuple[str, ...]
+    reason: str
+
+
+def inputs_of(formula: object, *, aggregates: bool = True) -> frozenset[InputKey]:
+    """Return the tensors that a formula reads, or those that it reads outside aggregates."""
+    keys: set[InputKey] = set()
+    for node in nodes_of(formula, aggregates=aggregates):
+        match node:
+            case Read():
+                keys.add((node.name, node.component))
+            case Posterior():
+                keys.add((node.name, "log_probs"))
+            case CategoricalOf():
+                keys.add((node.name, None))
+            case _:
+                pass
+    return frozenset(keys)
+
+
+def nodes_of(node: object, *, aggregates: bool = True) -> Iterator[object]:
+    """Yield the nodes of a typed tree, or those that are not within an aggregate."""
+    if isinstance(node, tuple):
+        for part in cast("tuple[object, ...]", node):
+            yield from nodes_of(part, aggregates=aggregates)
+    elif is_dataclass(node) and (aggregates or not isinstance(node, AggregateTerm | AggregateDistribution)):
+        yield node
+        for part in fields(node):
+            if part.name not in ("span", "levels"):
+                yield from nodes_of(getattr(node, part.name), aggregates=aggregates)
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """What the verdicts on a rule are drawn from."""
+
+    recording: Recording
+    resolution: Resolution
+    reading: Reading
+    signature: Signature
+    provenance: Provenance | None
+    base: type
+
+    def draws(self, key: InputKey) -> frozenset[Draw]:
+        """Return the draws that a tensor was computed from; the worst case where they were not tracked."""
+        if self.provenance is not None:
+            return self.provenance.get(key, frozenset())
+        name, component = key
+        entry = self.signature.get(name)
+        if entry is None:
+            return frozenset()
+        levels = entry.distribution_levels if component == "log_probs" else entry.levels
+        return frozenset({Draw(name, False, False, False)} if Level.DRAW in levels else ())
+
+
+def choose_channel(rule: TypedRule, case: Case, sink: Sink) -> AttachedRule:
+    """Return a rule with the channel that is right for it; note an error where there is none."""
+    inputs = inputs_of(rule.formula)
+    names = tuple(sorted({name for name, _ in inputs_of(rule.formula, aggregates=False)}))
+    aggregated = any(isinstance(node, AggregateTerm | AggregateDistribution) for node in nodes_of(rule.formula))
+    draws = frozenset(draw for key in inputs for draw in case.draws(key))
+    stuck = sorted({draw.site for draw in draws if not draw.pathwise and not draw.model})
+    _verify_draws(rule, inputs, case, sink)
+    if aggregated and stuck:
+        sink.error(
+            "ASR093",
+            rule.span,
+            f"rule `{rule.name}` takes an aggregate of what depends on {_draws_of(stuck)}, "
+            "which gradients do not pass through: there is no sound estimator yet",
+            help="aggregate probabilities that read no such draw",
+        )
+    hidden = sorted({name for name, _ in inputs if name in case.reading.masks and name not in names})
+    if hidden:
+        sink.error(
+            "ASR093",
+            rule.span,
+            f"rule `{rule.name}` takes an aggregate of `{hidden[0]}` over data that are masked: "
+            "there is no estimator yet that leaves the absent ones out",
+        )
+    if stuck:
+        _verify_plates(rule, names, stuck, case, sink)
+        reason = f"depends on {_draws_of(stuck)}" if case.provenance is not None else "the guide could not be tracked"
+        return AttachedRule(rule, "S", names, reason)
+    return AttachedRule(rule, "P", names, "depends on reparameterised draws only" if draws else "depends on no draw")
+
+
+def verify_estimable(rule: TypedRule, sink: Sink) -> None:
+    """Note an error for what has no estimator yet."""
+    if rule.hard is not None:
+        sink.error(
+            "ASR093",
+            rule.span,
+            f"rule `{rule.name}` is `hard`, and there are no multipliers yet that would hold it",
+            help="give it a weight, with a warm-up if it is large: `weight 0 -> 100 over 2000 steps`",
+        )
+    for node in nodes_of(rule.formula):
+        match node:
+            case Expectation():
+                sink.error("ASR093", node.span, "`E[..]` has no sound estimator yet under a comparison")
+            case Probability():
+                sink.error("ASR093", node.span, "`P[..]` has no sound estimator yet under a comparison")
+            case _:
+                pass
+
+
+def _verify_draws(rule: TypedRule, inputs: frozenset[InputKey], case: Case, sink: Sink) -> None:
+    for key in sorted(inputs, key=str):
+        name, component = key
+        source = case.resolution.sources[name]
+        draws = case.draws(key)
+        hidden = sorted({draw.site for draw in draws if draw.model})
+        if hidden:
+            sink.error(
+                "ASR092",
+                source.free.span,
+                f"`{name}` depends on {_draws_of(hidden)} in the model, which the guide does not make: "
+                "a term that reads it would tilt the model instead of taking an expectation under the guide",
+                help="let the guide sample it (it can be enumerated there)",
+            )
+        entry = case.signature.get(name)
+        jumps = component == "mask" or (component != "log_probs" and entry is not None and entry.kind is not Kind.REAL)
+        smooth = sorted({draw.site for draw in draws if draw.pathwise and draw.continuous})
+        if jumps and smooth:
+            what = f"the presence of `{name}`" if component == "mask" else f"`{name}`"
+            sink.error(
+                "ASR094",
+                source.free.span,
+                f"{what} is discrete and computed from {_draws_of(smooth)}, which is reparameterised: it jumps, "
+                "so the pathwise gradient misses what it does",
+                help="write the comparison in the rule as an amount, or draw the discrete value as a site of its own",
+            )
+
+
+def _verify_plates(rule: TypedRule, names: tuple[str, ...], stuck: list[str], case: Case, sink: Sink) -> None:
+    frames = {frame.name for name in names for frame in case.reading.frames[name]}
+    indexed = {plate: name for name in names for plate, _ in case.resolution.sources[name].plates}
+    for plate in sorted(frames & indexed.keys()):
+        whole = next(name for name in names if plate in {frame.name for frame in case.reading.frames[name]})
+        sink.error(
+            "ASR097",
+            case.resolution.sources[whole].free.span,
+            f"rule `{rule.name}` indexes the plate {plate!r} in `{indexed[plate]}` "
+            f"and reads `{whole}` for each of its entries without an index",
+            help=f"index `{whole}` too",
+        )
+    if case.base is TraceMeanField_ELBO and case.provenance is not None:
+        sink.error(
+            "ASR095",
+            rule.span,
+            f"rule `{rule.name}` depends on {_draws_of(stuck)}, and TraceMeanField_ELBO has the pathwise gradient only",
+            help="use Trace_ELBO, TraceGraph_ELBO or TraceEnum_ELBO",
+        )
+    if case.base is not TraceEnum_ELBO:
+        return
+    for name in stuck:
+        site = case.recording.guide.get(name)
+        if site is not None and site.infer.get("enumerate") == "parallel" and site.infer.get("_markov_depth"):
+            sink.error(
+                "ASR095",
+                rule.span,
+                f"rule `{rule.name}` depends on the draw of {name!r}, which is enumerated within pyro.markov: "
+                "its axis is used again by later sites, and the rule would take one for the other",
+                help="enumerate it outside pyro.markov, or use Trace_ELBO",
+            )
+        missing = [frame.name for frame in site.plates if frame.name not in frames] if site is not None else []
+        if missing:
+            sink.error(
+                "ASR095",
+                rule.span,
+                f"rule `{rule.name}` stands outside the plate {missing[0]!r} and depends on the draw of {name!r} "
+                "inside it; TraceEnum_ELBO is right only where nothing outside a plate depends on what is inside",
+                help="use Trace_ELBO or TraceGraph_ELBO, or reparameterise the draw",
+            )
+
+
+def doubt(rules: tuple[AttachedRule, ...], case: Case, given: Bound, rerun: Rerun) -> tuple[AttachedRule, ...]:
+    """Return the rules with channel S for those whose inputs change with draws that left no mark on them.
+
+    Marks are lost in functions of a user's own, in ``item()`` and in branches.
+    """
+    suspects = any(site.traced and not site.observed and not site.pathwise for site in case.recording.guide.values())
+    if not suspects or all(rule.channel == "S" for rule in rules):
+        return rules
+    try:
+        before = read(case.resolution, rerun(None), given).tensors
+        after = read(case.resolution, rerun(Tracker(disturb=True)), given).tensors
+    except Exception as error:
+        logger.warning("asrppl: draws cannot be exchanged (%s: %s); their marks decide", type(error).__name__, error)
+        return rules
+    changed = {key for key, tensor in before.items() if not _same(tensor, after.get(key))}
+    found: list[AttachedRule] = []
+    sink = Sink()
+    for attached in rules:
+        keys = inputs_of(attached.rule.formula)
+        if attached.channel == "S" or changed.isdisjoint(keys):
+            found.append(attached)
+            continue
+        reason = "changes with draws that gradients do not pass through"
+        if any(isinstance(node, AggregateTerm | AggregateDistribution) for node in nodes_of(attached.rule.formula)):
+            sink.error(
+                "ASR093",
+                attached.rule.span,
+                f"rule `{attached.rule.name}` takes an aggregate of what {reason}: there is no sound estimator yet",
+            )
+        found.append(replace(attached, channel="S", reason=reason))
+    sink.raise_if_failed()
+    return tuple(found)
+
+
+def _same(left: Tensor, right: Tensor | None) -> bool:
+    if right is None or left.shape != right.shape:
+        return False
+    if not left.is_floating_point():
+        return bool(torch.equal(left, right))
+    return bool(torch.allclose(left, right, rtol=1e-5, atol=1e-8, equal_nan=True))
+
+
+def _draws_of(names: list[str]) -> str:
+    return f"the draw of {names[0]!r}" if len(names) == 1 else "the draws of " + ", ".join(map(repr, names))

@@ -1,0 +1,282 @@
+"""`regularize`: an ELBO with the rules' penalty in it."""
+
+import re
+import warnings
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from pyro.infer import Trace_ELBO, TraceEnum_ELBO
+from pyro.infer.elbo import ELBO
+from torch import Tensor
+
+from asrppl.bind.names import member
+from asrppl.bind.values import bind_values
+from asrppl.check.typed import FreeName
+from asrppl.diagnostics import AsrError, Diagnostic
+from asrppl.infer.bindings import Bindings, describe
+from asrppl.infer.pair import CarriedError, Pair
+from asrppl.infer.recorder import kept_params, run_apart
+from asrppl.infer.report import Report
+from asrppl.infer.verify import verify_base, verify_guide
+from asrppl.program import Program, load, parse
+
+Callback = Callable[..., Any]
+
+_PAIRS_KEPT = 8
+_ORDER_WARNING = re.compile(r'at model site "asrppl\.', re.IGNORECASE)  # as the warnings module compiles it
+
+
+def regularize(
+    model: Callback,
+    guide: Callback,
+    rules: str | Path | Program,
+    *,
+    elbo: ELBO | None = None,
+    bind: Mapping[str, object] | None = None,
+    data: str | None = None,
+    step: int = 0,
+    **params: Any,
+) -> "RegularizedELBO":
+    """Return an ELBO whose maximiser trades the evidence bound against the rules (the paper's Eq. 10 and 11).
+
+    It minimises, per datum, with N the full size of the data plate (1 without one),
+
+        −ELBO / N + Σ λ(rule) · R(rule),    R = the mean violation over draws of the guide and over the data,
+
+    so a weight λ is nats per datum, whatever the plate, the batch or the rule's level. What a call returns is N times
+    that (what Pyro returns). The gradient is that of this objective also where draws are not reparameterised::
+
+        svi = SVI(model, guide, optim, loss=asrppl.regularize(model, guide, "overlap.asr", S=64))
+
+    Args:
+        model: a Pyro program; any latent that a rule reads must be drawn by the guide.
+        guide: a Pyro program.
+        rules: a `Program`, a path (a `Path`, or a string that ends in ``.asr``), or the text of rules.
+        elbo: the objective to add to: `Trace_ELBO` (default), `TraceGraph_ELBO`, `TraceEnum_ELBO` or
+            `TraceMeanField_ELBO`. It is used as it stands, not copied.
+        bind: values, distributions and functions by the names that the rules use.
+        data: the name of the data plate, where more than one plate is around all observed sites.
+        step: where the schedules of weights start.
+        params: of the rules (with a path or a text).
+
+    Raises:
+        AsrError: an unfit objective (ASR090) or guide (ASR091), params with a `Program` (ASR098), a value in ``bind``
+            that does not fit (ASR070 to ASR077), or an error in the rules. What depends on the programs' sites
+            (names, types, estimators) is found on the first call, or by `RegularizedELBO.bindings`.
+    """
+    base: ELBO = Trace_ELBO() if elbo is None else elbo
+    verify_base(base)
+    verify_guide(guide)
+    program = _program(rules, params)
+    return RegularizedELBO(model, guide, program, base, bind=bind, data=data, step=step)
+
+
+def _program(rules: str | Path | Program, params: Mapping[str, Any]) -> Program:
+    if isinstance(rules, Program):
+        if params:
+            _refuse(
+                f"param `{next(iter(params))}` was given with a program that is parsed already",
+                "give params to asrppl.load or asrppl.parse",
+            )
+        return rules
+    if isinstance(rules, Path) or (rules.endswith(".asr") and "\n" not in rules):
+        return load(rules, **params)
+    return parse(rules, **params)
+
+
+def _free_in(program: Program, bind: Mapping[str, object]) -> dict[str, FreeName]:
+    """Return the free names that ``bind`` gives, by themselves or as numbered members (``w_0``, ``w_1``, …)."""
+    return {
+        name: use
+        for name, use in program.free.items()
+        if name in bind or any(member(use).fullmatch(key) for key in bind)
+    }
+
+
+def _refuse(message: str, help: str) -> None:
+    raise AsrError([Diagnostic("ASR098", message, help=help)])
+
+
+class RegularizedELBO(ELBO):
+    """An ELBO that adds the rules' terms to a base objective; made by `regularize`.
+
+    It serves wherever Pyro takes an ELBO: ``SVI(model, guide, optim, loss=elbo)``, and ``elbo(model, guide)`` as a
+    torch module. It works on the model and guide that a call brings; each pair is bound on its first call.
+
+    Args:
+        model: given to `regularize`; what `bindings` runs.
+        guide: likewise.
+        program: the rules.
+        base: the objective.
+        bind: values by name.
+        data: the data plate's name.
+        step: of the schedules: how many training calls (`loss_and_grads`, `differentiable_loss`) there have been.
+            It may be set, to go on with a run.
+    """
+
+    def __init__(
+        self,
+        model: Callback,
+        guide: Callback,
+        program: Program,
+        base: ELBO,
+        *,
+        bind: Mapping[str, object] | None = None,
+        data: str | None = None,
+        step: int = 0,
+    ) -> None:
+        # ELBO.__init__ is left out: its settings are the base objective's, which the properties below forward.
+        self.model = model
+        self.guide = guide
+        self.program = program
+        self.base = base
+        self.given = bind_values(_free_in(program, bind or {}), bind or {})
+        self.data = data
+        self.step = step
+        self._report = Report()
+        self._pairs: dict[object, Pair] = {}
+
+    # ---- the objective
+
+    def loss(self, model: Callback, guide: Callback, *args: Any, **kwargs: Any) -> float:
+        """Return the loss with its penalty, without gradients; the schedules stay where they are."""
+        return self._run(cast(Any, self.base).loss, model, guide, args, kwargs)
+
+    def loss_and_grads(self, model: Callback, guide: Callback, *args: Any, **kwargs: Any) -> float:
+        """Return the loss with its penalty, and add its gradient to the parameters; a training step."""
+        returned = self._run(cast(Any, self.base).loss_and_grads, model, guide, args, kwargs)
+        self._advance()
+        return returned
+
+    def differentiable_loss(self, model: Callback, guide: Callback, *args: Any, **kwargs: Any) -> Tensor:
+        """Return the loss with its penalty as a tensor whose gradient is the estimator's; a training step."""
+        base: Any = self.base
+        compute = base.differentiable_loss if hasattr(base, "differentiable_loss") else self._graph_loss
+        returned = self._run(compute, model, guide, args, kwargs)
+        self._advance()
+        return returned
+
+    def _graph_loss(self, model: Callback, guide: Callback, *args: Any, **kwargs: Any) -> Tensor:
+        # TraceGraph_ELBO has no differentiable_loss: its value is −elbo, its gradient the surrogate's.
+        elbo, surrogate = cast(Any, self.base)._loss_and_surrogate_loss(model, guide, args, kwargs)
+        return -elbo.detach() + (surrogate - surrogate.detach())
+
+    def _advance(self) -> None:
+        if torch.is_grad_enabled():
+            self.step += 1
+
+    def _run(
+        self, compute: Callback, model: Callback, guide: Callback, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
+        verify_guide(guide)
+        base: Any = self.base
+        guess: Callback = base._guess_max_plate_nesting
+        if base.max_plate_nesting == float("inf") and (base.vectorize_particles or isinstance(base, TraceEnum_ELBO)):
+            # The base would guess by running the wrapped programs, and the report would count that run.
+            guess(model, guide, args, kwargs)
+        if isinstance(base, TraceEnum_ELBO):
+            _keep_quiet()
+        pair = self._pair(model, guide)
+        try:
+            with pair.at(self.step) as tally:
+                returned = compute(pair.run_model, pair.run_guide, *args, **kwargs)
+        except CarriedError as refusal:
+            raise refusal.error from None
+        runs = 1 if base.vectorize_particles else base.num_particles
+        if tally.pathwise:
+            # The model's terms of channel P are zero in value; this is what they stand for.
+            extra = cast(Tensor, sum(tally.pathwise.values())) / runs
+            returned = returned + (extra if isinstance(returned, Tensor) else extra.item())
+        self._report = tally.report(runs, returned.detach() if isinstance(returned, Tensor) else returned)
+        return returned
+
+    def _pair(self, model: Callback, guide: Callback) -> "Pair":
+        try:
+            key: object = (model, guide)
+            found = self._pairs.get(key)
+        except TypeError:  # unhashable callables
+            key = (id(model), id(guide))
+            found = self._pairs.get(key)
+        if found is None:
+            while len(self._pairs) >= _PAIRS_KEPT:
+                del self._pairs[next(iter(self._pairs))]
+            found = self._pairs[key] = Pair(model, guide, self.program, self.given, self.data, self.base)
+        return found
+
+    # ---- what there is to read
+
+    @property
+    def report(self) -> Report:
+        """The rules' part of the last call."""
+        return self._report
+
+    def bindings(self, *args: Any, **kwargs: Any) -> Bindings:
+        """Return what each name of the rules is bound to, and each rule's channel, for programs called so.
+
+        Guide and model run once or a few times, without a trace on random numbers, params or buffers.
+
+        Raises:
+            AsrError: what training would raise on its first call.
+        """
+        with kept_params():
+            pair = self._pair(self.model, self.guide)
+            attachment = pair.attach(run_apart(self.model, self.guide, args, kwargs), args, kwargs)
+        return describe(attachment)
+
+    # ---- settings of the base objective
+
+    @property
+    def num_particles(self) -> int:
+        """How many particles the base averages over."""
+        return cast(Any, self.base).num_particles
+
+    @property
+    def vectorize_particles(self) -> bool:
+        """Whether particles are an axis."""
+        return cast(Any, self.base).vectorize_particles
+
+    @property
+    def max_plate_nesting(self) -> float:
+        """How many axes on the right are plates."""
+        return cast(Any, self.base).max_plate_nesting
+
+    @property
+    def retain_graph(self) -> bool | None:
+        """Whether a step keeps autograd's graph."""
+        return cast(Any, self.base).retain_graph
+
+    def _get_trace(self, model: Callback, guide: Callback, args: Any, kwargs: Any) -> Any:
+        return cast(Any, self.base)._get_trace(model, guide, args, kwargs)
+
+    # ---- state
+
+    def state_dict(self) -> dict[str, int]:
+        """Return what a run needs, beside its parameters, to go on."""
+        return {"step": self.step}
+
+    def load_state_dict(self, state: Mapping[str, int]) -> None:
+        """Go on where `state_dict` was taken."""
+        self.step = int(state["step"])
+
+    def __getstate__(self) -> dict[str, object]:
+        # What was bound is bound again on the next call: recordings and lowered graphs do not travel.
+        state = {key: value for key, value in self.__dict__.items() if key not in ("_pairs", "_report")}
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self._report = Report()
+        self._pairs = {}
+
+
+def _keep_quiet() -> None:
+    """Silence Pyro's guess, from its place alone, that a term outside a plate depends on enumerated draws inside.
+
+    What it depends on is known here (ASR095). A filter that stays, since one for each call would make Python forget
+    which other warnings it has shown.
+    """
+    wanted = ("ignore", _ORDER_WARNING, RuntimeWarning)
+    if not any((kind, pattern, category) == wanted for kind, pattern, category, *_ in warnings.filters):
+        warnings.filterwarnings("ignore", _ORDER_WARNING.pattern, RuntimeWarning)

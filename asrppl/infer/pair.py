@@ -1,0 +1,115 @@
+"""A model and a guide, wrapped: the guide is watched, and the model ends in the rules' terms."""
+
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from typing import Any
+
+from pyro.infer.elbo import ELBO
+
+from asrppl.bind.bound import Bound
+from asrppl.bind.recording import Recording
+from asrppl.diagnostics import AsrError
+from asrppl.infer.attach import Attachment, attach
+from asrppl.infer.emit import Tally, emit
+from asrppl.infer.recorder import Recorder, Tracker, recording_of, run_apart
+from asrppl.program import Program
+
+_KEPT = 32
+"""Structures whose bindings a pair keeps: a program that takes a new shape in every step must not fill the memory."""
+
+
+class CarriedError(Exception):
+    """Carries an `AsrError` out of Pyro's trace, which makes every ValueError anew from its text alone."""
+
+    def __init__(self, error: AsrError) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+
+class Pair:
+    """One model and guide, and what the rules were bound to in each structure that they have shown.
+
+    Args:
+        model: a Pyro program.
+        guide: likewise.
+        program: the rules.
+        given: what ``bind=`` gave.
+        data: the data plate's name.
+        base: the objective.
+    """
+
+    def __init__(
+        self,
+        model: Callable[..., Any],
+        guide: Callable[..., Any],
+        program: Program,
+        given: Bound,
+        data: str | None,
+        base: ELBO,
+    ) -> None:
+        self.model = model
+        self.guide = guide
+        self.program = program
+        self.given = given
+        self.data = data
+        self.base: Any = base
+        self.kind: type = type(base)
+        self.attachments: dict[object, Attachment] = {}
+        self.tally = Tally()
+        self.recorder = Recorder()
+        self.step = 0
+
+    @contextmanager
+    def at(self, step: int) -> Generator[Tally]:
+        """Be at ``step`` of the schedules for one call of the objective; yield what it adds up."""
+        self.step = step
+        self.tally = Tally()
+        try:
+            yield self.tally
+        finally:
+            self.recorder = Recorder()  # recorded tensors hold graphs: memory, and deepcopy refuses them
+
+    def run_guide(self, *args: Any, **kwargs: Any) -> Any:
+        """Run the guide and keep what it does."""
+        self.recorder = recorder = Recorder()
+        with recorder:
+            return self.guide(*args, **kwargs)
+
+    def run_model(self, *args: Any, **kwargs: Any) -> Any:
+        """Run the model, then put the rules' terms into it."""
+        recorder = Recorder()
+        with recorder:
+            returned = self.model(*args, **kwargs)
+        try:
+            self._emit(recording_of(self.recorder, recorder), args, kwargs)
+        except AsrError as error:
+            raise CarriedError(error) from None
+        return returned
+
+    def _emit(self, recording: Recording, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        structure = recording.structure
+        attachment = self.attachments.get(structure)
+        reading = None if attachment is None else attachment.read(recording)
+        if attachment is None or reading is None or not attachment.fits(reading):
+            attachment = self.attach(recording, args, kwargs)
+            while len(self.attachments) >= _KEPT:
+                del self.attachments[next(iter(self.attachments))]
+            self.attachments[structure] = attachment
+            reading = attachment.read(recording)
+        weights = {attached.rule.name: attached.rule.weight.at(self.step) for attached in attachment.rules}
+        emit(
+            attachment,
+            recording,
+            reading,
+            weights,
+            max_plate_nesting=self.base.max_plate_nesting,
+            tally=self.tally,
+        )
+
+    def attach(self, recording: Recording, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Attachment:
+        """Bind the rules to what ``recording`` shows, running guide and model apart with the same arguments."""
+
+        def rerun(tracker: Tracker | None) -> Recording:
+            return run_apart(self.model, self.guide, args, kwargs, tracker)
+
+        return attach(self.program, recording, rerun, given=self.given, data=self.data, base=self.kind)
