@@ -71,7 +71,7 @@ def _entry(name: str, source: Source, recording: Recording, reading: Reading, pr
     value = reading.tensors[name, components[0]]
     draws = _draws(name, (*components, "mask"), first, provenance)
     is_draw = isinstance(first, Site) and not first.observed
-    kind = _kind(first, value)
+    kind = Kind.REAL if source.free.shape == "box" else _kind(first, value)
     fields = None if components == [None] else tuple(str(component) for component in components)
     continuous = any(draw.continuous for draw in draws)
     return Entry(

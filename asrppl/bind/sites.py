@@ -88,7 +88,7 @@ def _components(item: Item, source: Source) -> dict[str | None, Tensor]:
         return {None: _index(value, source.event_dim, source, item)}
     columns = [_index(column, source.event_dim - 1, source, item) for column in value.unbind(-1)]
     if not _plain_box(source):
-        if use.fields is None:
+        if use.fields is None or not use.declared:
             help = f"declare them: site {use.name}[i]: (a, b, c)"
             _fail(source, "ASR086", f"the columns of {source.title} have no names", help)
         if len(columns) != len(use.fields):

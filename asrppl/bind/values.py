@@ -180,7 +180,7 @@ class _Binder:
                     f"{len(columns)}",
                 )
             return dict(zip(BOX_FIELDS, (*columns, columns[-1])[:4], strict=True))
-        if use.fields is None:
+        if use.fields is None or not use.declared:
             _refuse(
                 "ASR074", f"the fields of `{use.name}` are not known", f"declare them: site {use.name}[i]: (a, b, c)"
             )
@@ -240,7 +240,7 @@ class _Binder:
         support = self.supports.get(use.name)
         self.entries[use.name] = Entry(
             axes=axes or (),
-            kind=_kind(components, support) if draw else _support_kind(support),
+            kind=_kind(use, components, support) if draw else _support_kind(support),
             fields=names or None,
             squares=names == BOX_FIELDS and components["w"] is components["h"],
             support=support,
@@ -255,7 +255,9 @@ def _is_plain_box(use: FreeName) -> bool:
     return use.shape == "box" and (use.fields is None or use.fields == BOX_FIELDS)
 
 
-def _kind(components: Mapping[str | None, Tensor], support: tuple[int | float, ...] | None) -> Kind:
+def _kind(use: FreeName, components: Mapping[str | None, Tensor], support: tuple[int | float, ...] | None) -> Kind:
+    if use.shape == "box":
+        return Kind.REAL  # whole pixels are lengths all the same: [[10, 10, 8]] is no discrete quantity
     kinds = {
         _KINDS.get(tensor.dtype, Kind.INT) if not tensor.is_floating_point() else Kind.REAL
         for name, tensor in components.items()

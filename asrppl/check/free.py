@@ -63,7 +63,7 @@ def _infer_name(name: str, uses: list[Use], site: ast.Site | None, sink: Sink) -
     if site is not None and site.fields is not None:
         fields = tuple(field.text for field in site.fields)
         shape = "box" if "box" in shapes or set(fields) == set(BOX_FIELDS) else "record"
-        return FreeName(name, rank, shape, fields, pattern, first.span, draw)
+        return FreeName(name, rank, shape, fields, pattern, first.span, draw, declared=True)
     _verify_consistent(name, uses, sink)
     fields = tuple(dict.fromkeys(use.field for use in uses if use.field is not None))
     if shapes & set(_RECORDS):

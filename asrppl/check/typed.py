@@ -392,6 +392,7 @@ class FreeName:
     pattern: str | None
     span: Span = field(compare=False, repr=False)
     draw: bool = True  # whether its value is read (not only q(name))
+    declared: bool = False  # whether a `site` statement gives the fields, and with them the order of columns
 
 
 FreeNames = Mapping[str, FreeName]

@@ -203,3 +203,17 @@ def test_finite_distributions_give_log_probabilities(
 )
 def test_others_have_none(distribution: torch.distributions.Distribution) -> None:
     assert finite_log_probs(distribution) is None
+
+
+def test_a_box_in_whole_pixels_is_graded_like_any_other() -> None:
+    program = parse("forall i != j: nonoverlap(box[i], box[j])")
+    whole = program.violations({"box": [[10, 10, 8], [14, 12, 8]]})
+    assert torch.equal(whole["line 1"], torch.tensor(8.0))
+
+
+def test_columns_have_no_order_without_a_site_statement() -> None:
+    program = parse("forall i: w[i].b <= w[i].a")
+    with pytest.raises(AsrError, match="declare them: site w"):
+        program.violations({"w": torch.zeros(3, 2)})
+    declared = parse("site w[i]: (a, b)\nforall i: w[i].b <= w[i].a")
+    assert declared.violations({"w": torch.tensor([[0.0, 1.0]])})["line 2"] == 1
