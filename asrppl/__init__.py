@@ -1,0 +1,41 @@
+"""Rules about what a Pyro guide infers: a rule language, its compiler, and the regularizer of a Pyro ELBO.
+
+``load`` and ``parse`` read rules, ``regularize`` attaches them to a model and a guide, ``expose`` hands a guide's
+values to them. Each is imported on first use: reading a rule file does not wait for torch.
+"""
+
+from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from asrppl.diagnostics import AsrError
+    from asrppl.infer import expose, regularize
+    from asrppl.program import Program, load, parse
+
+__all__ = ["AsrError", "Program", "__version__", "expose", "load", "parse", "regularize"]
+
+_HOMES = {
+    "AsrError": "asrppl.diagnostics",
+    "Program": "asrppl.program",
+    "load": "asrppl.program",
+    "parse": "asrppl.program",
+    "expose": "asrppl.infer",
+    "regularize": "asrppl.infer",
+}
+
+try:
+    __version__ = version("asrppl")
+except PackageNotFoundError:  # a source tree that was not installed
+    __version__ = "0.0.0"
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = globals()[name] = getattr(import_module(_HOMES[name]), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOMES})

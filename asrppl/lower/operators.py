@@ -1,0 +1,265 @@
+"""The functions of a lowered program that torch does not have: each total, with finite values and finite gradients.
+
+Where a real function has no value or no derivative (a square root below zero, a quotient by zero), the value is the
+nearest finite one and the derivative there is zero, so that one datum at a boundary cannot spoil a training step.
+
+Shapes: values are ``(*batch, *slots)``; distributions are log-probabilities ``(*batch, *slots, support)``.
+"""
+
+import math
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from asrppl.bind.shapes import broadcast
+
+TINY = 1e-30
+"""Below this a number counts as zero where a function's slope is infinite at zero; its inverse is a finite float32."""
+
+NEAR_ZERO = 1e-12
+"""A divisor nearer to zero than this is moved here: the quotient and its slope (1e24) are finite in float32."""
+
+LOG_ZERO = -1e4
+"""The logarithm of probability 0: its exponential is 0 in every dtype, and sums of it stay finite."""
+
+
+def narrow(x: Tensor, dim: int, start: int, length: int) -> Tensor:
+    """Return entries ``start`` to ``start + length`` of axis ``dim``; the whole axis is ``x`` itself."""
+    # A view of the whole would cost a zero-filled copy of the gradient in the backward pass.
+    return x if start == 0 and x.shape[dim] == length else x.narrow(dim, start, length)
+
+
+# ---- elementwise
+
+
+def square_root(x: Tensor) -> Tensor:
+    """Return sqrt(max(x, 0)), with slope 0 at 0."""
+    return torch.where(x > TINY, x.clamp_min(TINY).sqrt(), 0.0)
+
+
+def logarithm(x: Tensor) -> Tensor:
+    """Return log(max(x, 1e-30)), with slope 0 from there down."""
+    return x.clamp_min(TINY).log()
+
+
+def exponential(x: Tensor) -> Tensor:
+    """Return exp(x), held (slope 0) a little below the largest float."""
+    return x.clamp_max(700.0 if x.dtype == torch.float64 else 85.0).exp()
+
+
+def away_from_zero(x: Tensor) -> Tensor:
+    """Return ``x`` with numbers nearer to zero than 1e-12 moved there, keeping their sign (0 goes up)."""
+    return torch.where(x < 0, x.clamp_max(-NEAR_ZERO), x.clamp_min(NEAR_ZERO))
+
+
+def quotient(x: Tensor, y: Tensor) -> Tensor:
+    """Return x / y, with a divisor kept 1e-12 away from zero; 0 / 0 is 0."""
+    return x / away_from_zero(y)
+
+
+def power(base: Tensor, exponent: float) -> Tensor:
+    """Return base ^ exponent for a constant exponent.
+
+    A negative base counts as 0 where the exponent is no integer; a negative exponent is a division.
+    """
+    if exponent < 0:
+        return 1 / away_from_zero(power(base, -exponent))
+    if exponent == int(exponent):
+        return base.pow(int(exponent))
+    if exponent < 1:
+        return torch.where(base > TINY, base.clamp_min(TINY).pow(exponent), 0.0)
+    return base.clamp_min(0).pow(exponent)
+
+
+def integer_power(base: Tensor, exponent: Tensor) -> Tensor:
+    """Return base ^ exponent for exponents that are integers (draws, which have no gradient)."""
+    exponent = exponent.detach()
+    base, exponent = broadcast(base, exponent)
+    # 0 ^ 0 is 1 with slope 0; a negative exponent divides by the base, which may not be zero then.
+    return torch.where(exponent < 0, away_from_zero(base), base).pow(exponent)
+
+
+def real_power(base: Tensor, exponent: Tensor) -> Tensor:
+    """Return max(base, 1e-12) ^ exponent for real exponents."""
+    return exponential(base.clamp_min(NEAR_ZERO).log() * exponent)
+
+
+# ---- violations
+
+
+def power_mean(left: Tensor, right: Tensor, p: float) -> Tensor:
+    """Return the smooth minimum (left^-p + right^-p)^(-1/p) of two non-negative numbers.
+
+    It is zero iff one of them is, at most the smaller, and tends to it as p grows.
+    """
+    left, right = broadcast(left, right)
+    return power_mean_over(torch.stack((left, right)), (0,), p)[0]
+
+
+def power_mean_over(values: Tensor, dims: tuple[int, ...], p: float) -> Tensor:
+    """Return (Σ v^-p)^(-1/p) of non-negative ``values`` along ``dims``, which are kept; infinite ones drop out."""
+    smallest = values.amin(dims, keepdim=True)
+    positive = smallest > TINY
+    # Scaled by the smallest, which cancels (so its gradient is left out), every ratio is in [0, 1]; in logarithms,
+    # so that neither 0^p nor inf^-p has to be differentiated.
+    scale = torch.where(positive, smallest, 1.0).detach()
+    finite = torch.isfinite(values)
+    ratios = torch.where(finite, values, 1.0).clamp_min(TINY).log() - scale.log()
+    total = torch.where(finite, torch.exp(-p * ratios.clamp_min(0)), 0.0).sum(dims, keepdim=True)
+    total = torch.where(positive, total, 1.0)
+    return torch.where(positive, scale * torch.exp(-total.log() / p), smallest)
+
+
+def least(x: Tensor, dims: tuple[int, ...], lengths: tuple[int, ...], bound: Tensor | float) -> Tensor:
+    """Return the sum of the ``bound`` smallest numbers along ``dims`` (which are kept, with length 1).
+
+    Args:
+        x: numbers, broadcast to ``lengths`` along ``dims``.
+        dims: negative axes, ascending.
+        lengths: of those axes.
+        bound: how many; may vary over the other axes.
+    """
+    ordered = _flat(x, dims, lengths).sort(-1).values
+    return _first(ordered, dims, bound)
+
+
+def least_pairs(
+    discrete: Tensor, graded: Tensor, dims: tuple[int, ...], lengths: tuple[int, ...], bound: Tensor | float
+) -> tuple[Tensor, Tensor]:
+    """Return the sums of both parts over the ``bound`` smallest pairs, in dictionary order, along ``dims``."""
+    discrete, graded = broadcast(_flat(discrete, dims, lengths), _flat(graded, dims, lengths))
+    # Two stable sorts, the less significant part first, sort in dictionary order.
+    graded, order = torch.sort(graded, stable=True, dim=-1)
+    discrete, order = torch.sort(discrete.gather(-1, order), stable=True, dim=-1)
+    return _first(discrete, dims, bound), _first(graded.gather(-1, order), dims, bound)
+
+
+def _flat(x: Tensor, dims: tuple[int, ...], lengths: tuple[int, ...]) -> Tensor:
+    shape = list(x.shape)
+    for dim, length in zip(dims, lengths, strict=True):
+        shape[dim] = length
+    x = x.expand(shape).movedim(dims, tuple(range(-len(dims), 0)))
+    return x.flatten(-len(dims))
+
+
+def _first(ordered: Tensor, dims: tuple[int, ...], bound: Tensor | float) -> Tensor:
+    position = torch.arange(ordered.shape[-1], device=ordered.device)
+    if isinstance(bound, Tensor):
+        bound = bound.movedim(dims, tuple(range(-len(dims), 0))).flatten(-len(dims))
+    total = torch.where(position < bound, ordered, 0.0).sum(-1)
+    rank = total.ndim + len(dims)
+    for dim in dims:  # ascending: those to the left of one are back when its turn comes
+        total = total.unsqueeze(rank + dim)
+    return total
+
+
+# ---- means over the batch
+
+
+def batch_mean(x: Tensor, rank: int) -> Tensor:
+    """Return the mean over all axes but the last ``rank``: the minibatch mean, for the mean over the data."""
+    dims = tuple(range(x.ndim - rank))
+    return x.mean(dims) if dims else x
+
+
+def batch_mean_where(x: Tensor, chosen: Tensor, rank: int) -> Tensor:
+    """Return the mean over those batch entries that are ``chosen``; 0 where none is."""
+    x, chosen = broadcast(x, chosen)
+    dims = tuple(range(x.ndim - rank))
+    if not dims:
+        return torch.where(chosen, x, 0.0)
+    count = chosen.sum(dims).clamp_min(1).to(x.dtype)
+    return torch.where(chosen, x, 0.0).sum(dims) / count
+
+
+def batch_mixture(log_probs: Tensor, rank: int) -> Tensor:
+    """Return the log-probabilities of the equal mixture over all axes but the last ``rank``."""
+    dims = tuple(range(log_probs.ndim - rank))
+    if not dims:
+        return log_probs
+    return log_probs.logsumexp(dims) - math.log(math.prod(log_probs.shape[: len(dims)]))
+
+
+def batch_mixture_where(log_probs: Tensor, chosen: Tensor, rank: int) -> Tensor:
+    """Return the log-probabilities of the mixture over those batch entries that are ``chosen``."""
+    log_probs, chosen = broadcast(log_probs, chosen.unsqueeze(-1))
+    dims = tuple(range(log_probs.ndim - rank))
+    count = chosen.sum(dims).clamp_min(1).to(log_probs.dtype) if dims else 1.0
+    total = torch.where(chosen, log_probs, LOG_ZERO)
+    total = total.logsumexp(dims) - count.log() if isinstance(count, Tensor) else total
+    return total.clamp_min(LOG_ZERO)
+
+
+# ---- functionals of distributions, along the last axis
+
+
+def log_probabilities(probabilities: Tensor) -> Tensor:
+    """Return the logarithms of probabilities, those of 0 finite and without slope."""
+    return torch.where(probabilities > TINY, probabilities.clamp_min(TINY).log(), LOG_ZERO)
+
+
+def kl(p: Tensor, r: Tensor) -> Tensor:
+    """Return KL(p || r) = Σ p (log p − log r), with 0 log 0 = 0."""
+    return (p.exp() * (p - r)).sum(-1)
+
+
+def js(p: Tensor, r: Tensor) -> Tensor:
+    """Return the Jensen-Shannon divergence: the mean of KL(p || m) and KL(r || m) for m = (p + r) / 2."""
+    m = torch.logaddexp(p, r) - 0.6931471805599453
+    return (kl(p, m) + kl(r, m)) / 2
+
+
+def tv(p: Tensor, r: Tensor) -> Tensor:
+    """Return the total variation distance Σ abs(p − r) / 2."""
+    return (p.exp() - r.exp()).abs().sum(-1) / 2
+
+
+def entropy(p: Tensor) -> Tensor:
+    """Return −Σ p log p."""
+    return -(p.exp() * p).sum(-1)
+
+
+def mean(p: Tensor, support: Tensor) -> Tensor:
+    """Return the expectation Σ p v."""
+    return (p.exp() * support).sum(-1)
+
+
+def variance(p: Tensor, support: Tensor) -> Tensor:
+    """Return Σ p (v − mean)²."""
+    weights = p.exp()
+    centre = (weights * support).sum(-1, keepdim=True)
+    return (weights * (support - centre).square()).sum(-1)
+
+
+def point_mass(at: Tensor, support: Tensor) -> Tensor:
+    """Return the log-probabilities over ``support`` of the distributions that always give ``at``."""
+    return torch.where(at.unsqueeze(-1) == support, torch.zeros_like(support), LOG_ZERO)
+
+
+def align(log_probs: Tensor, places: Tensor) -> Tensor:
+    """Return the entries of ``log_probs`` at ``places``, one past the end standing for probability 0."""
+    return torch.nn.functional.pad(log_probs, (0, 1), value=LOG_ZERO).index_select(-1, places)
+
+
+# ---- functions from Python
+
+
+def apply(function: Callable[..., object], *arguments: Tensor) -> Tensor:
+    """Return an elementwise ``function`` of the arguments, which are broadcast together, in their dtype.
+
+    Raises:
+        ValueError: the result is not elementwise.
+    """
+    arguments = broadcast(*arguments) if len(arguments) > 1 else arguments
+    result = function(*arguments)
+    if not isinstance(result, Tensor):
+        raise ValueError(f"a bound function returned {type(result).__name__}, not a tensor")
+    if not arguments:
+        return result
+    if result.shape != arguments[0].shape:
+        raise ValueError(
+            f"a bound function of values of shape {tuple(arguments[0].shape)} returned shape {tuple(result.shape)}: "
+            "it must act on each value by itself"
+        )
+    return result.to(arguments[0].dtype)

@@ -1,0 +1,155 @@
+"""What runs in a training step: a lowered program."""
+
+import copy
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import fields, is_dataclass
+from types import MappingProxyType
+from typing import Any
+
+import torch
+from torch import Tensor, fx
+
+from asrppl.bind.bound import InputKey
+from asrppl.check.signature import Signature
+from asrppl.check.typed import TypedProgram, Variable
+from asrppl.lower import chunks
+from asrppl.lower.algebra import Algebra
+from asrppl.lower.builder import Hidden
+from asrppl.lower.chunks import Chunked
+from asrppl.lower.formulas import Style, total_violation
+
+_CPU = torch.device("cpu")
+_NO_FUNCTIONS: Mapping[str, Callable[..., Tensor]] = MappingProxyType({})
+
+
+class Plan:
+    """A program lowered to one graph with an output per rule. Immutable; pickled as what it was lowered from.
+
+    Args:
+        arguments: of the graph, in order: the tensors that it reads by key, the functions that it calls by name.
+        rules: names of its outputs, in order.
+        module: the graph; its constants are in torch's default dtype on the CPU.
+        source: the arguments of `lower` that made it.
+    """
+
+    def __init__(
+        self,
+        arguments: tuple[InputKey | str, ...],
+        rules: tuple[str, ...],
+        module: fx.GraphModule,
+        source: tuple[TypedProgram, dict[str, Any]],
+    ) -> None:
+        self.arguments = arguments
+        self.inputs: tuple[InputKey, ...] = tuple(key for key in arguments if not isinstance(key, str))
+        self.functions: tuple[str, ...] = tuple(key for key in arguments if isinstance(key, str))
+        self.rules = rules
+        self.module = module
+        self._source = source
+        self._dtype = torch.get_default_dtype()
+        self._placed: dict[tuple[torch.device, torch.dtype], fx.GraphModule] = {}
+
+    def __call__(
+        self, tensors: Mapping[InputKey, Tensor], functions: Mapping[str, Callable[..., Tensor]] = _NO_FUNCTIONS
+    ) -> dict[str, Tensor]:
+        """Return the violation of each rule.
+
+        The working dtype is that of the first floating input (torch's default where there is none); other
+        inputs are converted to it. Nothing waits for a device.
+
+        Args:
+            tensors: by name and component, ``(*batch, *index axes)``, as in `Bound`; further ones are ignored.
+            functions: by name.
+
+        Returns:
+            By rule, in nats per datum and unit of weight: a tensor that broadcasts to the batch shape, right-aligned
+            (a scalar for a rule of population level).
+        """
+        given = [tensors[key] for key in self.inputs]
+        first = next((tensor for tensor in given if tensor.dtype.is_floating_point), given[0] if given else None)
+        dtype, module = self._dtype, self.module
+        if first is not None:
+            dtype = first.dtype if first.dtype.is_floating_point else torch.get_default_dtype()
+            given = [tensor if tensor.dtype is dtype else tensor.to(dtype) for tensor in given]
+            if dtype is not self._dtype or first.device != _CPU:
+                module = self._place(first.device, dtype)
+        if self.functions:
+            by_name = {key: tensor for key, tensor in zip(self.inputs, given, strict=True)}
+            results = module.forward(*[functions[k] if isinstance(k, str) else by_name[k] for k in self.arguments])
+        else:
+            results = module.forward(*given)
+        return dict(zip(self.rules, results, strict=True))
+
+    def _place(self, device: torch.device, dtype: torch.dtype) -> fx.GraphModule:
+        if (device, dtype) not in self._placed:
+            self._placed[device, dtype] = copy.deepcopy(self.module).to(device, dtype)
+        return self._placed[device, dtype]
+
+    @property
+    def code(self) -> str:
+        """The graph as Python source, loops over parts of an index after it."""
+        return "\n\n".join(_codes(self.module, "")) + "\n"
+
+    def __reduce__(self) -> tuple[Callable[..., "Plan"], tuple[TypedProgram, dict[str, Any]]]:
+        return _lower_again, self._source
+
+    def __repr__(self) -> str:
+        return f"Plan(rules={self.rules}, inputs={self.inputs}, {len(self.module.graph.nodes)} nodes)"
+
+
+def lower(
+    program: TypedProgram,
+    *,
+    signature: Signature | None = None,
+    elements: int = 64,
+    bound: int = chunks.BOUND,
+    skip_off: bool = False,
+) -> Plan:
+    """Lower a typed program to one graph.
+
+    Args:
+        program: the typed tree.
+        signature: what it was typed against: saves work for the sides of squares and for axes read whole.
+        elements: of the batch, about: with the lengths of the index variables it decides what is computed densely,
+            and what in a loop over parts, each recomputed in the backward pass.
+        bound: elements of a dense grid that may be held at once.
+        skip_off: leave out rules whose weight is 0 for good.
+
+    Raises:
+        NeedsGuideError: a rule reads an expectation or a probability under the guide.
+    """
+    options = {"signature": signature, "elements": elements, "bound": bound, "skip_off": skip_off}
+    rules = [rule for rule in program.rules if not (skip_off and rule.weight.off)]
+    rank = 1 + max((variable.slot for rule in rules for variable in _variables(rule.formula)), default=-1)
+    entries = dict(signature.entries if signature is not None else ())
+    g = Algebra(rank, (), max(1, elements), bound, entries)
+    outputs = [g.drop_slots(total_violation(g, rule.formula, Style(rule.smooth, rule.margin))) for rule in rules]
+    module = g.finish(outputs).to(torch.get_default_dtype())
+    names = tuple(rule.name for rule in rules)
+    arguments = tuple(key for key in g.inputs if not isinstance(key, Hidden))  # (only bodies of loops have those)
+    return Plan(arguments, names, module, (program, options))
+
+
+def _lower_again(program: TypedProgram, options: dict[str, Any]) -> Plan:
+    return lower(program, **options)
+
+
+def _codes(module: fx.GraphModule, name: str) -> Iterator[str]:
+    yield (f"# {name}\n" if name else "") + module.code.strip()
+    for part, child in module.named_children():
+        if isinstance(child, Chunked):
+            yield from _codes(child.body, f"{name}.{part}" if name else part)
+
+
+def _variables(node: Any) -> Iterator[Variable]:
+    """Yield the index variables of a tree."""
+    seen: set[int] = set()
+    waiting = [node]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, Variable):
+            yield node
+        elif isinstance(node, tuple):
+            waiting += node
+        elif is_dataclass(node) and id(node) not in seen:
+            seen.add(id(node))
+            waiting += [getattr(node, part.name) for part in fields(node) if part.name != "span"]

@@ -1,0 +1,204 @@
+"""A rule program: a rule text, read and checked once, then typed and lowered for what it meets."""
+
+import math
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import TypeVar
+
+import torch
+from torch import Tensor
+
+from asrppl.bind.bound import Bound
+from asrppl.bind.values import bind_values
+from asrppl.check import Checked, RuleInfo, check_file, type_program
+from asrppl.check.signature import Signature
+from asrppl.check.typed import FreeNames, TypedProgram
+from asrppl.diagnostics import AsrError, Diagnostic, Severity
+from asrppl.lower import NeedsGuideError, Plan, lower
+from asrppl.source import Source
+from asrppl.syntax import parse_file
+
+Parameter = float | Iterable[float]
+"""What a ``param`` may be set to: a number, or the numbers of a set."""
+
+Key = TypeVar("Key")
+Item = TypeVar("Item")
+
+_KEPT = 8
+"""Plans that a program keeps: one a signature that it meets, the least recently used dropped first."""
+
+
+class Program:
+    """Rules that were read and checked. Immutable; made by `asrppl.load` and `asrppl.parse`.
+
+    Attributes:
+        source: the rule text and its name.
+        params: the values of all params, those given in place of the file's.
+        rules: what the file's rules say, in order: name, weight, levels, formula, span.
+        free: what the file expects of a guide, or of values, by name.
+        diagnostics: the warnings about the file.
+    """
+
+    def __init__(self, source: Source, params: Mapping[str, Parameter], source_dir: Path | None) -> None:
+        parsed = parse_file(source)
+        checked = check_file(parsed.file, params, source_dir=source_dir)
+        diagnostics = _ordered([*parsed.diagnostics, *checked.diagnostics])
+        if any(diagnostic.severity is Severity.ERROR for diagnostic in diagnostics):
+            raise AsrError(diagnostics)
+        self._checked: Checked = checked
+        self._given = dict(params)
+        self._source_dir = source_dir
+        self._typed: OrderedDict[Signature, tuple[TypedProgram, tuple[Diagnostic, ...]]] = OrderedDict()
+        self._plans: OrderedDict[tuple[Signature, int, bool], Plan] = OrderedDict()
+        self.source = source
+        self.diagnostics: tuple[Diagnostic, ...] = diagnostics
+        self.params: Mapping[str, object] = MappingProxyType(dict(checked.params))
+        self.rules: tuple[RuleInfo, ...] = tuple(checked.rules)
+        self.free: FreeNames = checked.free
+
+    # ---- stages
+
+    def typed(self, signature: Signature) -> TypedProgram:
+        """Return the typed tree for what the names were bound to.
+
+        Raises:
+            AsrError: the bindings do not fit the rules (lengths that differ, a kind that makes no sense).
+        """
+        return self._type(signature)[0]
+
+    def warnings(self, signature: Signature) -> tuple[Diagnostic, ...]:
+        """Return the warnings that only show against what the names were bound to (raises as `typed` does)."""
+        return self._type(signature)[1]
+
+    def _type(self, signature: Signature) -> tuple[TypedProgram, tuple[Diagnostic, ...]]:
+        return _kept(self._typed, signature, lambda: type_program(self._checked, signature))
+
+    def plan(self, signature: Signature, *, elements: int = 64, skip_off: bool = False) -> Plan:
+        """Return the lowered program for what the names were bound to; kept, so that a second call costs nothing.
+
+        Args:
+            signature: what the names were bound to.
+            elements: of the batch, about.
+            skip_off: leave out rules whose weight is 0 for good.
+
+        Raises:
+            AsrError: the bindings do not fit, or a rule reads ``E[..]`` or ``P[..]`` (ASR078).
+        """
+        # Powers of two, so that a last, smaller batch does not make a plan of its own.
+        rounded = 2 ** math.ceil(math.log2(max(1, elements)))
+
+        def make() -> Plan:
+            try:
+                return lower(self.typed(signature), signature=signature, elements=rounded, skip_off=skip_off)
+            except NeedsGuideError as error:
+                help = "attach the rules to a guide with asrppl.regularize"
+                raise AsrError([Diagnostic("ASR078", str(error), error.span, help=help)]) from None
+
+        return _kept(self._plans, (signature, rounded, skip_off), make)
+
+    # ---- values
+
+    def violations(self, values: Mapping[str, object]) -> dict[str, Tensor]:
+        """Return each rule's violation at the given values: zero exactly where the rule holds.
+
+        Differentiable, on the device and in the dtype of the values.
+
+        Args:
+            values: by name, as `asrppl.bind.values.bind_values` takes them: say ``{"box": boxes}`` with boxes of shape
+                ``(*batch, objects, 4)``, or 3 for squares. Leading axes are batch axes.
+
+        Returns:
+            By rule: a tensor of the batch shape that the rule reads (a scalar for a rule about the whole batch).
+
+        Raises:
+            AsrError: a name without a value, a value that does not fit, a rule that reads ``E[..]`` or ``P[..]``.
+        """
+        return self._evaluate(bind_values(self.free, values), skip_off=False)
+
+    def penalty(self, values: Mapping[str, object], step: int = 0) -> Tensor:
+        """Return the weighted sum of the rules' violations, each averaged over the batch: Σ w_i mean v_i.
+
+        Nats per datum, differentiable (Eq. 11 of the paper: what is added to a loss per datum).
+
+        Args:
+            values: as for `violations`.
+            step: of training, from 0: where a weight's ramp is.
+
+        Raises:
+            AsrError: as `violations` does, or a rule is ``hard`` (ASR079).
+        """
+        hard = [rule for rule in self.rules if rule.hard is not None]
+        if hard:
+            message = "a hard rule has no weight: its penalty is a multiplier, raised in training until the rule holds"
+            raise AsrError([Diagnostic("ASR079", message, rule.span, help="give it a weight") for rule in hard])
+        bound = bind_values(self.free, values)
+        total: Tensor | None = None
+        violations = self._evaluate(bound, skip_off=True)
+        for rule in self.rules:
+            weight = rule.weight.at(step)
+            if rule.name in violations and weight != 0:
+                term = weight * violations[rule.name].mean()
+                total = term if total is None else total + term
+        return total if total is not None else _zero(bound)
+
+    def _evaluate(self, bound: Bound, *, skip_off: bool) -> dict[str, Tensor]:
+        plan = self.plan(bound.signature, elements=math.prod(bound.batch_shape), skip_off=skip_off)
+        return plan(bound.tensors, bound.functions)
+
+    # ---- Python
+
+    def __repr__(self) -> str:
+        rules = ", ".join(rule.name for rule in self.rules)
+        return f"Program({self.source.name!r}, rules: {rules})"
+
+    def __reduce__(self) -> tuple[type["Program"], tuple[Source, dict[str, Parameter], Path | None]]:
+        return type(self), (self.source, self._given, self._source_dir)
+
+
+def _kept(items: OrderedDict[Key, Item], key: Key, make: Callable[[], Item]) -> Item:
+    if key not in items:
+        items[key] = make()
+        while len(items) > _KEPT:
+            items.popitem(last=False)
+    items.move_to_end(key)
+    return items[key]
+
+
+def _ordered(found: list[Diagnostic]) -> tuple[Diagnostic, ...]:
+    return tuple(sorted(found, key=lambda diagnostic: diagnostic.span.start if diagnostic.span is not None else -1))
+
+
+def _zero(bound: Bound) -> Tensor:
+    first = next((part for part in bound.tensors.values() if part.is_floating_point()), None)
+    return torch.zeros(()) if first is None else first.new_zeros(())
+
+
+def load(path: str | Path, /, **params: Parameter) -> Program:
+    """Read a rule file; its imports are looked up beside it.
+
+    Args:
+        path: of the file.
+        params: values for the file's ``param`` statements, in place of those it gives.
+
+    Raises:
+        AsrError: with all of the file's errors and warnings.
+        OSError: the file cannot be read.
+    """
+    path = Path(path)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        message = f"{path} is not UTF-8 text: byte {error.start} cannot be read"
+        raise AsrError([Diagnostic("ASR076", message)]) from error
+    return Program(Source(str(path), text), params, path.parent)
+
+
+def parse(text: str, /, **params: Parameter) -> Program:
+    """Read rules from a text, which may not import files.
+
+    Raises:
+        AsrError: with all of the text's errors and warnings.
+    """
+    return Program(Source("<rules>", text), params, None)

@@ -1,0 +1,155 @@
+"""Programs: read, checked, evaluated."""
+
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from torch.distributions import Categorical
+
+import asrppl
+from asrppl.diagnostics import AsrError
+from asrppl.program import Program
+
+RULES = """
+param eps = 0.5
+rule close weight 2: forall i: abs(x[i]) <= eps
+rule ramp weight 0 -> 4 over 10 steps: forall i: x[i] <= 0
+rule off weight 0: forall i: x[i] >= 9
+"""
+
+
+def test_violations_are_by_rule_and_batch() -> None:
+    found = asrppl.parse(RULES).violations({"x": [[0.5, -1.0], [2.0, 1.0]]})
+    assert {name: value.tolist() for name, value in found.items()} == {
+        "close": [0.5, 2.0],
+        "ramp": [0.5, 3.0],
+        "off": [18.5, 15.0],
+    }
+
+
+@pytest.mark.parametrize(("step", "ramp"), [(0, 0.0), (5, 2.0), (10, 4.0), (99, 4.0)])
+def test_the_penalty_is_the_weighted_sum_of_means(step: int, ramp: float) -> None:
+    penalty = asrppl.parse(RULES).penalty({"x": [[0.5, -1.0], [2.0, 1.0]]}, step)
+    assert float(penalty) == pytest.approx(2 * 1.25 + ramp * 1.75)
+
+
+def test_the_penalty_is_differentiable_and_ignores_how_often_data_is_repeated() -> None:
+    x = torch.tensor([[0.5, -1.0], [2.0, 1.0]], requires_grad=True)
+    program = asrppl.parse(RULES)
+    (once,) = torch.autograd.grad(program.penalty({"x": x}, 10), x)
+    (twice,) = torch.autograd.grad(program.penalty({"x": torch.cat((x, x))}, 10), x)
+    torch.testing.assert_close(once, twice)
+    assert once.abs().sum() > 0
+
+
+def test_a_penalty_of_nothing_is_zero() -> None:
+    penalty = asrppl.parse("rule off weight 0: x <= 1").penalty({"x": torch.tensor(3.0, dtype=torch.float64)})
+    assert penalty.dtype == torch.float64
+    assert float(penalty) == 0
+
+
+def test_params_replace_those_of_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "rules.asr"
+    path.write_text(RULES)
+    assert float(asrppl.load(path, eps=2).violations({"x": [1.0]})["close"]) == 0
+    assert float(asrppl.parse(RULES, eps=0.25).violations({"x": [1.0]})["close"]) == 0.75
+    assert asrppl.load(str(path), eps=2).params["eps"] == 2
+
+
+def test_imports_are_found_beside_a_file(tmp_path: Path) -> None:
+    (tmp_path / "more.asr").write_text("param high = 3\ndef small(a) = a <= high\n")
+    (tmp_path / "rules.asr").write_text('import "more.asr"\nrule r: forall i: small(x[i])\n')
+    program = asrppl.load(tmp_path / "rules.asr")
+    assert float(program.violations({"x": [5.0, 1.0]})["r"]) == 2
+    assert float(pickle.loads(pickle.dumps(program)).violations({"x": [5.0, 1.0]})["r"]) == 2
+
+
+def test_a_pickled_program_keeps_its_params() -> None:
+    program = pickle.loads(pickle.dumps(asrppl.parse(RULES, eps=2)))
+    assert float(program.violations({"x": [1.0]})["close"]) == 0
+    assert [rule.name for rule in program.rules] == ["close", "ramp", "off"]
+
+
+def test_all_errors_of_a_file_are_raised_at_once() -> None:
+    with pytest.raises(AsrError) as caught:
+        asrppl.parse("rule a: n == 1 or 3\nrule b: forall i: y[i] <=\nrule c: unknown(3) <= kl(3)\n")
+    lines = {d.span.source.position(d.span.start)[0] for d in caught.value.diagnostics if d.span is not None}
+    assert lines == {1, 2, 3}
+
+
+def test_warnings_are_kept() -> None:
+    program = asrppl.parse("param unused = 3\nrule r: x <= 1")
+    assert [diagnostic.severity.value for diagnostic in program.diagnostics] == ["warning"]
+
+
+def test_a_file_that_is_not_text_is_an_error_of_its_own(tmp_path: Path) -> None:
+    path = tmp_path / "rules.asr"
+    path.write_bytes(b"x <= \xff\xfe")
+    with pytest.raises(AsrError, match="not UTF-8"):
+        asrppl.load(path)
+    with pytest.raises(FileNotFoundError):
+        asrppl.load(tmp_path / "none.asr")
+
+
+def test_expectations_and_hard_rules_are_refused_with_their_place() -> None:
+    with pytest.raises(AsrError) as caught:
+        asrppl.parse("rule r: P[x <= 1] >= 0.5").violations({"x": 1.0})
+    (diagnostic,) = caught.value.diagnostics
+    assert diagnostic.code == "ASR078"
+    assert diagnostic.span is not None
+    assert diagnostic.span.text == "P[x <= 1]"
+    with pytest.raises(AsrError) as caught:
+        asrppl.parse("rule r hard: x <= 1").penalty({"x": 1.0})
+    assert caught.value.diagnostics[0].code == "ASR079"
+    assert float(asrppl.parse("rule r hard: x <= 1").violations({"x": 3.0})["r"]) == 2
+
+
+def test_lengths_that_differ_are_an_error_in_the_rules() -> None:
+    with pytest.raises(AsrError) as caught:
+        asrppl.parse("rule r: forall i: x[i] <= y[i]").violations({"x": [1.0, 2.0], "y": [1.0, 2.0, 3.0]})
+    assert caught.value.diagnostics[0].span is not None
+
+
+def test_a_plan_is_made_once_a_signature_and_the_oldest_is_dropped() -> None:
+    program = asrppl.parse("rule r: forall i: x[i] <= 1")
+    signatures = []
+    for length in range(1, 12):
+        bound = asrppl.bind.values.bind_values(program.free, {"x": torch.zeros(length)})
+        signatures.append(bound.signature)
+        assert program.plan(bound.signature) is program.plan(bound.signature, elements=60)
+    assert len(program._plans) == 8
+    assert (signatures[0], 64, False) not in program._plans
+    assert (signatures[-1], 64, False) in program._plans
+
+
+def test_any_device_of_the_values_will_do() -> None:
+    values = {"box": torch.zeros((4, 5, 3), device="meta")}
+    found = asrppl.parse("rule r: forall i != j: nonoverlap(box[i], box[j])").violations(values)
+    assert (found["r"].device.type, found["r"].shape) == ("meta", (4,))
+
+
+def test_the_representation_names_the_rules() -> None:
+    assert repr(asrppl.parse(RULES)) == "Program('<rules>', rules: close, ramp, off)"
+
+
+def test_an_aggregate_is_the_mean_over_the_batch() -> None:
+    program = asrppl.parse("rule r: kl(uniform({0, 1}) || aggregate(q(n))) <= 0")
+    found = program.violations({"n": Categorical(torch.tensor([[0.9, 0.1], [0.1, 0.9]]))})["r"]
+    assert found.shape == ()
+    assert float(found) == pytest.approx(0, abs=1e-6)
+
+
+def test_importing_the_package_and_checking_import_no_torch() -> None:
+    code = "import sys, asrppl; import asrppl.check, asrppl.syntax; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_the_package_offers_what_it_says() -> None:
+    assert set(asrppl.__all__) == {"AsrError", "Program", "__version__", "expose", "load", "parse", "regularize"}
+    assert set(asrppl.__all__) <= set(dir(asrppl))
+    assert asrppl.Program is Program
+    with pytest.raises(AttributeError, match="nothing_of_the_sort"):
+        asrppl.nothing_of_the_sort  # noqa: B018 (the access is the test)
