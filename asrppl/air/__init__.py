@@ -1,0 +1,1 @@
+"""AIR, the paper's model: data, Pyro programs, training, metrics and pictures."""

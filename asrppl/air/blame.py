@@ -1,0 +1,84 @@
+"""Which site or rule a loss or gradient that is not finite came from."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import pyro
+import torch
+from pyro import poutine
+from torch import Tensor
+
+from asrppl.air.model import Guide, Model
+
+
+class NotFiniteError(RuntimeError):
+    """Training met NaN or infinity and stopped before it touched the parameters.
+
+    `what` is "loss" or "gradient", `step` the step it happened in (from 1), `source` the site or rule it came from.
+    """
+
+    def __init__(self, what: str, step: int, source: str, checkpoint: str) -> None:
+        self.what = what
+        self.step = step
+        self.source = source
+        super().__init__(
+            f"the {what} of step {step} is not finite; it comes from {source}. Training stopped before that step; "
+            f"{checkpoint}"
+        )
+
+
+def _sites(model: Model, guide: Guide, images: Tensor, size: int) -> Iterable[tuple[str, Any]]:
+    """The sample sites of one run, of the guide and then of the model, in the order they are drawn in."""
+    handlers: Any = poutine
+    with pyro.validation_enabled(False):
+        enumerated = handlers.enum(guide, first_available_dim=-2)
+        guide_trace = handlers.trace(enumerated).get_trace(images, size)
+        replayed = handlers.replay(handlers.enum(model), trace=guide_trace)
+        model_trace = handlers.trace(replayed).get_trace(images, size)
+        for owner, trace in (("guide", guide_trace), ("model", model_trace)):
+            trace.compute_log_prob()
+            # The guide draws n from what it drafted of the objects: a bad object makes n bad, not the reverse.
+            names: list[str] = list(trace.nodes)
+            for name in sorted(names, key=lambda name: name == "n"):
+                node = trace.nodes[name]
+                if node["type"] == "sample" and name != "data":
+                    yield f"site `{name}` of the {owner}", node
+
+
+def _bad_values(tensors: Iterable[Any]) -> bool:
+    return any(isinstance(t, Tensor) and not bool(torch.isfinite(t).all()) for t in tensors)
+
+
+def blame(
+    what: str,
+    model: Model,
+    guide: Guide,
+    images: Tensor,
+    size: int,
+    terms: Mapping[str, Tensor],
+) -> str:
+    """Name the first thing that is not finite: a site's value or log probability, a rule's term, a gradient.
+
+    `terms` are the rules' shares of the loss by name. Runs guide and model once more on the same batch; the caller has
+    put the random generator back.
+    """
+    for name, node in _sites(model, guide, images, size):
+        if _bad_values((node["value"], node["log_prob"])):
+            return name
+    for rule, term in terms.items():
+        if _bad_values((term,)):
+            return f"rule `{rule}`"
+    if what == "gradient":
+        parameters = [p for p in (*guide.parameters(), *model.parameters()) if p.requires_grad]
+        for name, node in _sites(model, guide, images, size):
+            if _bad_values(_gradients(node["log_prob"].sum(), parameters)):
+                return f"{name} (its gradient; its value is finite)"
+        if terms:
+            return f"the rules ({', '.join(terms)}): the sites' own gradients are finite"
+    return "the sum of the terms: each site by itself is finite"
+
+
+def _gradients(total: Tensor, parameters: Sequence[Tensor]) -> Sequence[Tensor | None]:
+    if not total.requires_grad:
+        return ()
+    return torch.autograd.grad(total, parameters, retain_graph=True, allow_unused=True)

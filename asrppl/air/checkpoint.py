@@ -1,0 +1,65 @@
+"""Checkpoints that a kill at any moment leaves whole."""
+
+import io
+import os
+import pickle
+import platform
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import pyro
+import torch
+
+FORMAT = 1
+
+
+class CheckpointError(RuntimeError):
+    """A checkpoint that is missing, damaged, or written by another version of the format."""
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Put `content` at `path` so that a reader, or a power cut, finds the old file or the new one, never a part."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    with temporary.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(temporary, path)
+    # The rename itself must reach the disk too, which only the folder's descriptor can ask for (POSIX).
+    if os.name == "posix":
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+
+def versions() -> dict[str, str]:
+    """Versions of what a run depends on."""
+    return {
+        "python": platform.python_version(),
+        "torch": str(torch.__version__),
+        "pyro": str(pyro.__version__),
+        "numpy": np.__version__,
+    }
+
+
+def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
+    """Write `state` (tensors, numbers, strings, containers) atomically to `path`, with format and versions."""
+    buffer = io.BytesIO()
+    torch.save({"format": FORMAT, "versions": versions(), **state}, buffer)
+    write_atomically(path, buffer.getvalue())
+
+
+def load_checkpoint(path: Path, device: str = "cpu") -> dict[str, Any]:
+    """What `save_checkpoint` wrote; nothing in the file is executed. Raises `CheckpointError`."""
+    if not path.is_file():
+        raise CheckpointError(f"{path}: there is no checkpoint")
+    try:
+        state: Any = torch.load(path, map_location=device, weights_only=True)
+    except (RuntimeError, EOFError, pickle.UnpicklingError, ValueError, KeyError) as error:
+        raise CheckpointError(f"{path}: not a checkpoint, or a damaged one ({error})") from error
+    if not isinstance(state, dict) or cast(dict[str, Any], state).get("format") != FORMAT:
+        raise CheckpointError(f"{path}: not a checkpoint of asrppl, or of another version (format {FORMAT} is read)")
+    return cast(dict[str, Any], state)

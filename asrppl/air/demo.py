@@ -1,0 +1,232 @@
+"""The demonstration: one AIR trained twice, side by side, with and without the rules of `number.asr`."""
+
+import json
+import multiprocessing
+import os
+import signal
+from collections.abc import Callable, Generator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import Literal
+
+import torch
+
+from asrppl.air.checkpoint import CheckpointError, load_checkpoint
+from asrppl.air.evaluate import infer
+from asrppl.air.figures import Row, draw_comparison, pick
+from asrppl.air.load import held_out, restore
+from asrppl.air.metrics import Metrics
+from asrppl.air.options import TrainOptions
+from asrppl.air.run import FolderInUseError, RunFolder
+from asrppl.air.train import Interrupted, Progress, train
+from asrppl.air.untyped import seed
+
+Name = Literal["no_rules", "rules"]
+NAMES: tuple[Name, Name] = ("no_rules", "rules")
+# Table 1 of the paper: 40,000 images of MNIST's 60,000 digits, 300 epochs (187,500 steps).
+PAPER: dict[Name, tuple[str, Metrics]] = {
+    "no_rules": ("AIR-pPrior-13", Metrics(nelbo=405.21, acc=0.48, se=49.42, miou=0.43)),
+    "rules": ("AIR-ASR-13", Metrics(nelbo=360.20, acc=0.96, se=28.84, miou=0.61)),
+}
+TITLES: dict[Name, str] = {"no_rules": "Without rules", "rules": "With rules"}
+COLUMNS = 8
+
+
+@dataclass(frozen=True)
+class Update:
+    """What a child tells its parent: progress, or its end with metrics, an error message, or the step it stopped at."""
+
+    name: Name
+    progress: Progress | None = None
+    metrics: Metrics | None = None
+    stopped: int | None = None
+    error: str | None = None
+
+    @property
+    def last(self) -> bool:
+        """Whether nothing follows."""
+        return self.progress is None
+
+
+class DemoError(RuntimeError):
+    """One of the two trainings ended with an error."""
+
+
+class DemoStopped(Exception):  # noqa: N818 - no error: the user asked for it
+    """Ctrl-C: both trainings stopped, with checkpoints."""
+
+
+def demo_options(rules: str, rules_name: str, steps: int | None, seed: int, mnist: str | None) -> TrainOptions:
+    """The demonstration's run with rules; without them it is the same but for `rules`."""
+    options = TrainOptions(data="13", seed=seed, mnist=mnist, rules=rules, rules_name=rules_name)
+    return options if steps is None else replace(options, steps=steps)
+
+
+def _child(
+    name: Name, folder: Path, options: TrainOptions | None, checkpoint_seconds: float, updates: Connection
+) -> None:
+    # Two processes on two cores: a second thread in either would only take time from the other.
+    torch.set_num_threads(1)
+
+    def tell(progress: Progress) -> None:
+        try:
+            updates.send(Update(name, progress))
+        except OSError:  # the parent is gone: stop as if it had asked, with a checkpoint
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    run = RunFolder(folder)
+    try:
+        trainer = train(run, options, checkpoint_seconds=checkpoint_seconds, progress=tell)
+        metrics = trainer.evaluate()
+        run.write_json(run.metrics, metrics.to_dict())
+        last = Update(name, metrics=metrics)
+    except Interrupted as stop:
+        last = Update(name, stopped=stop.step)
+    except Exception as error:  # the parent shows it: a child's traceback would tear the progress bars
+        last = Update(name, error=f"{type(error).__name__}: {error}")
+    with suppress(OSError):
+        updates.send(last)
+
+
+@contextmanager
+def _asked_to_stop(children: dict[Name, BaseProcess]) -> Generator[Callable[[], bool]]:
+    """Pass Ctrl-C and SIGTERM on to the children as SIGTERM, and remember them."""
+    asked = False
+
+    def stop(number: int, frame: object) -> None:
+        nonlocal asked
+        asked = True
+        for child in children.values():
+            if child.is_alive():
+                child.terminate()
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield lambda: asked
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _start(
+    name: Name, folder: Path, options: TrainOptions | None, checkpoint_seconds: float
+) -> tuple[BaseProcess, Connection]:
+    context = multiprocessing.get_context("spawn")
+    receiver, sender = context.Pipe(duplex=False)
+    child = context.Process(
+        target=_child, args=(name, folder, options, checkpoint_seconds, sender), name=f"asrppl-{name}", daemon=True
+    )
+    # Children are born deaf to a terminal's Ctrl-C: it reaches them through the parent, once they can act on it.
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        child.start()
+    finally:
+        signal.signal(signal.SIGINT, before)
+    sender.close()
+    return child, receiver
+
+
+def train_both(
+    out: Path,
+    options: TrainOptions,
+    *,
+    resume: bool = False,
+    checkpoint_seconds: float = 120.0,
+    progress: Callable[[Update], None] = lambda update: None,
+) -> dict[Name, Metrics]:
+    """Train in `out/no_rules` and `out/rules`, one process and one thread each, and measure both.
+
+    With `resume` each goes on from its checkpoint, if it has one. Raises `DemoStopped` after Ctrl-C, when both have
+    written their checkpoints, and `DemoError` where one ends with an error (the other is stopped, with a checkpoint).
+    """
+    runs: dict[Name, TrainOptions] = {"no_rules": replace(options, rules=None, rules_name=None), "rules": options}
+    children: dict[Name, BaseProcess] = {}
+    pipes: dict[Connection, Name] = {}
+    ends: dict[Name, Update] = {}
+    with _asked_to_stop(children) as asked:
+        for name in NAMES:
+            folder = out / name
+            going_on = resume and RunFolder(folder).checkpoint.exists()
+            children[name], pipe = _start(name, folder, None if going_on else runs[name], checkpoint_seconds)
+            pipes[pipe] = name
+        while pipes:
+            for pipe in wait(list(pipes)):
+                assert isinstance(pipe, Connection)
+                name = pipes[pipe]
+                try:
+                    update: Update = pipe.recv()
+                except EOFError:
+                    children[name].join()
+                    stopped = asked() or any(end.error for end in ends.values())
+                    code = children[name].exitcode
+                    update = Update(name, stopped=0) if stopped else Update(name, error=f"its process ended ({code})")
+                progress(update)
+                if update.last:
+                    ends[name] = update
+                    del pipes[pipe]
+                    if update.error is not None:
+                        for child in children.values():
+                            child.terminate()
+        for child in children.values():
+            child.join()
+    for name, end in ends.items():
+        if end.error is not None:
+            raise DemoError(f"training {TITLES[name].lower()} failed: {end.error}")
+    if asked() or any(end.stopped is not None for end in ends.values()):
+        raise DemoStopped
+    return {name: end.metrics for name, end in ends.items() if end.metrics is not None}
+
+
+def _open_folder(out: Path, options: TrainOptions, resume: bool) -> TrainOptions:
+    """The options to go on with: those given, or with `resume` those that the folder was started with."""
+    settings = out / "settings.json"
+    if not resume:
+        if settings.exists() or any(RunFolder(out / name).holds_run() for name in NAMES):
+            raise FolderInUseError(
+                f"{out} already holds a run: continue it with --resume, or give another folder with --out"
+            )
+        out.mkdir(parents=True, exist_ok=True)
+        RunFolder(out).write_json(settings, options.to_dict())
+        return options
+    if not settings.exists():
+        raise CheckpointError(f"{settings}: there is no run to resume in {out}")
+    return TrainOptions.from_dict(json.loads(settings.read_text(encoding="utf-8")))
+
+
+def run_demo(
+    out: Path,
+    options: TrainOptions,
+    *,
+    resume: bool = False,
+    checkpoint_seconds: float = 120.0,
+    progress: Callable[[Update], None] = lambda update: None,
+) -> dict[Name, Metrics]:
+    """Train both, then write `out/metrics.json` and `out/demo.png`; see `train_both`.
+
+    Raises `FolderInUseError` where `out` holds a run and `resume` is not set, `CheckpointError` the other way round.
+    """
+    options = _open_folder(out, options, resume)
+    metrics = train_both(out, options, resume=resume, checkpoint_seconds=checkpoint_seconds, progress=progress)
+    folder = RunFolder(out)
+    folder.write_json(folder.metrics, {name: metrics[name].to_dict() for name in ("rules", "no_rules")})
+    draw_demo(out, options, metrics)
+    return metrics
+
+
+def draw_demo(out: Path, options: TrainOptions, metrics: dict[Name, Metrics]) -> Path:
+    """Draw `out/demo.png` from the two checkpoints."""
+    scenes = held_out(options)
+    indices = pick(scenes, COLUMNS)
+    rows: list[Row] = []
+    for name in NAMES:
+        model, guide = restore(load_checkpoint(RunFolder(out / name).checkpoint))
+        seed(options.seed)
+        found = metrics[name]
+        figures = f"ACC {found.acc:.2f}   mIoU {found.miou:.2f}\nSE {found.se:.0f}   nELBO {found.nelbo:.0f}"
+        rows.append(Row(TITLES[name], figures, infer(model, guide, scenes.batch(indices))))
+    title = "AIR on images of 1 or 3 digits, trained twice: without rules, and with the two of number.asr"
+    draw_comparison(out / "demo.png", title, scenes, indices, rows)
+    return out / "demo.png"

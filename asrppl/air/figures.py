@@ -1,0 +1,110 @@
+"""Pictures of what was inferred: originals and reconstructions, boxes drawn (the paper's Figures 3 and 4)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from asrppl.air.evaluate import Inference
+from asrppl.air.metrics import iou, match
+from asrppl.air.scenes import Scenes
+from asrppl.air.untyped import integers, numbers
+
+_PAPER, _INK, _FAINT = "#ffffff", "#1b1f24", "#6a737d"
+_RIGHT, _WRONG = "#1a7f37", "#cf222e"
+_BOXES = ("#ff5d5d", "#4cc9f0", "#ffd23f", "#7ae582", "#c77dff", "#ff9f1c", "#f78fb3", "#a0c4ff", "#e0e0e0", "#b08968")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row of reconstructions: a title, a line of figures under it, and what was inferred of the images."""
+
+    title: str
+    figures: str
+    inference: Inference
+
+
+def pick(scenes: Scenes, columns: int) -> Tensor:
+    """Indices of `columns` images: the first of each count, as many of each, counts in rising order."""
+    values = sorted(set(integers(scenes.counts)))
+    share = [columns // len(values) + (i < columns % len(values)) for i in range(len(values))]
+    parts = [torch.nonzero(scenes.counts == n)[:k, 0] for n, k in zip(values, share, strict=True)]
+    return torch.cat(parts)
+
+
+def _canvas(axes: Any, image: Tensor) -> None:
+    axes.imshow(image.numpy(), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+    axes.set_xticks([])
+    axes.set_yticks([])
+    for spine in axes.spines.values():
+        spine.set_visible(False)
+
+
+def _colours(boxes: Tensor, truth: Tensor) -> list[str]:
+    """Each inferred square (n, 3) in the colour of the true box (m, 4) that it is matched with, if any."""
+    table = iou(torch.cat([boxes, boxes[:, 2:]], -1).numpy(), truth.numpy())
+    rows, columns = match(table)
+    taken = dict(zip(rows.tolist(), columns.tolist(), strict=True))
+    spare = iter(colour for index, colour in enumerate(_BOXES) if index not in taken.values())
+    return [_BOXES[taken[row]] if row in taken else next(spare) for row in range(len(boxes))]
+
+
+def _outline(axes: Any, patches: Any, boxes: Tensor, colours: Sequence[str]) -> None:
+    """Draw squares (n, 3) or boxes (n, 4): centre and sides in pixels, pixel edges at whole numbers."""
+    for box, colour in zip(numbers(boxes), colours, strict=True):
+        x, y, width, height = box[0], box[1], box[2], box[-1]
+        # imshow puts a pixel's centre, not its edge, at whole numbers
+        corner = x - width / 2 - 0.5, y - height / 2 - 0.5
+        axes.add_patch(patches.Rectangle(corner, width, height, fill=False, edgecolor=colour, linewidth=1.8))
+
+
+def draw_comparison(path: Path, title: str, scenes: Scenes, indices: Tensor, rows: Sequence[Row]) -> None:
+    """Write a PNG: the images at `indices` with their true boxes, then a row of reconstructions for each of `rows`.
+
+    Each reconstruction is that of the most probable number of objects, with its boxes; the number beside the true one
+    stands under it, green where they agree.
+    """
+    from matplotlib import patches
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    columns = len(indices)
+    left, gap, cell, head, foot = 2.35, 0.10, 1.12, 0.62, 0.30
+    width = left + columns * (cell + gap) + 0.12
+    pitch = cell + foot
+    height = head + (1 + len(rows)) * pitch + 0.02
+    figure: Any = Figure(figsize=(width, height), dpi=150, facecolor=_PAPER)
+    FigureCanvasAgg(figure)
+
+    def text(x: float, y: float, words: str, **style: Any) -> None:
+        figure.text(x / width, 1 - y / height, words, **({"color": _INK, "va": "center"} | style))
+
+    text(0.18, 0.30, title, fontsize=13, fontweight="bold")
+    images = scenes.batch(indices)
+    for line in range(1 + len(rows)):
+        top = head + line * pitch
+        row = rows[line - 1] if line else None
+        text(0.18, top + cell / 2 - 0.20, row.title if row else "Images", fontsize=11, fontweight="bold")
+        words = row.figures if row else "held-out digits,\nwith the true boxes"
+        text(0.18, top + cell / 2 + 0.17, words, fontsize=8.5, color=_FAINT, linespacing=1.35)
+        for column in range(columns):
+            x = left + column * (cell + gap)
+            place = (x / width, 1 - (top + cell) / height, cell / width, cell / height)
+            axes: Any = figure.add_axes(place)
+            truth = int(scenes.counts[indices[column]])
+            true_boxes = scenes.boxes[indices[column], :truth]
+            if row is None:
+                _canvas(axes, images[column])
+                _outline(axes, patches, true_boxes, _BOXES[:truth])
+                note, colour = f"{truth} digit{'s' * (truth != 1)}", _FAINT
+            else:
+                count = int(row.inference.counts[column])
+                _canvas(axes, row.inference.reconstruction[column].cpu())
+                boxes = row.inference.boxes[column, :count].cpu()
+                _outline(axes, patches, boxes, _colours(boxes, true_boxes))
+                note, colour = f"inferred {count}", _RIGHT if count == truth else _WRONG
+            text(x + cell / 2, top + cell + 0.13, note, fontsize=8.5, color=colour, ha="center")
+    figure.savefig(path, facecolor=_PAPER, metadata={"Software": None})

@@ -1,0 +1,82 @@
+"""The four IDX files of MNIST, plain or gzipped, with an error for each way they can be broken."""
+
+import gzip
+import struct
+import zlib
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+IMAGES, LABELS = 2051, 2049
+
+
+class IdxError(ValueError):
+    """A file of digits that is missing, cut short, too long, or not what its name says."""
+
+    def __init__(self, path: Path, problem: str) -> None:
+        self.path = path
+        self.problem = problem
+        super().__init__(f"{path}: {problem}")
+
+
+def _find(folder: Path, name: str) -> Path:
+    if not folder.is_dir():
+        raise IdxError(folder, "no such folder; --mnist takes the folder that holds MNIST's four IDX files")
+    # Some distributions write the dots of "idx3-ubyte" where the original has a hyphen.
+    for variant in (name, name.replace("-idx", ".idx")):
+        for suffix in ("", ".gz"):
+            path = folder / (variant + suffix)
+            if path.is_file():
+                return path
+    raise IdxError(folder / name, "missing (plain or with .gz); the folder must hold MNIST's four IDX files")
+
+
+def _read(path: Path) -> bytes:
+    raw = path.read_bytes()
+    if not raw.startswith(b"\x1f\x8b"):
+        return raw
+    try:
+        return gzip.decompress(raw)
+    except EOFError:
+        raise IdxError(path, "the gzip file is cut short; download it again") from None
+    except (gzip.BadGzipFile, zlib.error) as error:
+        raise IdxError(path, f"the gzip file is damaged ({error}); download it again") from None
+
+
+def read_idx(folder: Path, name: str, magic: int) -> NDArray[np.uint8]:
+    """The array in the file `name` of `folder`: images (N, 28, 28) for magic 2051, labels (N,) for 2049.
+
+    Raises `IdxError` for a file that is missing, cut short, has bytes left over, or is of another kind.
+    """
+    path = _find(folder, name)
+    content = _read(path)
+    axes = magic & 0xFF
+    header = 4 * (1 + axes)
+    if len(content) < header:
+        raise IdxError(path, f"{len(content)} bytes, too short for an IDX header of {header}")
+    found, *shape = struct.unpack(f">{1 + axes}I", content[:header])
+    if found != magic:
+        kind = "images" if magic == IMAGES else "labels"
+        raise IdxError(path, f"its magic number is {found}, not {magic}: this is no IDX file of {kind}")
+    if axes == 3 and shape[1:] != [28, 28]:
+        raise IdxError(path, f"its images are {shape[1]} × {shape[2]} pixels, not 28 × 28")
+    expected = header + int(np.prod(shape, dtype=object))
+    if len(content) != expected:
+        wrong = "cut short" if len(content) < expected else "followed by other bytes"
+        raise IdxError(path, f"{wrong}: {shape[0]} entries take {expected} bytes, there are {len(content)}")
+    return np.frombuffer(content, dtype=np.uint8, offset=header).reshape(shape)
+
+
+def read_split(folder: Path, prefix: str) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """Images (N, 28, 28) and labels (N,) of MNIST's split `prefix`, "train" or "t10k"."""
+    images = read_idx(folder, f"{prefix}-images-idx3-ubyte", IMAGES)
+    labels = read_idx(folder, f"{prefix}-labels-idx1-ubyte", LABELS)
+    path = _find(folder, f"{prefix}-labels-idx1-ubyte")
+    if len(images) != len(labels):
+        raise IdxError(path, f"{len(labels)} labels for {len(images)} images")
+    if not len(images):
+        raise IdxError(path, "no digits in it")
+    if labels.max() > 9:
+        raise IdxError(path, f"a label of {labels.max()}; digits have labels 0 to 9")
+    return images, labels.astype(np.int64)

@@ -1,0 +1,64 @@
+"""What a training run is made of, as data: kept in `settings.json` and in every checkpoint."""
+
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from asrppl.air.scenes import SETTINGS, SIDE, DataSet
+from asrppl.air.settings import AIRSettings, Prior, scale_logit
+
+
+@dataclass(frozen=True)
+class TrainOptions:
+    """One training run; a checkpoint holds it, so that a resumed run is the same run.
+
+    `data`, `mnist` (a folder of IDX files, or None for the embedded digits), `images`, `test_images` and `seed` decide
+    the data; `rules` is the text of a rule file (None: no rules), `rules_name` what messages call it, `params` its
+    params. `objects` is K (None: the data set's largest count). `scale_pixels` and `scale_var` give the prior on
+    scale: its median in pixels (None: the digits' own size) and the variance of its logit. `lr` falls along a cosine
+    to `lr_end * lr` over `steps`; `clip` bounds the global norm of the gradient of the loss in nats per image.
+    """
+
+    data: DataSet = "13"
+    mnist: str | None = None
+    images: int = 20_000
+    test_images: int = 2_000
+    seed: int = 0
+    rules: str | None = None
+    rules_name: str | None = None
+    params: dict[str, float] = field(default_factory=dict[str, float])
+    prior: Prior = "learned"
+    objects: int | None = None
+    scale_pixels: float | None = None
+    scale_var: float = 0.02
+    steps: int = 3_500
+    batch: int = 64
+    lr: float = 2e-3
+    lr_end: float = 0.02
+    clip: float = 100.0
+
+    def air(self) -> AIRSettings:
+        """The model's settings."""
+        setting = SETTINGS[self.data]
+        return AIRSettings(
+            side=SIDE,
+            objects=max(setting.counts) if self.objects is None else self.objects,
+            prior=self.prior,
+            scale_mean=scale_logit(setting.pixels if self.scale_pixels is None else self.scale_pixels, SIDE),
+            scale_var=self.scale_var,
+            fixed_count=len(setting.counts) == 1,
+        )
+
+    @property
+    def mnist_folder(self) -> Path | None:
+        """The folder of IDX files, if any."""
+        return None if self.mnist is None else Path(self.mnist)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> "TrainOptions":
+        """What `to_dict` wrote."""
+        return cls(**values)

@@ -1,0 +1,72 @@
+"""Functions of torch and Pyro whose annotations leave types open, with the types they have here."""
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from typing import Any, cast
+
+import pyro
+import torch
+from pyro import poutine
+from pyro.distributions import TorchDistribution
+from torch import Size, Tensor
+
+_torch: Any = torch
+_pyro: Any = pyro
+_poutine: Any = poutine
+
+
+def sample(
+    name: str, fn: TorchDistribution, *, obs: Tensor | None = None, infer: dict[str, Any] | None = None
+) -> Tensor:
+    """`pyro.sample`."""
+    return _pyro.sample(name, fn, obs=obs, infer=infer)
+
+
+def plate(name: str, size: int, subsample: Sequence[int] | Tensor | None = None) -> AbstractContextManager[Any]:
+    """`pyro.plate` on the rightmost axis."""
+    return _pyro.plate(name, size, subsample=subsample, dim=-1)
+
+
+def masked(mask: Tensor) -> AbstractContextManager[Any]:
+    """`pyro.poutine.mask`."""
+    return _poutine.mask(mask=mask)
+
+
+def seed(number: int) -> None:
+    """`torch.manual_seed`."""
+    _torch.manual_seed(number)
+
+
+def kept_random(device: torch.device) -> AbstractContextManager[Any]:
+    """Leave the random generators, the CPU's and the device's, as they were."""
+    return _torch.random.fork_rng([device] if device.type == "cuda" else [])
+
+
+def broadcast_shapes(*shapes: Size) -> Size:
+    """`torch.broadcast_shapes`."""
+    return _torch.broadcast_shapes(*shapes)
+
+
+def stack_last(tensors: Sequence[Tensor]) -> Tensor:
+    """The tensors, broadcast against each other, along a new last axis."""
+    return _torch.stack(_torch.broadcast_tensors(*tensors), -1)
+
+
+def pieces(tensor: Tensor, size: int) -> tuple[Tensor, ...]:
+    """The last axis cut into pieces of `size`."""
+    return cast(Any, tensor).split(size, -1)
+
+
+def tensor_of(array: Any) -> Tensor:
+    """`torch.from_numpy`."""
+    return _torch.from_numpy(array)
+
+
+def integers(tensor: Tensor) -> list[int]:
+    """The entries of a vector of integers."""
+    return cast(Any, tensor).tolist()
+
+
+def numbers(tensor: Tensor) -> list[list[float]]:
+    """The rows of a matrix."""
+    return cast(Any, tensor).tolist()
