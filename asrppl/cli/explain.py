@@ -1,0 +1,100 @@
+"""`asrppl explain`: what a rule file says, rule by rule."""
+
+import argparse
+import dataclasses
+import sys
+from collections.abc import Iterator
+from typing import cast
+
+from asrppl.cli.air import parse_params
+from asrppl.cli.check import check_path
+from asrppl.cli.commands import Commands
+from asrppl.cli.output import indexed, level, type_of, weight
+from asrppl.diagnostics import AsrError
+from asrppl.syntax import format_expression, parse_file
+from asrppl.syntax.ast import Node
+
+_DESCRIPTION = """\
+Say what each rule of a file means to the program: its formula as it was read (with the parentheses that it needs), its
+weight in nats per datum, and its level, that is, what its violation varies with:
+
+  sample      draws of the guide and the datum: it enters the ELBO like a likelihood, draw by draw
+  posterior   the datum only: a functional of q(z given x)
+  population  neither: a functional of the mean over the data
+  global      draws outside the data plate
+"""
+_EPILOG = """\
+examples:
+  asrppl explain overlap.asr
+  asrppl explain overlap.asr -p S=64
+  asrppl explain overlap.asr --tree
+"""
+
+
+def add_parser(subparsers: Commands) -> None:
+    """Register `asrppl explain`."""
+    parser = subparsers.add_parser(
+        "explain",
+        help="say what each rule of a file means",
+        description=_DESCRIPTION,
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("file", metavar="FILE", help="a rule file (.asr), or - for standard input")
+    parser.add_argument(
+        "-p",
+        "--param",
+        dest="params",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="set a param of the file",
+    )
+    parser.add_argument("--tree", action="store_true", help="print the syntax tree of the file instead")
+    parser.set_defaults(run=_run)
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    try:
+        params = parse_params(arguments.params)
+    except ValueError as error:
+        print(f"asrppl explain: {error}", file=sys.stderr)
+        return 2
+    report = check_path(arguments.file, params)
+    if report.source is None:
+        print(f"asrppl explain: {arguments.file}: {report.problem}", file=sys.stderr)
+        return 1
+    if report.failed:
+        raise AsrError(report.diagnostics)
+    if arguments.tree:
+        for statement in parse_file(report.source).file.statements:
+            print("\n".join(_lines(statement, "")))
+        return 0
+    for rule in report.rules:
+        print(f"{rule.name}: {weight(rule)}, {level(rule)} level")
+        if rule.smooth is not None:
+            print(f"    smooth {rule.smooth:g}: `or` and `exists` take the power mean")
+        if rule.margin:
+            print(f"    margin {rule.margin:g}: what `<` costs beyond `<=`")
+        print(f"    {format_expression(rule.formula)}")
+    for free in report.expects:
+        print(f"expects {indexed(free)}: {type_of(free)}")
+    return 0
+
+
+def _lines(node: object, label: str, depth: int = 0) -> Iterator[str]:
+    """Yield a node and its parts, a line each, indented by depth."""
+    before = "  " * depth + label
+    if isinstance(node, Node):
+        parts = [part for part in dataclasses.fields(node) if part.name != "span"]
+        plain = {part.name: getattr(node, part.name) for part in parts}
+        shown = {name: value for name, value in plain.items() if not isinstance(value, Node | tuple)}
+        yield before + type(node).__name__ + "".join(f" {name}={value!r}" for name, value in shown.items())
+        for name, value in plain.items():
+            if name not in shown:
+                yield from _lines(value, f"{name}: ", depth + 1)
+    elif isinstance(node, tuple):
+        for item in cast(tuple[object, ...], node):
+            yield from _lines(item, label, depth)
+    else:
+        yield f"{before}{node!r}"

@@ -1,0 +1,89 @@
+"""Values as they are typed: numbers, `true`, `false`, lists, records. Nothing is ever evaluated."""
+
+import ast
+import math
+import re
+from typing import cast
+
+MAX_LENGTH = 1_000_000
+ASSIGNMENT = re.compile(r"\s*([A-Za-z_][A-Za-z0-9_]*)\s*=(?!=)(.*)", re.DOTALL)
+
+_WORDS = {"true": "True", "false": "False"}
+_FIELD = re.compile(r'("[^"]*")|\b(true|false)\b|([{,]\s*)([A-Za-z_][A-Za-z0-9_]*)(\s*:)')
+
+
+class LiteralError(ValueError):
+    """A text is not a value; the message says why."""
+
+
+def parse_value(text: str) -> object:
+    """Return the value of a text such as ``[[10, 10, 8], [14, 12, 8]]``, ``true`` or ``{x: [1, 2], y: [3, 4]}``.
+
+    Raises:
+        LiteralError: it is no such value.
+    """
+    if len(text) > MAX_LENGTH:
+        raise LiteralError(f"the value has {len(text):,} characters, more than the {MAX_LENGTH:,} that are read")
+    try:
+        value: object = ast.literal_eval(_FIELD.sub(_python, text.strip()))
+    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
+        raise LiteralError("a value is a number, true, false, or a list of them: [[10, 10, 8], [14, 12, 8]]") from None
+    _verify(value)
+    return value
+
+
+def _python(found: re.Match[str]) -> str:
+    if found.group(1) is not None:
+        return found.group()
+    if found.group(2) is not None:
+        return _WORDS[found.group()]
+    return f'{found.group(3)}"{found.group(4)}"{found.group(5)}'
+
+
+def _verify(value: object) -> None:
+    """Raise unless ``value`` is made of numbers, in lists of one shape, or in a record or a set of such."""
+    if isinstance(value, dict):
+        for name, part in cast(dict[object, object], value).items():
+            if not isinstance(name, str):
+                raise LiteralError("the fields of a record have names: {x: [1, 2], y: [3, 4]}")
+            _shape(part)
+    elif isinstance(value, set | frozenset):
+        for part in cast(set[object], value):
+            _shape(part)
+    else:
+        _shape(value)
+
+
+def _shape(value: object) -> tuple[int, ...]:
+    if isinstance(value, list | tuple):
+        shapes = [_shape(part) for part in cast(list[object], value)]
+        if len(set(shapes)) > 1:
+            raise LiteralError("the rows of a list differ in length")
+        return (len(shapes), *(shapes[0] if shapes else ()))
+    if isinstance(value, bool):
+        return ()
+    if isinstance(value, int | float):
+        if isinstance(value, int) and abs(value) > 2**53:
+            raise LiteralError("a number is too large to be held exactly")
+        if math.isnan(value) or math.isinf(value):
+            raise LiteralError("a number is not finite")
+        return ()
+    raise LiteralError(f"{value!r} is not a number")
+
+
+def show_value(value: object) -> str:
+    """Return a value as it would be typed; a tuple is a set."""
+    match value:
+        case bool():
+            return "true" if value else "false"
+        case float():
+            return f"{value:g}"
+        case list():
+            return "[" + ", ".join(map(show_value, cast(list[object], value))) + "]"
+        case tuple() | set():
+            return "{" + ", ".join(map(show_value, cast(tuple[object, ...], value))) + "}"
+        case dict():
+            parts = cast(dict[str, object], value).items()
+            return "{" + ", ".join(f"{name}: {show_value(part)}" for name, part in parts) + "}"
+        case _:
+            return str(value)

@@ -1,0 +1,124 @@
+"""The command line as a whole: versions, help, streams, exit status."""
+
+import os
+import subprocess
+import sys
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+from asrppl.cli import check, main
+from asrppl.diagnostics import AsrError, Diagnostic
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+
+
+def run(*arguments: str, **options: object) -> "subprocess.CompletedProcess[str]":
+    command = [sys.executable, "-m", "asrppl", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, cwd=EXAMPLES.parent, **options)
+
+
+def test_checking_a_file_imports_neither_torch_nor_numpy() -> None:
+    code = (
+        "import sys; from asrppl.cli.main import main; status = main(['check', 'examples/overlap.asr']);"
+        "print(sorted({'torch', 'numpy', 'pyro', 'tqdm', 'matplotlib'} & set(sys.modules)), file=sys.stderr);"
+        "sys.exit(status)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=EXAMPLES.parent)
+    assert (done.returncode, done.stderr) == (0, "[]\n")
+
+
+@pytest.mark.parametrize("command", [[], ["check"], ["explain"], ["repl"], ["demo"], ["air"], ["air", "train"]])
+def test_help_of_every_command(command: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main.main([*command, "--help"])
+    assert stopped.value.code == 0
+    assert "usage: asrppl" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("command", [[], ["check"], ["explain"], ["repl"]])
+def test_help_teaches_by_examples(command: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main.main([*command, "--help"])
+    assert f"examples:\n  {' '.join(['asrppl', *(command or ['check'])])}" in capsys.readouterr().out
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main.main(["--version"])
+    assert stopped.value.code == 0
+    assert capsys.readouterr().out == f"asrppl {import_module('asrppl').__version__}\n"
+
+
+def test_without_a_command_the_help_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main.main([]) == 2
+    assert "commands:" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "message"),
+    [
+        (AsrError([Diagnostic("ASR001", "this is wrong")]), 1, "error[ASR001]: this is wrong\n"),
+        (
+            FileNotFoundError(2, "No such file or directory", "lost.asr"),
+            1,
+            "asrppl: lost.asr: No such file or directory\n",
+        ),
+        (OSError("disk trouble"), 1, "asrppl: disk trouble\n"),
+        (KeyboardInterrupt(), 130, "interrupted\n"),
+    ],
+)
+def test_what_stops_a_command_sets_the_status(
+    error: BaseException, status: int, message: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def stop(file: str, params: object, *, alone: bool) -> None:
+        raise error
+
+    monkeypatch.setattr(check, "check_path", stop)
+    assert main.main(["check", "any.asr"]) == status
+    assert capsys.readouterr().err == message
+
+
+def test_a_closed_pipe_ends_quietly() -> None:
+    command = f"{sys.executable} -m asrppl check {'examples/overlap.asr ' * 50} | true"
+    done = subprocess.run(command, shell=True, capture_output=True, text=True, cwd=EXAMPLES.parent)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_output_that_the_terminal_cannot_show_is_escaped(tmp_path: Path) -> None:
+    file = tmp_path / "rules.asr"
+    file.write_text("a ≤ 3\n", encoding="utf-8")
+
+    done = run("check", str(file), env={**os.environ, "PYTHONIOENCODING": "ascii"})
+    assert done.returncode == 1
+    assert "\\u2264" in done.stdout
+    assert done.stderr == ""
+
+
+def test_explain_says_what_each_rule_is(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    file = tmp_path / "rules.asr"
+    file.write_text("param S = 50\nrule a weight 0 -> S over 10 steps smooth 8: (x[0] <= 1) or x[1] <= 2\nx[0] <= 3\n")
+    assert main.main(["explain", str(file), "-p", "S=2"]) == 0
+    assert capsys.readouterr().out == (
+        "a: weight 0 -> 2 over 10 steps, sample level\n"
+        "    smooth 8: `or` and `exists` take the power mean\n"
+        "    x[0] <= 1 or x[1] <= 2\n"
+        "line 3: weight 1, sample level\n"
+        "    x[0] <= 3\n"
+        "expects x[i]: number\n"
+    )
+    assert main.main(["explain", str(file), "--tree"]) == 0
+    tree = capsys.readouterr().out
+    assert tree.startswith("Param\n  name: Name text='S'\n  value: Number value=50\nRule\n")
+    assert "    operators: '<='\n" in tree
+
+
+def test_explaining_a_bad_file_shows_its_errors(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    file = tmp_path / "rules.asr"
+    file.write_text("a <=\n")
+    assert main.main(["explain", str(file)]) == 1
+    assert "error[ASR018]" in capsys.readouterr().err
+    assert main.main(["explain", str(tmp_path / "none.asr")]) == 1
+    assert "No such file" in capsys.readouterr().err
+    assert main.main(["explain", str(file), "-p", "S"]) == 2
