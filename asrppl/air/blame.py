@@ -1,11 +1,12 @@
 """Which site or rule a loss or gradient that is not finite came from."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 import pyro
 import torch
 from pyro import poutine
+from pyro.infer import ELBO
 from torch import Tensor
 
 from asrppl.air.model import Guide, Model
@@ -49,6 +50,11 @@ def _bad_values(tensors: Iterable[Any]) -> bool:
     return any(isinstance(t, Tensor) and not bool(torch.isfinite(t).all()) for t in tensors)
 
 
+def _bad_norm(gradients: Iterable[Tensor | None]) -> bool:
+    # Of finite gradients too: the norm is what clipping divides by, and large squares overflow first.
+    return any(g is not None and not bool(g.square().sum().isfinite()) for g in gradients)
+
+
 def blame(
     what: str,
     model: Model,
@@ -56,12 +62,14 @@ def blame(
     images: Tensor,
     size: int,
     terms: Mapping[str, Tensor],
+    alone: Mapping[str, ELBO],
 ) -> str:
     """Name the first thing that is not finite: a site's value or log probability, a rule's term, a gradient.
 
-    `terms` are the rules' shares of the loss by name. Runs guide and model once more on the same batch; the caller has
-    put the random generator back.
+    `terms` are the rules' shares of the loss by name, and `alone` the objective with each rule as the only one. Runs
+    guide and model again on the same batch; the caller has put the random generator back.
     """
+    parameters = [p for p in (*guide.parameters(), *model.parameters()) if p.requires_grad]
     for name, node in _sites(model, guide, images, size):
         if _bad_values((node["value"], node["log_prob"])):
             return name
@@ -69,12 +77,13 @@ def blame(
         if _bad_values((term,)):
             return f"rule `{rule}`"
     if what == "gradient":
-        parameters = [p for p in (*guide.parameters(), *model.parameters()) if p.requires_grad]
         for name, node in _sites(model, guide, images, size):
-            if _bad_values(_gradients(node["log_prob"].sum(), parameters)):
+            if _bad_norm(_gradients(node["log_prob"].sum(), parameters)):
                 return f"{name} (its gradient; its value is finite)"
-        if terms:
-            return f"the rules ({', '.join(terms)}): the sites' own gradients are finite"
+        for rule, elbo in alone.items():
+            loss: Tensor = cast(Any, elbo).differentiable_loss(model, guide, images, size)
+            if _bad_norm(_gradients(loss, parameters)):
+                return f"rule `{rule}` (its gradient; its value is finite)"
     return "the sum of the terms: each site by itself is finite"
 
 

@@ -115,14 +115,18 @@ class Trainer:
         self.optimiser = torch.optim.Adam(self.parameters, lr=options.lr, fused=True)
         self._update: Callable[[], Any] = cast(Any, self.optimiser).step
 
+    def _base(self) -> ELBO:
+        return TraceEnum_ELBO(max_plate_nesting=1, strict_enumeration_warning=not self.options.air().fixed_count)
+
+    def _rules_folder(self) -> Path | None:
+        return None if self.options.rules_name is None else Path(self.options.rules_name).parent
+
     def _elbo(self) -> ELBO:
-        base = TraceEnum_ELBO(max_plate_nesting=1, strict_enumeration_warning=not self.options.air().fixed_count)
         if self.options.rules is None:
-            return base
-        name = self.options.rules_name
-        source = Source("<rules>" if name is None else name, self.options.rules)
-        program = Program(source, self.options.params, None if name is None else Path(name).parent)
-        elbo = regularize(self.model, self.guide, program, elbo=base)
+            return self._base()
+        source = Source(self.options.rules_name or "<rules>", self.options.rules)
+        program = Program(source, self.options.params, self._rules_folder())
+        elbo = regularize(self.model, self.guide, program, elbo=self._base())
         # The first call binds the rules to the programs' sites, by runs of its own: here, where a run that is resumed
         # does it too, and without touching the random numbers of training.
         with kept_random(self.device), pyro.validation_enabled(False):
@@ -177,8 +181,25 @@ class Trainer:
         if isinstance(self.elbo, RegularizedELBO):
             report = self.elbo.report
             terms = {name: size * report.weights[name] * value for name, value in report.violations.items()}
-        source = blame(what, self.model, self.guide, images, size, terms)
+        source = blame(what, self.model, self.guide, images, size, terms, self._rules_alone())
         return NotFiniteError(what, self.step + 1, source, "the parameters are those of the step before.")
+
+    def _rules_alone(self) -> dict[str, ELBO]:
+        """The objective with each rule as the only one, by name."""
+        if not isinstance(self.elbo, RegularizedELBO):
+            return {}
+        program = self.elbo.program
+        found: dict[str, ELBO] = {}
+        for rule in program.rules:
+            text = program.source.text
+            for other in program.rules:
+                if other.name != rule.name:
+                    # Blanked, not cut: bare rules are named after their line.
+                    blank = "".join("\n" if character == "\n" else " " for character in other.span.text)
+                    text = text[: other.span.start] + blank + text[other.span.end :]
+            only = Program(Source(program.source.name, text), self.options.params, self._rules_folder())
+            found[rule.name] = regularize(self.model, self.guide, only, elbo=self._base(), step=self.step)
+        return found
 
     def state(self) -> dict[str, Any]:
         """Everything that a run needs to go on."""

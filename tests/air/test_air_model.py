@@ -7,7 +7,6 @@ import pytest
 import torch
 from pyro import poutine
 from pyro.infer import Trace_ELBO, TraceEnum_ELBO
-from tests.air.small_air import BATCH, OBJECTS, SIDE, parameters, small_air
 from torch import Tensor
 from torch.nn import functional
 
@@ -15,6 +14,7 @@ import asrppl
 from asrppl.air.model import Guide, Model
 from asrppl.air.window import draw
 from benchmarks import rival_air
+from tests.air.small_air import BATCH, OBJECTS, SIDE, parameters, small_air
 
 RULES = {
     "admissible": "param L = {1, 3}\nrule r weight 10: exists k in L: kl(delta(k) || q(n)) <= 0",

@@ -164,6 +164,12 @@ def test_infinity_from_a_rule_names_the_rule(options) -> None:
         Trainer(replace(options, rules=rules)).advance()
 
 
+def test_a_gradient_that_overflows_names_the_rule_it_comes_from(options) -> None:
+    rules = "rule fine: n <= 3\nrule bad: exp(2.6 * box[0].size) <= 1"
+    with pytest.raises(NotFiniteError, match=r"gradient of step 1 .* comes from rule `bad` \(its gradient"):
+        Trainer(replace(options, rules=rules)).advance()
+
+
 def test_interruption_saves_a_checkpoint(tmp_path, options) -> None:
     folder = RunFolder(tmp_path)
 
