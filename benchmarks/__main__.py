@@ -16,7 +16,7 @@ def main() -> None:
     torch.set_num_threads(1)
     print(f"Python {platform.python_version()}, torch {torch.__version__}, pyro {pyro.__version__}, one thread,")
     print(f"{platform.machine()}; medians over {repeats} interleaved repeats.\n")
-    print("| benchmark | ratio | target |\n| --- | --- | --- |")
+    print("| benchmark | ratio | target |\n| --- | --- | --- |", flush=True)
     for module in (air_step, pair_rule):
         for name, ratio, target in module.run(repeats):
             print(f"| {name} | {ratio:.2f} | ≤ {target:g} |", flush=True)
