@@ -92,10 +92,3 @@ def run(repeats: int) -> list[tuple[str, float, float]]:
         *((f"AIR step with {name} / without rules", medians[name] / medians["without"], 1.05) for name in RULES),
         ("AIR step / plain PyTorch of the same work", medians["without"] / medians["rival"], 1.8),
     ]
-
-
-if __name__ == "__main__":
-    torch.set_num_threads(1)
-    print("| benchmark | ratio | target |\n| --- | --- | --- |")
-    for name, ratio, target in run(int(sys.argv[1]) if len(sys.argv) > 1 else 40):
-        print(f"| {name} | {ratio:.2f} | ≤ {target:g} |")

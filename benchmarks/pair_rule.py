@@ -1,7 +1,7 @@
 """The compiled pair rule against the same work written by hand.
 
 `forall i != j: nonoverlap(box[i], box[j])` at batch 64, forward and backward, one thread; rival and rule run in turn in
-one process, and the ratio is that of the median times. Run: ``python benchmarks/pair_rule.py``.
+one process, and the ratio is that of the median times.
 """
 
 import statistics
@@ -40,7 +40,7 @@ def compiled(centres: Tensor, sides: Tensor) -> Callable[[], Tensor]:
     return call
 
 
-def run(repeats: int = 300) -> list[tuple[str, float, float]]:
+def run(repeats: int) -> list[tuple[str, float, float]]:
     """Return (what, measured ratio, target) for each number of objects."""
     torch.set_num_threads(1)
     torch.manual_seed(0)
@@ -62,9 +62,3 @@ def run(repeats: int = 300) -> list[tuple[str, float, float]]:
         ratio = statistics.median(times[1][warm:]) / statistics.median(times[0][warm:])
         results.append((f"pair rule, N = {length}", ratio, TARGET))
     return results
-
-
-if __name__ == "__main__":
-    print("| what | ratio | target |\n| --- | --- | --- |")
-    for name, ratio, target in run():
-        print(f"| {name} | {ratio:.2f} | {target} |")
