@@ -153,3 +153,51 @@ def test_the_package_offers_what_it_says() -> None:
     assert asrppl.Program is Program
     with pytest.raises(AttributeError, match="nothing_of_the_sort"):
         asrppl.nothing_of_the_sort  # noqa: B018 (the access is the test)
+
+
+@pytest.mark.parametrize(
+    ("text", "values", "expected"),
+    [
+        ("let step[i] = a[i + 1] - a[i]\nforall i: step[i] >= 0", {"a": [3.0, 2.0, 1.0]}, 2.0),
+        ("let step[i] = a[i + 1] - a[i]\nforall i: step[i + 1] >= step[i]", {"a": [1.0, 4.0, 5.0, 5.5]}, 2.5),
+        ("def after(b, k) = b[k + 1] <= 0\nafter(a, 1)", {"a": [1.0, 2.0, 3.0]}, 3.0),
+        ("def none(S) = forall k in S: a[k] <= 0\nnone({0, 2})", {"a": [1.0, 2.0, 3.0]}, 4.0),
+        ("len(a[0]) == 2", {"a": [[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]]}, 0.0),
+    ],
+)
+def test_definitions_are_checked_without_what_only_their_uses_know(
+    text: str, values: dict[str, object], expected: float
+) -> None:
+    (violation,) = asrppl.parse(text).violations(values).values()
+    assert violation.item() == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("member", "chain"),
+    [
+        ("C in [0, 1]", "0 <= C <= 1"),
+        ("C in 0..1", "0 <= C <= 1"),
+        ("C not in [0, 2]", "C < 0 or C > 2"),
+        ("C in {0, 1}", "C == 0 or C == 1"),
+        ("C not in {1, 2}", "C != 1 and C != 2"),
+    ],
+)
+def test_a_count_in_a_container_costs_and_teaches_what_its_comparisons_do(member: str, chain: str) -> None:
+    found: list[tuple[float, list[float]]] = []
+    for text in (member, chain):
+        a = torch.tensor([0.25, 3.0, 5.0], requires_grad=True)
+        (violation,) = asrppl.parse(text.replace("C", "(count i: a[i] >= 1)")).violations({"a": a}).values()
+        violation.backward()
+        assert a.grad is not None
+        found.append((violation.item(), a.grad.tolist()))
+    assert found[0] == found[1]
+    assert any(found[0][1])
+
+
+def test_a_bound_function_may_be_a_predicate() -> None:
+    program = asrppl.parse("forall i: big(a[i]) implies a[i] <= 5")
+    values = {"a": [1.0, 4.0, 7.0], "big": lambda a: a > 3}
+    assert program.violations(values) == {"line 1": torch.tensor(2.0)}  # big(7) is discrete: no bargain
+    assert program.violations({**values, "a": [1.0, 4.0, 5.0]}) == {"line 1": torch.tensor(0.0)}
+    with pytest.raises(ValueError, match="where a formula is needed"):
+        program.violations({**values, "big": lambda a: a})

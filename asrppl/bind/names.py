@@ -9,6 +9,7 @@ from typing import Literal
 from torch import Tensor
 from torch.distributions import Distribution
 
+from asrppl.bind.distributions import finite_log_probs
 from asrppl.bind.plates import common_plates, find_data_plate, plate_names, verify_whole
 from asrppl.bind.recording import Exposure, Frame, Parameter, Recording, Site, full_size
 from asrppl.check.typed import FreeName, FreeNames
@@ -136,8 +137,14 @@ def resolve(
             found[name] = source
     candidates = common_plates(recording)
     if data is not None and data not in plate_names(recording):
-        names = ", ".join(f"`{plate}`" for plate in sorted(plate_names(recording))) or "none"
-        sink.error("ASR087", None, f"there is no plate {data!r} for the data; plates there are: {names}")
+        there = sorted(plate_names(recording))
+        close = get_close_matches(data, there, n=1)
+        sink.error(
+            "ASR087",
+            None,
+            f"there is no plate {data!r} for the data; plates there are: {', '.join(map(repr, there)) or 'none'}",
+            help=f'did you mean regularize(..., data="{close[0]}")?' if close else None,
+        )
     sink.raise_if_failed()
     sources = {
         name: source if source.origin == "bind" else _settle(source, recording, candidates, data, sink)
@@ -271,17 +278,36 @@ def _missing(use: FreeName, recording: Recording, tables: Mapping[Origin, Mappin
     if name in plate_names(recording):
         sink.error("ASR080", use.span, f"`{name}` is a plate; the rules read sites, and index the plates by rank")
         return
+    if any(member(use).fullmatch(exposed) for exposed in recording.exposed):
+        sink.error(
+            "ASR080",
+            use.span,
+            f"`{name}` was exposed in numbered parts, and only sites and params are put together by number",
+            help=f'expose it whole: asrppl.expose("{name}", torch.stack(parts, -1), event_dim=1)',
+        )
+        return
     known = sorted(
-        {_base(known) for table in tables.values() for known in table} | {k for t in tables.values() for k in t}
+        ({_base(known) for table in tables.values() for known in table} | {k for t in tables.values() for k in t})
+        - {name}
     )
     close = get_close_matches(name, known, n=3)
-    there = ", ".join(f"`{k}`" for k in (close or known[:8]))
+    writable = [k for k in close if k.isidentifier()]
+    there = ", ".join(f"`{k}`" for k in (writable or [k for k in known if k.isidentifier()][:8]))
+    if writable:
+        help = f"did you mean {there}?"
+    elif close:
+        help = (
+            f"rules cannot write {close[0]!r}; expose its value in the guide under a name that they can: "
+            f'asrppl.expose("{name}", value, event_dim=...)'
+        )
+    else:
+        help = f"names there are: {there}" if there else None
     looked = f"sites numbered {use.pattern!r}" if use.pattern is not None else f"`{name}`"
     sink.error(
         "ASR080",
         use.span,
         f"nothing gives {looked}: no bind=, exposed value, site, param or family of numbered sites is called so",
-        help=f"did you mean {there}?" if close else (f"names there are: {there}" if known else None),
+        help=help,
     )
 
 
@@ -315,6 +341,9 @@ def _settle(source: Source, recording: Recording, candidates: Collection[str], d
                     chosen = tuple((frame.name, int(frame.dim or 0)) for frame in plates)
                     columns = use.shape in ("box", "record") and isinstance(first.value, Tensor)
                     return replace(source, event_dim=event_dim, plates=chosen, columns=columns, drop=drop)
+    fn = first.fn if isinstance(first, Site) else first.value
+    if use.shape == "distribution" and not use.draw and isinstance(fn, Distribution) and finite_log_probs(fn) is None:
+        return source  # whatever its rank, it is refused where it is read, for the better reason
     axes = [f"{len(items)} numbered sites"] if source.family else []
     axes += [f"plate {frame.name!r} ({full_size(frame)})" for frame in first.plates]
     axes += [f"event axis of length {size}" for size in item_shape(first)]
@@ -324,9 +353,18 @@ def _settle(source: Source, recording: Recording, candidates: Collection[str], d
         f"`{use.name}` is read with {use.rank} {'index' if use.rank == 1 else 'indices'}"
         f"{' as a ' + use.shape if use.shape in ('box', 'record') else ''}, "
         f"but {source.title} has {', '.join(axes) if axes else 'no axes'}",
-        help="index its event axes, and either all or none of its plates that are not the data plate",
+        help=_rank_help(first.plates, candidates, data),
     )
     return source
+
+
+def _rank_help(plates: tuple[Frame, ...], candidates: Collection[str], data: str | None) -> str:
+    help = "index its event axes, and either all or none of its plates that are not the data plate"
+    if data is not None and any(frame.name == data for frame in plates):
+        return f"{help}: {data!r} takes no index, since a rule speaks of one datum"
+    if data is None and len(candidates) > 1:
+        return f'{help}; several could be the data\'s, so name it: regularize(..., data="{next(iter(candidates))}")'
+    return help
 
 
 def _plate_options(

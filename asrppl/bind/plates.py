@@ -8,9 +8,9 @@ from asrppl.diagnostics import Sink
 
 
 def plate_names(recording: Recording) -> set[str]:
-    """Return the names of all vectorised plates."""
+    """Return the names of all plates, also of those that are run through one entry at a time."""
     sites = (*recording.model.values(), *recording.guide.values())
-    return {frame.name for site in sites for frame in site.plates}
+    return {frame.name for site in sites for frame in site.frames}
 
 
 def _likelihoods(recording: Recording) -> list[Site]:

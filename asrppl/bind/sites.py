@@ -15,7 +15,7 @@ from torch.distributions import Categorical, Distribution
 from asrppl.bind.bound import Bound, InputKey
 from asrppl.bind.distributions import finite_log_probs
 from asrppl.bind.names import Item, Resolution, Source
-from asrppl.bind.recording import Exposure, Frame, Recording, Site
+from asrppl.bind.recording import Exposure, Frame, Recording, Site, unwrap
 from asrppl.bind.shapes import broadcast_shape
 from asrppl.check.signature import BOX_FIELDS
 from asrppl.diagnostics import AsrError, Diagnostic
@@ -139,6 +139,14 @@ def _move_plates(value: Tensor, event_dim: int, source: Source, item: Item) -> T
             value = value.reshape(*(1,) * -(batch + dim), *value.shape)
             batch = -dim
         place = batch + dim
+        if value.shape[place] not in (1, sizes[plate]):
+            _fail(
+                source,
+                "ASR073",
+                f"`{source.free.name}` is read over the plate {plate!r} ({sizes[plate]}), "
+                f"but {source.title} has length {value.shape[place]} there",
+                "event_dim counts the axes on the right that are no plates",
+            )
         if value.shape[place] == 1 and sizes[plate] != 1:
             value = value.expand(*value.shape[:place], sizes[plate], *value.shape[place + 1 :])
         value = value.unsqueeze(place).movedim(place + 1, value.dim() - event_dim)
@@ -182,7 +190,18 @@ def _read_masks(name: str, source: Source, items: list[Item], reading: Reading) 
     component = next(key[1] for key in reading.tensors if key[0] == name)
     axes = reading.tensors[name, component].shape[-rank:]
     presence = _pad(presence, rank)
+    if any(have not in (1, axis) for have, axis in zip(presence.shape[-rank:], axes, strict=True)):
+        _fail(
+            source,
+            "ASR073",
+            f"the mask of `{name}` has {_lengths(presence.shape[-rank:])} where its entries have {_lengths(axes)}",
+            "a mask has one presence for each entry: shape (*batch, *index axes), without the columns of a record",
+        )
     reading.tensors[name, "mask"] = presence.expand(*presence.shape[: presence.dim() - rank], *axes)
+
+
+def _lengths(shape: tuple[int, ...]) -> str:
+    return ("length " if len(shape) == 1 else "lengths ") + " × ".join(map(str, shape))
 
 
 def _pad(value: Tensor, rank: int) -> Tensor:
@@ -221,11 +240,11 @@ def _read_distribution(name: str, source: Source, items: list[Item], recording: 
 def _log_probs(fn: Distribution | None, source: Source) -> tuple[Support, Tensor]:
     found = None if fn is None else finite_log_probs(fn)
     if found is None:
-        what = "nothing" if fn is None else f"a {type(fn).__name__}"
+        what = "a value without one" if fn is None else f"distributed as {type(unwrap(fn)).__name__}"
         _fail(
             source,
             "ASR089",
-            f"`q({source.free.name})` needs a distribution over finitely many values; {source.title} is {what}",
+            f"`q({source.free.name})` needs a distribution over finitely many numbers; {source.title} is {what}",
             'expose one in the guide: asrppl.expose("' + source.free.name + '", dist.Categorical(...))',
         )
     return found

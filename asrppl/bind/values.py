@@ -7,7 +7,7 @@ from typing import Any, NoReturn, cast
 import numpy as np
 import torch
 from torch import Tensor
-from torch.distributions import Distribution
+from torch.distributions import Distribution, constraints
 
 from asrppl.bind.bound import Bound, InputKey
 from asrppl.bind.distributions import Support, finite_log_probs
@@ -18,6 +18,8 @@ from asrppl.check.typed import FreeName, FreeNames
 from asrppl.diagnostics import Sink
 
 _ORIGIN = "the value given"
+_OFF = 1e-2
+"""How far from 1 probabilities may sum: half-precision numbers round by as much."""
 
 
 def bind_values(free: FreeNames, given: Mapping[str, object]) -> Bound:
@@ -95,6 +97,7 @@ class _Binder:
     tensors: dict[InputKey, Tensor] = field(default_factory=dict[InputKey, Tensor])
     functions: dict[str, Callable[..., Tensor]] = field(default_factory=dict[str, Callable[..., Tensor]])
     supports: dict[str, Support] = field(default_factory=dict[str, Support])
+    booleans: set[str] = field(default_factory=set[str])
 
     def bind(self, use: FreeName, value: object) -> None:
         """Bind one name, or note why it cannot be."""
@@ -139,7 +142,11 @@ class _Binder:
         if rest:
             _refuse("ASR074", f"a value of `{use.name}` has no part `{next(iter(rest))}`")
         if mask is not None:
-            components["mask"] = self._tensor(use, mask)
+            components["mask"] = present = self._tensor(use, mask)
+            if bool(((present != 0) & (present != 1)).any()):
+                _refuse(
+                    "ASR072", f"the mask of `{use.name}` says 1 or 0 (true or false) of each entry, nothing between"
+                )
         draw = set(components) - {"mask", "log_probs"} != set()
         if use.draw and not draw:
             _refuse("ASR072", f"the value of `{use.name}` is read, but only its distribution was given")
@@ -167,6 +174,8 @@ class _Binder:
         return _as_tensor(use.name, value)
 
     def _columns(self, use: FreeName, tensor: Tensor) -> dict[str | None, Tensor]:
+        if use.shape == "probabilities":
+            _verify_probabilities(use.name, tensor)
         if use.shape not in ("box", "record"):
             return {None: tensor}
         if tensor.ndim == 0:
@@ -218,6 +227,8 @@ class _Binder:
             )
         support, log_probs = found
         self.supports[use.name] = support
+        if _is_boolean(value):
+            self.booleans.add(use.name)
         return {"log_probs": log_probs}
 
     # ---- entries
@@ -238,9 +249,10 @@ class _Binder:
             self.tensors[use.name, component] = tensor
         names = tuple(name for name in components if name is not None and name not in ("mask", "log_probs"))
         support = self.supports.get(use.name)
+        drawn = None if support is None else Kind.BOOL if use.name in self.booleans else _support_kind(support)
         self.entries[use.name] = Entry(
             axes=axes or (),
-            kind=_kind(use, components, support) if draw else _support_kind(support),
+            kind=drawn if drawn is not None and not draw else _kind(use, components, drawn),
             fields=names or None,
             squares=names == BOX_FIELDS and components["w"] is components["h"],
             support=support,
@@ -251,11 +263,23 @@ class _Binder:
         )
 
 
+def _verify_probabilities(name: str, tensor: Tensor) -> None:
+    """Refuse what are no probabilities along the last axis (what does not sum to 1 has no divergence)."""
+    if tensor.ndim == 0:
+        return  # which is said elsewhere
+    found = tensor.detach()
+    off = (found.sum(-1) - 1.0).abs()
+    if bool((found < 0).any()) or bool((off > _OFF).any()):
+        worst = "some are negative" if bool((found < 0).any()) else f"a sum is off by {float(off.max()):.3g}"
+        _refuse("ASR072", f"`categorical({name}…)` takes probabilities along the last axis, which sum to 1: {worst}")
+
+
 def _is_plain_box(use: FreeName) -> bool:
     return use.shape == "box" and (use.fields is None or use.fields == BOX_FIELDS)
 
 
-def _kind(use: FreeName, components: Mapping[str | None, Tensor], support: tuple[int | float, ...] | None) -> Kind:
+def _kind(use: FreeName, components: Mapping[str | None, Tensor], drawn: Kind | None) -> Kind:
+    """Return what values a name takes; ``drawn`` what its distribution does, where one was given."""
     if use.shape == "box":
         return Kind.REAL  # whole pixels are lengths all the same: [[10, 10, 8]] is no discrete quantity
     kinds = {
@@ -263,16 +287,23 @@ def _kind(use: FreeName, components: Mapping[str | None, Tensor], support: tuple
         for name, tensor in components.items()
         if name not in ("mask", "log_probs")
     }
-    if support is not None and kinds <= {Kind.REAL, _support_kind(support)}:
-        return _support_kind(support)  # draws of whole numbers often come as floats
+    if drawn is not None and kinds <= {Kind.REAL, Kind.INT, drawn}:
+        return drawn  # draws of whole numbers, and Boolean ones, often come as floats
     return kinds.pop() if len(kinds) == 1 else Kind.REAL
 
 
 _KINDS = {torch.bool: Kind.BOOL}
 
 
-def _support_kind(support: tuple[int | float, ...] | None) -> Kind:
-    return Kind.INT if support is not None and all(isinstance(value, int) for value in support) else Kind.REAL
+def _support_kind(support: Support) -> Kind:
+    return Kind.INT if all(isinstance(value, int) for value in support) else Kind.REAL
+
+
+def _is_boolean(distribution: object) -> bool:
+    support: object = getattr(distribution, "support", None)
+    while (base := getattr(support, "base_constraint", None)) is not None:
+        support = base
+    return support is constraints.boolean
 
 
 def _as_tensor(name: str, value: object) -> Tensor:

@@ -7,7 +7,7 @@ from asrppl.check.signature import BOX_FIELDS, Entry, Kind
 from asrppl.check.suggest import did_you_mean
 from asrppl.check.typed import BinaryTerm, Constant, IndexValue, Offset, Read, Term, TypedTerm
 from asrppl.check.values import Array, Env, NumberSet, Poison, Record, Value
-from asrppl.check.walk import walk
+from asrppl.check.walk import is_poisoned, walk
 from asrppl.source import Span
 from asrppl.syntax import ast
 
@@ -54,7 +54,7 @@ def offset(ctx: Context, expr: ast.Expr, env: Env) -> Offset | None:
         return None
     found = as_offset(index := term(ctx, expr, env))
     if found is None:
-        if not build.is_poison(index):
+        if not is_poisoned(index):  # of a parameter, or an index of a `let`, nothing is known yet
             _refuse_index(ctx, expr, index, env)
         return None
     unknown = ctx.static and any(isinstance(part, Read) and part.component == "len" for part in walk(index))

@@ -6,10 +6,10 @@ from typing import Literal, TypeVar
 
 from asrppl.check import build
 from asrppl.check.arrays import term
-from asrppl.check.context import MAX_GRID, MAX_RANK, MAX_VALUES, Access, Context, Scope
+from asrppl.check.context import MAX_GRID, MAX_RANK, MAX_VALUES, Access, Context, Scope, entries
 from asrppl.check.names import RESERVED, unfold
 from asrppl.check.typed import Constant, Formula, IndexValue, Read, Term, TypedFormula, TypedTerm, Variable
-from asrppl.check.values import Binding, Env, IndexVariable, NumberSet
+from asrppl.check.values import Binding, Env, IndexVariable, NumberSet, Poison
 from asrppl.check.walk import is_poisoned, walk
 from asrppl.diagnostics import Note
 from asrppl.source import Span
@@ -142,6 +142,8 @@ def _written_domain(ctx: Context, binder: ast.Binder, env: Env) -> tuple[Written
             return "constant", tuple(range(low, high + 1))
         case ast.SetLiteral() | ast.Name():
             value = ctx.value(domain, domain_env)
+            if isinstance(value, Poison):  # reported, or a parameter of which nothing is known yet
+                return "constant", _NO_VALUES
             if isinstance(value, NumberSet):
                 if all(float(item).is_integer() for item in value.items):
                     return "constant", tuple(int(item) for item in value.items)
@@ -209,7 +211,7 @@ def _verify_lengths(ctx: Context, accesses: list[Access], env: Env) -> None:
             ctx.error(
                 "ASR046",
                 access.span,
-                f"`{access.name}` has {access.length} entries along this axis, and "
+                f"`{access.name}` has {entries(access.length)} along this axis, and "
                 f"`{name}` under the same index has {accesses[0].length}",
                 env,
                 help="give the index a domain with `in`",

@@ -127,7 +127,7 @@ def _length(ctx: Context, argument: ast.Expr, span: Span, env: Env) -> Value:
         case Array():
             given = len(value.indices)
             if ctx.signature is None:
-                ctx.uses.add(value.name, None, "length", argument.span)
+                ctx.uses.add(value.name, given + 1, "length", argument.span)
                 return build.unknown_length(span, value.name)
             entry = entry_of(ctx, value.name, argument.span, env)
             if entry is None:

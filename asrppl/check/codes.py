@@ -27,7 +27,7 @@ CODES: dict[str, str] = {
     "ASR044": "an index falls outside its axis",
     "ASR045": "an index variable that indexes nothing has no domain",
     "ASR046": "lengths of axes under one index variable differ",
-    "ASR047": "a domain or container of the wrong sort",
+    "ASR047": "a domain or container of the wrong sort, or one with its ends the wrong way round",
     "ASR049": "`!=` between reals",
     "ASR050": "`==` on a draw with a density never holds (warning)",
     "ASR051": "a divergence that is infinite",

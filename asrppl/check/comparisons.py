@@ -173,16 +173,26 @@ def member(ctx: Context, node: ast.Member, env: Env, positive: bool) -> Formula:
     """Expand ``t in S`` or ``t not in S``."""
     positive = positive != node.negated
     container, container_env = unfold(ctx, node.container, env)
+    counted, counted_env = unfold(ctx, node.value, env)
     value = term(ctx, node.value, env)
     span = node.span
+
+    def compared(operator: Comparison, other: Term) -> Formula:
+        # `(count i: φ) in 1..3` costs what `1 <= (count i: φ) <= 3` does.
+        if isinstance(counted, ast.Count) and _is_count_bound(other):
+            return _compare_count(ctx, operator, counted, counted_env, other, span)
+        return _atom(ctx, operator, value, other, span, env, positive)
+
     match container:
-        case ast.Interval():
+        case ast.Interval() | ast.Range():
             low, high = term(ctx, container.low, container_env), term(ctx, container.high, container_env)
-            return _within(low, value, high, span, positive)
-        case ast.Range():
-            low, high = term(ctx, container.low, container_env), term(ctx, container.high, container_env)
-            _verify_whole(ctx, value, low, high, node, container, env)
-            return _within(low, value, high, span, positive)
+            if isinstance(container, ast.Range):
+                _verify_whole(ctx, value, low, high, node, container, env)
+            if not _verify_order(ctx, low, high, container, container_env):
+                return build.truth(build.poison(span), positive, span)
+            if positive:
+                return build.conjunction((compared(">=", low), compared("<=", high)), span)
+            return build.disjunction((compared("<", low), compared(">", high)), span)
         case ast.SetLiteral():
             items = [term(ctx, item, container_env) for item in container.items]
         case _:
@@ -202,14 +212,24 @@ def member(ctx: Context, node: ast.Member, env: Env, positive: bool) -> Formula:
     operator: Comparison = "==" if positive else "!="
     for _ in items:
         ctx.step(span, env)
-    parts = [_atom(ctx, operator, value, item, span, env, positive) for item in items]
+    parts = [compared(operator, item) for item in items]
     return (build.disjunction if positive else build.conjunction)(parts, span)
 
 
-def _within(low: Term, value: Term, high: Term, span: Span, positive: bool) -> Formula:
-    if positive:
-        return build.conjunction((build.at_most(low, value, span), build.at_most(value, high, span)), span)
-    return build.disjunction((build.less(value, low, span), build.less(high, value, span)), span)
+def _verify_order(ctx: Context, low: Term, high: Term, container: ast.Interval | ast.Range, env: Env) -> bool:
+    """Refuse constant ends in the wrong order, between which nothing lies."""
+    if not isinstance(low, Constant) or not isinstance(high, Constant) or low.value <= high.value:
+        return True
+    first, last = container.low.span.text, container.high.span.text
+    swapped = f"[{last}, {first}]" if isinstance(container, ast.Interval) else f"{last}..{first}"
+    ctx.error(
+        "ASR047",
+        container.span,
+        f"nothing lies in here: {low.value:g} is above {high.value:g}",
+        env,
+        help=f"the lower end comes first: `{swapped}`",
+    )
+    return False
 
 
 def _verify_whole(

@@ -223,9 +223,9 @@ class Context:
                 self.error(
                     "ASR044",
                     span,
-                    f"`{name}` has {length} entries along this axis: there is no entry {offset.add}",
+                    f"`{name}` has {entries(length)} along this axis: there is no entry {offset.add}",
                     env,
-                    help=f"indices run from 0 to {length - 1}" if length else None,
+                    help=_span_of_indices(length),
                 )
             return
         scope = self.scopes[offset.variable.slot]
@@ -248,8 +248,19 @@ class Context:
             self.error(
                 "ASR044",
                 span,
-                f"`{name}` has {length} entries along this axis, "
+                f"`{name}` has {entries(length)} along this axis, "
                 f"and `{offset.variable.name}` takes this index to {outside}",
                 env,
                 help=f"let `{offset.variable.name}` run over less, or leave out its `in`",
             )
+
+
+def entries(length: int | None) -> str:
+    """Return in words how long an axis is."""
+    return "1 entry" if length == 1 else f"{length} entries"
+
+
+def _span_of_indices(length: int) -> str | None:
+    if length == 0:
+        return None
+    return "its only index is 0" if length == 1 else f"indices run from 0 to {length - 1}"

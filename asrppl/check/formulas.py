@@ -1,5 +1,6 @@
 """Formulas, in negation normal form from the start: negation is a direction of expansion, not a node."""
 
+from dataclasses import replace
 from itertools import pairwise
 
 from asrppl.check import build
@@ -9,7 +10,19 @@ from asrppl.check.comparisons import chain, member
 from asrppl.check.context import Context, Scope
 from asrppl.check.names import sort, unfold
 from asrppl.check.signature import Kind
-from asrppl.check.typed import Apply, Constant, Every, Formula, Read, Some, Term, TruthValue
+from asrppl.check.typed import (
+    Apply,
+    Choose,
+    Constant,
+    CountTerm,
+    Every,
+    Formula,
+    Read,
+    Reduction,
+    Some,
+    Term,
+    TruthValue,
+)
 from asrppl.check.values import Env, Poison
 from asrppl.check.warn import warn_ignored_in_quantifier
 from asrppl.source import Span
@@ -42,6 +55,8 @@ def _boolean(ctx: Context, expr: ast.Expr, env: Env, positive: bool, span: Span)
     if isinstance(value, Poison):
         return build.truth(build.poison(span), positive, span)
     term = scalar(ctx, value, span, env)
+    if isinstance(term, Apply):
+        term = replace(term, kind=Kind.BOOL)  # what it returns is looked at when it has returned
     if not build.is_poison(term) and not _can_be_boolean(ctx, term):
         _refuse_number(ctx, term, span, env)
         return build.truth(build.poison(span), positive, span)
@@ -53,11 +68,12 @@ def _boolean(ctx: Context, expr: ast.Expr, env: Env, positive: bool, span: Span)
 def _can_be_boolean(ctx: Context, term: Term) -> bool:
     if term.kind is Kind.BOOL:
         return True
-    return ctx.static and isinstance(term, Read | Apply) and term.kind is Kind.SCALAR
+    return ctx.static and isinstance(term, Read) and term.kind is Kind.SCALAR
 
 
 def _refuse_number(ctx: Context, term: Term, span: Span, env: Env) -> None:
-    text = span.text
+    # What runs as far right as it can would take the comparison in.
+    text = f"({span.text})" if isinstance(term, Choose | Reduction | CountTerm) else span.text
     what = "this is a number"
     if isinstance(term, Read) and not ctx.static:
         what = f"`{term.name}` takes {'whole numbers' if term.kind is Kind.INT else 'real values'}"

@@ -28,9 +28,9 @@ _NUMBERS = ("value", "bool", "int", "distribution", "probabilities")
 
 @dataclass(frozen=True, slots=True)
 class Use:
-    """One use: with how many indices (a function: arguments), as what, and of which field."""
+    """One use: with how many indices (a function: arguments; a length: at least so many), as what, of which field."""
 
-    rank: int | None
+    rank: int
     shape: Shape
     field: str | None
     span: Span
@@ -43,7 +43,7 @@ class Uses:
     by_name: dict[str, list[Use]] = field(default_factory=dict[str, list[Use]])
     on: bool = True
 
-    def add(self, name: str, rank: int | None, shape: Shape, span: Span, field: str | None = None) -> None:
+    def add(self, name: str, rank: int, shape: Shape, span: Span, field: str | None = None) -> None:
         """Record a use."""
         if self.on:
             self.by_name.setdefault(name, []).append(Use(rank, shape, field, span))
@@ -78,9 +78,10 @@ def _infer_name(name: str, uses: list[Use], site: ast.Site | None, sink: Sink) -
 def _rank(name: str, uses: list[Use], site: ast.Site | None, sink: Sink) -> int | None:
     if site is not None:
         return len(site.indices)
-    ranked = [use for use in uses if use.rank is not None]
+    ranked = [use for use in uses if use.shape != "length"]
     if not ranked:
-        return None
+        least = max(use.rank for use in uses)
+        return least if least > 1 else None
     first = ranked[0]
     for use in ranked:
         # The probabilities of categorical(a[k]) lie along an axis that no index names.
@@ -95,7 +96,7 @@ def _rank(name: str, uses: list[Use], site: ast.Site | None, sink: Sink) -> int 
     return first.rank
 
 
-def _indices(rank: int | None) -> str:
+def _indices(rank: int) -> str:
     return "no index" if not rank else "1 index" if rank == 1 else f"{rank} indices"
 
 

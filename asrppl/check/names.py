@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Literal
 
 from asrppl.check.context import Context
+from asrppl.check.signature import BOX_FIELDS
 from asrppl.check.values import (
     Array,
     Binding,
@@ -213,9 +214,14 @@ def _can_be_box(ctx: Context, value: Value, span: Span) -> bool:
         return False
     if ctx.signature is None:
         ctx.uses.add(value.name, len(value.indices), "box", span)
-        return True
+        site = ctx.sites.get(value.name)
+        return site is None or site.fields is None or _makes_box({field.text for field in site.fields})
     entry = ctx.signature.get(value.name)
-    return entry is None or entry.fields is not None
+    return entry is None or (entry.fields is not None and _makes_box(set(entry.fields)))
+
+
+def _makes_box(fields: set[str]) -> bool:
+    return fields >= set(BOX_FIELDS) or fields >= {"x", "y", "size"}
 
 
 # ---- formula or number?

@@ -1,6 +1,5 @@
 """Rules: their names and options, and their formulas."""
 
-import math
 from dataclasses import dataclass, field
 
 from asrppl.check import build
@@ -130,15 +129,15 @@ def _options(ctx: Context, rule: ast.Rule, env: Env) -> _Options:
                 within = 0.0 if option.within is None else _at_least(ctx, option.within, env, "`within`", 0.0)
                 options.hard = within
             case ast.Smooth():
-                power = _at_least(ctx, option.power, env, "`smooth`", 0.0)
-                if power == 0:
+                power = _constant(ctx, option.power, env)
+                if power is not None and power <= 0:
                     ctx.error(
                         "ASR034",
                         option.power.span,
                         "the power of `smooth` is above 0",
                         help="large powers come close to the minimum, `smooth 8` say",
                     )
-                options.smooth = power or 1.0
+                options.smooth = 1.0 if power is None or power <= 0 else float(power)
             case ast.Margin():
                 options.margin = _at_least(ctx, option.amount, env, "`margin`", 0.0)
     return options
@@ -157,16 +156,20 @@ def _schedule(ctx: Context, option: ast.Weight, env: Env) -> Schedule:
 
 def _at_least(ctx: Context, expr: ast.Expr, env: Env, what: str, low: float) -> float:
     """Return the constant that ``expr`` is; ``low`` after an error."""
-    on, ctx.uses.on = ctx.uses.on, False  # what stands in an option is never expected from the guide
-    try:
-        value = constant(ctx, expr, env)
-    except LimitError:
-        value = None
-    finally:
-        ctx.uses.on = on
+    value = _constant(ctx, expr, env)
     if value is None:
         return low
-    if not math.isfinite(value) or value < low:
+    if value < low:
         ctx.error("ASR034", expr.span, f"{what} is at least {low:g}, and this is {value:g}")
         return low
     return float(value)
+
+
+def _constant(ctx: Context, expr: ast.Expr, env: Env) -> float | None:
+    on, ctx.uses.on = ctx.uses.on, False  # what stands in an option is never expected from the guide
+    try:
+        return constant(ctx, expr, env)
+    except LimitError:
+        return None
+    finally:
+        ctx.uses.on = on

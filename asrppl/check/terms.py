@@ -21,6 +21,7 @@ from asrppl.check.values import (
     Unknown,
     Value,
 )
+from asrppl.check.walk import is_poisoned
 from asrppl.check.warn import warn_ignored_in_reduction
 from asrppl.syntax import ast
 
@@ -150,7 +151,7 @@ def _number_set(ctx: Context, node: ast.SetLiteral, env: Env) -> Value:
         if isinstance(value, Constant):
             items.append(value.value)
         else:
-            if not build.is_poison(value):
+            if not is_poisoned(value):
                 ctx.error("ASR033", item.span, "the elements of a set are constants here", env)
             return Poison()
     return NumberSet(tuple(dict.fromkeys(items)))
@@ -226,6 +227,6 @@ def constant(ctx: Context, expr: ast.Expr, env: Env) -> float | None:
     value = scalar(ctx, ctx.value(expr, env), expr.span, env)
     if isinstance(value, Constant):
         return int(value.value) if isinstance(value.value, bool) else value.value
-    if not build.is_poison(value):
+    if not is_poisoned(value):
         ctx.error("ASR033", expr.span, "a constant is needed here: numbers and params", env)
     return None

@@ -52,8 +52,9 @@ def _ignored(scope: Scope, guards: list[Formula], part: Formula | Term) -> list[
     # The part `i != j` of a binder does not count: it chooses pairs, it does not say which are meant.
     said = guards[1:] if scope.binder.distinct else guards
     mentioned = variable_slots(part).union(*(variable_slots(guard) for guard in said))
-    # A variable without a domain has been reported as that.
+    # A variable without a domain has been reported as that; and so has one that a binder further in hides.
     with_domain = {access.slot for access in scope.accesses}
+    mentioned |= {access.slot for access in scope.accesses if not access.name}
     return [
         variable.name
         for variable in scope.variables

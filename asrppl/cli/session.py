@@ -11,6 +11,7 @@ from torch import Tensor
 
 from asrppl.bind.bound import Bound
 from asrppl.bind.values import bind_values
+from asrppl.check.names import RESERVED
 from asrppl.check.suggest import did_you_mean
 from asrppl.check.typed import AtMost, FreeName
 from asrppl.cli.breakdown import Instance, instances, value_of
@@ -18,6 +19,7 @@ from asrppl.diagnostics import AsrError, Diagnostic, Note, Severity
 from asrppl.program import Parameter, Program
 from asrppl.source import Source, Span
 from asrppl.syntax import ast, parse_file
+from asrppl.syntax.stop import RESERVED as WORDS
 
 INPUT = "<input>"
 _PROBE = "the_value"  # what a term is compared with, to have it typed
@@ -62,8 +64,9 @@ class Session:
         before = Program(source, {}, folder)
         added = [_entry(statement) for statement in parse_file(source).file.statements]
         entries = self._with(added)
-        self._program(entries, {}, folder)
+        self._program(entries, self._params_without(added), folder)
         self.entries, self.folder = entries, folder
+        self._forget_values(added)
         return [rule.name for rule in before.rules]
 
     def add(self, text: str) -> tuple[Entry, tuple[Diagnostic, ...]]:
@@ -77,8 +80,10 @@ class Session:
             raise AsrError(parsed.diagnostics)
         entry = _entry(parsed.file.statements[0])
         entries = self._with([entry])
-        program = self._checked([other for other in entries if other is not entry], entry.text, self.params)
+        params = self._params_without([entry])
+        program = self._checked([other for other in entries if other is not entry], entry.text, params)
         self.entries = entries
+        self._forget_values([entry])
         warnings = _at_input(program.diagnostics, program.source, entry.text)
         # A definition is typed before what uses it.
         return entry, tuple(warning for warning in warnings if warning.code != "ASR055")
@@ -87,8 +92,11 @@ class Session:
         """Give a name a value; a param of the session takes it as its own.
 
         Raises:
-            AsrError: it is a param and the value does not suit it, or the session defines the name.
+            AsrError: it is a param and the value does not suit it, or the session or the language defines the name.
         """
+        if name in RESERVED or name in WORDS:
+            message = f"`{name}` is a word of the language: no rule could read the value"
+            raise AsrError([Diagnostic("ASR081", message, help="take another name")])
         for entry in self.entries:
             if entry.name != name or entry.kind is ast.Rule or entry.kind is ast.Site:
                 continue
@@ -102,6 +110,18 @@ class Session:
             self.params = params
             return
         self.values[name] = value
+
+    def _params_without(self, added: list[Entry]) -> dict[str, Parameter]:
+        """Return the values given to params, but for those that ``added`` states anew."""
+        stated = {entry.name for entry in added if entry.kind is ast.Param}
+        return {name: value for name, value in self.params.items() if name not in stated}
+
+    def _forget_values(self, added: list[Entry]) -> None:
+        """Drop the values of names that ``added`` defines: what was said last counts."""
+        self.params = self._params_without(added)
+        for entry in added:
+            if entry.name is not None and _space(entry) == "definition":
+                self.values.pop(entry.name, None)
 
     def program(self) -> Program:
         """Return the whole session as a program."""
@@ -117,10 +137,6 @@ class Session:
         """
         program = self._checked(self._definitions(), text, self.params)
         return self._outcome(program, len(program.rules) - 1, text)
-
-    def outcomes(self) -> list[Outcome | AsrError]:
-        """Return what each rule of the session comes to, or why it cannot be told."""
-        return [self.outcome(entry) for entry in self.entries if entry.kind is ast.Rule]
 
     def outcome(self, entry: Entry) -> Outcome | AsrError:
         """Return what a rule of the session comes to, or why it cannot be told."""

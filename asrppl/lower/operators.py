@@ -267,3 +267,19 @@ def apply(function: Callable[..., object], *arguments: Tensor) -> Tensor:
             "it must act on each value by itself"
         )
     return result.to(arguments[0].dtype)
+
+
+def apply_predicate(function: Callable[..., object], *arguments: Tensor) -> Tensor:
+    """Return an elementwise predicate of the arguments, as Booleans.
+
+    Raises:
+        ValueError: the result is not elementwise, or not Boolean.
+    """
+
+    def predicate(*values: Tensor) -> object:
+        result = function(*values)
+        if isinstance(result, Tensor) and result.dtype is not torch.bool:
+            raise ValueError(f"a bound function stands where a formula is needed, and returned {result.dtype} values")
+        return result
+
+    return apply(predicate, *arguments) != 0

@@ -74,6 +74,9 @@ def _term(g: Algebra, node: Term) -> Value:
             return count
         case Apply():
             arguments = [term(g, argument) for argument in node.arguments]
+            if node.kind is Kind.BOOL:
+                result = g.call(operators.apply_predicate, g.function(node.function), *arguments, tensors=True)
+                return g.indicator(result)
             return g.call(operators.apply, g.function(node.function), *arguments, tensors=True)
         case Functional():
             return functional(g, node, truth)

@@ -26,6 +26,8 @@ _MISTAKES: tuple[Callable[[Stop], Diagnostic | None], ...] = (
     spelling.misspelt,
     spelling.stray_text,
     structure.unfinished_if,
+    structure.trailing_if,
+    structure.set_in_parentheses,
     structure.needs_parentheses,
     structure.missing_colon,
     structure.brackets,

@@ -13,6 +13,7 @@ from asrppl.syntax.stop import BINDING, JOINING, RESERVED, STATEMENTS, Stop
 # How other languages write our operators; the longer spellings first.
 _FOREIGN = (
     ("<=>", "`iff`"),
+    ("<->", "`iff`"),
     ("==>", "`implies`"),
     ("===", "`==`"),
     ("!==", "`!=`"),
@@ -32,6 +33,18 @@ _FOREIGN = (
     ("!", "`not`"),
     ("~", "`not`"),
 )
+
+
+# What other languages, and people, call a quantifier.
+_QUANTIFIERS = {
+    "for": "forall",
+    "all": "forall",
+    "every": "forall",
+    "each": "forall",
+    "any": "exists",
+    "some": "exists",
+    "exist": "exists",
+}
 
 
 def reserved_as_name(stop: Stop) -> Diagnostic | None:
@@ -67,12 +80,16 @@ def misspelt(stop: Stop) -> Diagnostic | None:
     """`foral i: ...`: a name before a name, and close to a word that could stand before one."""
     if not re.match(r"[A-Za-z_]", stop.token) or not re.match(r"[A-Za-z_]", stop.previous):
         return None
-    near = difflib.get_close_matches(stop.previous, sorted({"forall", "exists", "count", "not"}), n=1, cutoff=0.7)
+    near = [_QUANTIFIERS[stop.previous]] if stop.previous in _QUANTIFIERS else []
+    near += difflib.get_close_matches(stop.previous, sorted({"forall", "exists", "count", "not"}), n=1, cutoff=0.7)
     if not near or stop.previous in RESERVED or stop.previous in BINDING:
         return None
     word, start = stop.before[-1]
     span = stop.span(start, start + len(word))
     return stop.found("ASR001", f"`{word}` is not a word of the language", f"did you mean `{near[0]}`?", span)
+
+
+_DEFINABLE = re.compile(r"[A-Za-z_]\w*(\[[A-Za-z_]\w*(, *[A-Za-z_]\w*)*\])?")
 
 
 def equals(stop: Stop) -> Diagnostic | None:
@@ -81,8 +98,9 @@ def equals(stop: Stop) -> Diagnostic | None:
     if stop.token == "=" and "COMPARE" in stop.accepts and follows not in ("<", ">"):
         help = "write `==`"
         words = [word for word, _ in stop.before]
-        if words[0] not in STATEMENTS and not {"forall", "exists"} & set(words) and re.match(r"[A-Za-z_]", words[0]):
-            help = f"write `==` to compare, or `let {stop.piece.text[: stop.at].strip()} = ...` to define"
+        left = stop.piece.text[: stop.at].strip()
+        if words[0] not in STATEMENTS and _DEFINABLE.fullmatch(left):
+            help = f"write `==` to compare, or `let {left} = ...` to define"
         return stop.found("ASR004", "`=` does not compare", help)
     doubled = stop.piece.text[: stop.at + 1].endswith("==") and not stop.piece.text[: stop.at + 1].endswith("===")
     if stop.token == "=" and doubled and stop.before[0][0] in ("param", "let", "def", "site"):  # the first `=` was read

@@ -154,6 +154,23 @@ def unfinished_if(stop: Stop) -> Diagnostic | None:
     return None
 
 
+def trailing_if(stop: Stop) -> Diagnostic | None:
+    """`a if c else b`."""
+    if stop.token == "if" and "PLUS" in stop.accepts:
+        return stop.found("ASR001", "an `if` comes before what it chooses", "write `if c then a else b`")
+    return None
+
+
+def set_in_parentheses(stop: Stop) -> Diagnostic | None:
+    """`n in (1, 3)`, `n in 1, 3`."""
+    if stop.token != "," or "PLUS" not in stop.accepts or "COLON" in stop.accepts:
+        return None
+    words = [word for word, _ in stop.before[-3:]]
+    if words[-3:-1] == ["in", "("] or words[-2:-1] == ["in"]:
+        return stop.found("ASR001", "a list of values stands in braces", f"write `in {{{words[-1]}, ...}}`")
+    return None
+
+
 def missing_colon(stop: Stop) -> Diagnostic | None:
     """`forall i x[i]`, `rule x forall i: ...`."""
     if "COLON" not in stop.accepts or "RPAR" in stop.accepts or not stop.before:

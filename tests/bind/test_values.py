@@ -217,3 +217,28 @@ def test_columns_have_no_order_without_a_site_statement() -> None:
         program.violations({"w": torch.zeros(3, 2)})
     declared = parse("site w[i]: (a, b)\nforall i: w[i].b <= w[i].a")
     assert declared.violations({"w": torch.tensor([[0.0, 1.0]])})["line 2"] == 1
+
+
+def test_whether_a_draw_is_boolean_is_read_from_its_distribution_not_its_dtype() -> None:
+    program = parse("b implies mean(q(b)) <= 0")
+    given = {"value": torch.tensor([1.0, 0.0]), "distribution": Bernoulli(torch.tensor([0.25, 0.25]))}
+    torch.testing.assert_close(program.violations({"b": given})["line 1"], torch.tensor([0.25, 0.0]))
+    with pytest.raises(AsrError, match="takes whole numbers"):
+        program.violations({"b": {**given, "distribution": Categorical(torch.ones(2, 2))}})
+
+
+@pytest.mark.parametrize(
+    ("phi", "why"),
+    [([[0.5, 0.5], [0.7, 0.7]], "off by 0.4"), ([[0.5, 0.5], [1.5, -0.5]], "negative"), ([[1, 0], [2, 1]], "off by 2")],
+)
+def test_probabilities_that_are_none_are_refused(phi: list[list[float]], why: str) -> None:
+    program = parse("tv(categorical(phi[0]), categorical(phi[1])) >= 0.3")
+    with pytest.raises(AsrError, match=why):
+        program.violations({"phi": phi})
+
+
+def test_a_mask_says_yes_or_no() -> None:
+    program = parse("forall i: a[i] <= 0")
+    assert program.violations({"a": {"value": [1.0, 3.0], "mask": [0.0, 1.0]}})["line 1"] == 3
+    with pytest.raises(AsrError, match="nothing between"):
+        program.violations({"a": {"value": [1.0, 3.0], "mask": [0.5, 1.0]}})

@@ -248,3 +248,23 @@ def test_a_terminal_session(monkeypatch: pytest.MonkeyPatch, capsys, tmp_path: P
     assert main(["repl"]) == 0
     assert asked == ["> ", ". ", "> ", "> ", "> "]
     assert "[1, 2]\nerror[ASR018]" in capsys.readouterr().out
+
+
+def test_what_was_said_last_about_a_name_counts(say, tmp_path: Path) -> None:
+    assert say("param S = 3", "S = 7", "S <= 5") == "does not hold: violation 2\n"
+    assert say("param S = 4", "S <= 5") == "holds\n"
+    assert say("n = 4", "let n = 2", "n <= 2", ":names") == "holds\nparam S = 4\nlet n = 2\n"
+    (tmp_path / "s.asr").write_text("param S = 9\n")
+    assert say("S = 1", f":load {tmp_path / 's.asr'}", "S <= 5").endswith("does not hold: violation 4\n")
+
+
+def test_a_statement_in_error_keeps_the_values_there_were(say) -> None:
+    say("param S = 3", "S = 7", "n = 4")
+    assert "error" in say("param S = {")
+    assert "error" in say("let n = forall i: i")
+    assert say("S", "n") == "7\n4\n"
+
+
+@pytest.mark.parametrize("name", ["E", "P", "q", "abs", "forall", "in", "true"])
+def test_a_value_that_no_rule_could_read_is_refused(say, name: str) -> None:
+    assert say(f"{name} = 3").startswith(f"error[ASR081]: `{name}` is a word of the language")
