@@ -1,10 +1,13 @@
 """Rules attached to one structure of guide and model: names bound, program typed and lowered, channels chosen."""
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 from math import prod
 
-from asrppl.bind.bound import Bound
+from torch import Tensor
+
+from asrppl.bind.bound import Bound, InputKey
 from asrppl.bind.entries import Provenance, signature_of
 from asrppl.bind.names import Resolution, resolve
 from asrppl.bind.recording import Recording
@@ -13,6 +16,8 @@ from asrppl.check import verify_pathwise
 from asrppl.check.signature import Signature
 from asrppl.diagnostics import Sink
 from asrppl.infer.channels import AttachedRule, Case, Rerun, choose_channel, doubt, verify_estimable
+from asrppl.infer.functions import watched
+from asrppl.infer.lengths import verify_lengths
 from asrppl.infer.recorder import Tracker
 from asrppl.infer.untyped import marks_of
 from asrppl.lower import Plan
@@ -30,11 +35,25 @@ class Attachment:
     given: Bound
     signature: Signature
     plan: Plan
+    functions: dict[str, Callable[..., Tensor]]
     rules: tuple[AttachedRule, ...]
 
     def read(self, recording: Recording) -> Reading:
         """Return the tensors of a run."""
         return read(self.resolution, recording, self.given)
+
+    def violations(self, reading: Reading) -> dict[str, Tensor]:
+        """Return each rule's violation over the batch of a run.
+
+        Raises:
+            AsrError: an exposed or bound value does not fit the plates of this run (ASR096), or a bound function
+                does not return a number for each number (ASR073, ASR094).
+        """
+        try:
+            return self.plan(reading.tensors, self.functions)
+        except RuntimeError:
+            verify_lengths(self.rules, reading, self.signature, self.resolution.sources)
+            raise
 
     def fits(self, reading: Reading) -> bool:
         """Whether a run of the same structure also has the supports and the index plates that the plan was made for."""
@@ -92,8 +111,18 @@ def attach(
     sink.raise_if_failed()
     if provenance is not None:
         rules = doubt(rules, case, given, rerun)
-    elements = prod(Bound(signature, reading.tensors, given.functions).batch_shape)
-    return Attachment(resolution, given, signature, program.plan(signature, elements=elements, skip_off=True), rules)
+    elements = max((_batch_elements(signature, key, tensor) for key, tensor in reading.tensors.items()), default=1)
+    verify_lengths(rules, reading, signature, resolution.sources)
+    plan = program.plan(signature, elements=elements, skip_off=True)
+    return Attachment(resolution, given, signature, plan, watched(given.functions, program.free), rules)
+
+
+def _batch_elements(signature: Signature, key: InputKey, tensor: Tensor) -> int:
+    # By tensor: names of different rules may stand in different plates on one axis, which do not broadcast.
+    name, component = key
+    entry = signature.get(name)
+    axes = (len(entry.axes) if entry is not None else 0) + (component == "log_probs")
+    return prod(tensor.shape[: tensor.dim() - axes])
 
 
 def defined_names(program: Program) -> frozenset[str]:

@@ -87,7 +87,8 @@ def describe(attachment: Attachment) -> Bindings:
         meanings = ["sites"] * source.family + [f"plate {plate!r}" for plate, _ in source.plates]
         meanings += ["event"] * (len(entry.axes) - len(meanings))
         levels = {Level.DRAW: "z", Level.DATUM: "x"}
-        read = entry.levels if source.free.draw else entry.distribution_levels
+        only_distribution = source.free.shape == "distribution" and not source.free.draw
+        read = entry.distribution_levels if only_distribution else entry.levels
         names[name] = Binding(
             origin=entry.origin,
             axes=tuple(zip(entry.axes, meanings, strict=True)),

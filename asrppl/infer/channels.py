@@ -110,6 +110,7 @@ def choose_channel(rule: TypedRule, case: Case, sink: Sink) -> AttachedRule:
     draws = frozenset(draw for key in inputs for draw in case.draws(key))
     stuck = sorted({draw.site for draw in draws if not draw.pathwise and not draw.model})
     _verify_draws(rule, inputs, case, sink)
+    _verify_axes(rule, names, case, sink)
     if aggregated and stuck:
         sink.error(
             "ASR093",
@@ -145,9 +146,20 @@ def verify_estimable(rule: TypedRule, sink: Sink) -> None:
     for node in nodes_of(rule.formula):
         match node:
             case Expectation():
-                sink.error("ASR093", node.span, "`E[..]` has no sound estimator yet under a comparison")
+                sink.error(
+                    "ASR093",
+                    node.span,
+                    "`E[..]` has no sound estimator yet under a comparison",
+                    help="leave `E` out, so that every draw has to keep the rule, or read probabilities: `mean(q(n))`",
+                )
             case Probability():
-                sink.error("ASR093", node.span, "`P[..]` has no sound estimator yet under a comparison")
+                sink.error(
+                    "ASR093",
+                    node.span,
+                    "`P[..]` has no sound estimator yet under a comparison",
+                    help="state the formula itself, so that every draw has to keep it; "
+                    "or read the probabilities: `kl(delta(1) || q(n))`",
+                )
             case _:
                 pass
 
@@ -178,6 +190,36 @@ def _verify_draws(rule: TypedRule, inputs: frozenset[InputKey], case: Case, sink
                 "so the pathwise gradient misses what it does",
                 help="write the comparison in the rule as an amount, or draw the discrete value as a site of its own",
             )
+        elif _is_cut(case.reading.tensors[key], smooth, case.recording):
+            what = f"q({name})" if component == "log_probs" else name
+            sink.error(
+                "ASR094",
+                source.free.span,
+                f"`{what}` is computed from {_draws_of(smooth)}, which is reparameterised, but no gradient gets from "
+                "there to it: it jumps (a comparison made a number, say), or it was detached",
+                help="expose an amount, undetached, and make the comparison in the rule",
+            )
+
+
+def _is_cut(value: Tensor, smooth: list[str], recording: Recording) -> bool:
+    # In a run without gradients, or of draws whose parameters are constants, there is nothing to be cut.
+    sites = (recording.guide[name] for name in smooth if name in recording.guide)
+    return not value.requires_grad and any(site.value.requires_grad for site in sites)
+
+
+def _verify_axes(rule: TypedRule, names: tuple[str, ...], case: Case, sink: Sink) -> None:
+    found: dict[int | None, tuple[str, str]] = {}
+    for name in names:
+        for frame in case.reading.frames[name]:
+            plate, other = found.setdefault(frame.dim, (frame.name, name))
+            if plate != frame.name:
+                sink.error(
+                    "ASR097",
+                    case.resolution.sources[name].free.span,
+                    f"rule `{rule.name}` reads `{other}` for each entry of the plate {plate!r} and `{name}` for each "
+                    f"of {frame.name!r}, and both plates are axis {frame.dim}: it would pair their entries",
+                    help="index what is in one of them, or give each plate an axis of its own (`dim=`)",
+                )
 
 
 def _verify_plates(rule: TypedRule, names: tuple[str, ...], stuck: list[str], case: Case, sink: Sink) -> None:

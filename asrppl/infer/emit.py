@@ -121,7 +121,7 @@ def emit(
     Raises:
         AsrError: a violation varies over an axis that no plate explains (ASR096).
     """
-    violations = attachment.plan(reading.tensors, attachment.given.functions)
+    violations = attachment.violations(reading)
     around = _probe()
     data = _data_size(attachment.resolution.data, recording)
     residual = _common_scale(recording)
@@ -214,7 +214,7 @@ def _dtype(recording: Recording) -> torch.dtype | None:
 def _data_size(data: str | None, recording: Recording) -> int:
     if data is not None:
         for site in (*recording.model.values(), *recording.guide.values()):
-            for frame in site.plates:
+            for frame in site.frames:
                 if frame.name == data:
                     return full_size(frame)
     return 1

@@ -4,6 +4,7 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import Any
 
+import torch
 from pyro.infer.elbo import ELBO
 
 from asrppl.bind.bound import Bound
@@ -87,7 +88,8 @@ class Pair:
         return returned
 
     def _emit(self, recording: Recording, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        structure = recording.structure
+        # Whether gradients reach a value from its draw (ASR094) shows only in a run that takes them.
+        structure = (recording.structure, torch.is_grad_enabled())
         attachment = self.attachments.get(structure)
         reading = None if attachment is None else attachment.read(recording)
         if attachment is None or reading is None or not attachment.fits(reading):
