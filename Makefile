@@ -29,14 +29,19 @@ lint: $(READY)
 bench: $(READY)
 	$(BIN)/python -m benchmarks
 
+# A $(PYTHON) of a virtual environment lends only its base's packages to another: the path leads to its own.
+WHERE := import importlib.util, pathlib; print(pathlib.Path(importlib.util.find_spec("torch").origin).parents[1])
+SITE := import sysconfig; print(sysconfig.get_path("purelib"))
+
 # A torch that $(PYTHON) already has is used as it is (it is by far the largest part of the install), the rest comes from
 # the lock file.
 $(READY): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
-		|| { echo "asrppl needs Python 3.11 or newer; this is $$($(PYTHON) --version). Try: make PYTHON=python3.12 ..."; exit 1; }
+		|| { echo "asrppl needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) --version 2>&1 | head -n 1). Try: make PYTHON=python3.12 ..."; exit 1; }
 	@if $(PYTHON) -c 'import importlib.util, sys; sys.exit(importlib.util.find_spec("torch") is None)'; then \
 		echo "Using the torch that $(PYTHON) has."; \
 		$(PYTHON) -m venv --system-site-packages $(VENV) && \
+		$(PYTHON) -c '$(WHERE)' > "$$($(BIN)/python -c '$(SITE)')/torch.pth" && \
 		grep -v '^torch==' requirements.lock > $(VENV)/requirements.lock; \
 	else \
 		$(PYTHON) -m venv $(VENV) && cp requirements.lock $(VENV)/requirements.lock; \

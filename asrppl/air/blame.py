@@ -15,17 +15,21 @@ from asrppl.air.model import Guide, Model
 class NotFiniteError(RuntimeError):
     """Training met NaN or infinity and stopped before it touched the parameters.
 
-    `what` is "loss" or "gradient", `step` the step it happened in (from 1), `source` the site or rule it came from.
+    `what` is "loss" or "gradient" (or "parameters": a finite update that overflowed them, which no checkpoint keeps),
+    `step` the step it happened in (from 1), `source` the site or rule it came from.
     """
 
     def __init__(self, what: str, step: int, source: str, checkpoint: str) -> None:
         self.what = what
         self.step = step
         self.source = source
-        super().__init__(
-            f"the {what} of step {step} is not finite; it comes from {source}. Training stopped before that step; "
-            f"{checkpoint}"
-        )
+        if what == "parameters":
+            found = f"the parameters after step {step} are not finite: {source} overflowed. Training stopped"
+        else:
+            found = (
+                f"the {what} of step {step} is not finite; it comes from {source}. Training stopped before that step"
+            )
+        super().__init__(f"{found}; {checkpoint}")
 
 
 def _sites(model: Model, guide: Guide, images: Tensor, size: int) -> Iterable[tuple[str, Any]]:

@@ -21,11 +21,15 @@ class CheckpointError(RuntimeError):
 def write_atomically(path: Path, content: bytes) -> None:
     """Put `content` at `path` so that a reader, or a power cut, finds the old file or the new one, never a part."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    with temporary.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
+    try:
+        with temporary.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
     # The rename itself must reach the disk too, which only the folder's descriptor can ask for (POSIX).
     if os.name == "posix":
         folder = os.open(path.parent, os.O_RDONLY)

@@ -4,23 +4,24 @@ import json
 import multiprocessing
 import os
 import signal
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 
 from asrppl.air.checkpoint import CheckpointError, load_checkpoint
+from asrppl.air.errors import RUN_ERRORS
 from asrppl.air.evaluate import infer
 from asrppl.air.figures import Row, draw_comparison, pick
 from asrppl.air.load import held_out, restore
 from asrppl.air.metrics import Metrics
 from asrppl.air.options import TrainOptions
-from asrppl.air.run import FolderInUseError, RunFolder
+from asrppl.air.run import FolderInUseError, RunFolder, new_folder
 from asrppl.air.train import Interrupted, Progress, train
 from asrppl.air.untyped import seed
 
@@ -59,10 +60,9 @@ class DemoStopped(Exception):  # noqa: N818 - no error: the user asked for it
     """Ctrl-C: both trainings stopped, with checkpoints."""
 
 
-def demo_options(rules: str, rules_name: str, steps: int | None, seed: int, mnist: str | None) -> TrainOptions:
-    """The demonstration's run with rules; without them it is the same but for `rules`."""
-    options = TrainOptions(data="13", seed=seed, mnist=mnist, rules=rules, rules_name=rules_name)
-    return options if steps is None else replace(options, steps=steps)
+def demo_options(rules: str, rules_name: str, given: Mapping[str, Any]) -> TrainOptions:
+    """The demonstration's run with rules, with the options `given`; without rules it is the same but for `rules`."""
+    return TrainOptions(data="13", rules=rules, rules_name=rules_name, **given)
 
 
 def _child(
@@ -85,6 +85,8 @@ def _child(
         last = Update(name, metrics=metrics)
     except Interrupted as stop:
         last = Update(name, stopped=stop.step)
+    except RUN_ERRORS as error:
+        last = Update(name, error=str(error))
     except Exception as error:  # the parent shows it: a child's traceback would tear the progress bars
         last = Update(name, error=f"{type(error).__name__}: {error}")
     with suppress(OSError):
@@ -142,7 +144,10 @@ def train_both(
     With `resume` each goes on from its checkpoint, if it has one. Raises `DemoStopped` after Ctrl-C, when both have
     written their checkpoints, and `DemoError` where one ends with an error (the other is stopped, with a checkpoint).
     """
-    runs: dict[Name, TrainOptions] = {"no_rules": replace(options, rules=None, rules_name=None), "rules": options}
+    runs: dict[Name, TrainOptions] = {
+        "no_rules": replace(options, rules=None, rules_name=None, params={}),
+        "rules": options,
+    }
     children: dict[Name, BaseProcess] = {}
     pipes: dict[Connection, Name] = {}
     ends: dict[Name, Update] = {}
@@ -180,36 +185,50 @@ def train_both(
     return {name: end.metrics for name, end in ends.items() if end.metrics is not None}
 
 
-def _open_folder(out: Path, options: TrainOptions, resume: bool) -> TrainOptions:
-    """The options to go on with: those given, or with `resume` those that the folder was started with."""
-    settings = out / "settings.json"
-    if not resume:
-        if settings.exists() or any(RunFolder(out / name).holds_run() for name in NAMES):
-            raise FolderInUseError(
-                f"{out} already holds a run: continue it with --resume, or give another folder with --out"
-            )
-        out.mkdir(parents=True, exist_ok=True)
-        RunFolder(out).write_json(settings, options.to_dict())
-        return options
-    if not settings.exists():
+def _holds_run(out: Path) -> bool:
+    return any(RunFolder(out / name).holds_run() for name in NAMES)
+
+
+def began_with(out: Path) -> TrainOptions:
+    """The options that the demonstration in `out` was started with; raises `CheckpointError` where there is none."""
+    settings = RunFolder(out).settings
+    if not settings.is_file():
         raise CheckpointError(f"{settings}: there is no run to resume in {out}")
-    return TrainOptions.from_dict(json.loads(settings.read_text(encoding="utf-8")))
+    try:
+        return TrainOptions.from_dict(json.loads(settings.read_text(encoding="utf-8")))
+    except (ValueError, TypeError, AttributeError) as error:
+        raise CheckpointError(f"{settings}: not the settings of a demo, or damaged ones ({error})") from error
 
 
 def run_demo(
     out: Path,
-    options: TrainOptions,
+    options: TrainOptions | None,
     *,
-    resume: bool = False,
     checkpoint_seconds: float = 120.0,
     progress: Callable[[Update], None] = lambda update: None,
 ) -> dict[Name, Metrics]:
     """Train both, then write `out/metrics.json` and `out/demo.png`; see `train_both`.
 
-    Raises `FolderInUseError` where `out` holds a run and `resume` is not set, `CheckpointError` the other way round.
+    From the start with `options`, or (None) on from where the demonstration in `out` stopped. Raises
+    `FolderInUseError` where `out` holds a run and `options` are given, `CheckpointError` the other way round.
     """
-    options = _open_folder(out, options, resume)
-    metrics = train_both(out, options, resume=resume, checkpoint_seconds=checkpoint_seconds, progress=progress)
+    resume = options is None
+    if options is None:
+        options = began_with(out)
+    elif RunFolder(out).settings.exists() or _holds_run(out):
+        raise FolderInUseError(
+            f"{out} already holds a run: continue it with --resume, or give another folder with --out"
+        )
+    settings = RunFolder(out).settings
+    with new_folder(out):
+        if not resume:
+            RunFolder(out).write_json(settings, options.to_dict())
+        try:
+            metrics = train_both(out, options, resume=resume, checkpoint_seconds=checkpoint_seconds, progress=progress)
+        except DemoError:
+            if not _holds_run(out):  # neither could begin: there is nothing that a second try would overwrite
+                settings.unlink()
+            raise
     folder = RunFolder(out)
     folder.write_json(folder.metrics, {name: metrics[name].to_dict() for name in ("rules", "no_rules")})
     draw_demo(out, options, metrics)

@@ -4,7 +4,17 @@ from asrppl.air.blame import NotFiniteError
 from asrppl.air.checkpoint import CheckpointError
 from asrppl.air.digits import DigitsMissingError
 from asrppl.air.idx import IdxError
+from asrppl.air.options import OptionError
 from asrppl.air.run import FolderInUseError
 from asrppl.diagnostics import AsrError
 
-RUN_ERRORS = (AsrError, CheckpointError, DigitsMissingError, FolderInUseError, IdxError, NotFiniteError, OSError)
+RUN_ERRORS = (
+    AsrError,
+    CheckpointError,
+    DigitsMissingError,
+    FolderInUseError,
+    IdxError,
+    NotFiniteError,
+    OptionError,
+    OSError,
+)

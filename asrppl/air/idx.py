@@ -77,6 +77,11 @@ def read_split(folder: Path, prefix: str) -> tuple[NDArray[np.uint8], NDArray[np
         raise IdxError(path, f"{len(labels)} labels for {len(images)} images")
     if not len(images):
         raise IdxError(path, "no digits in it")
+    blank = np.flatnonzero(~images.any((1, 2)))
+    if len(blank):
+        raise IdxError(
+            _find(folder, f"{prefix}-images-idx3-ubyte"), f"image {blank[0]} (from 0) is blank: no digit in it"
+        )
     if labels.max() > 9:
         raise IdxError(path, f"a label of {labels.max()}; digits have labels 0 to 9")
     return images, labels.astype(np.int64)

@@ -1,11 +1,16 @@
 """What a training run is made of, as data: kept in `settings.json` and in every checkpoint."""
 
+import math
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from asrppl.air.scenes import SETTINGS, SIDE, DataSet
 from asrppl.air.settings import AIRSettings, Prior, scale_logit
+
+
+class OptionError(ValueError):
+    """An option of a run that is out of its range, or that would be without effect."""
 
 
 @dataclass(frozen=True)
@@ -17,6 +22,7 @@ class TrainOptions:
     params. `objects` is K (None: the data set's largest count). `scale_pixels` and `scale_var` give the prior on
     scale: its median in pixels (None: the digits' own size) and the variance of its logit. `lr` falls along a cosine
     to `lr_end * lr` over `steps`; `clip` bounds the global norm of the gradient of the loss in nats per image.
+    Raises `OptionError`.
     """
 
     data: DataSet = "13"
@@ -36,6 +42,24 @@ class TrainOptions:
     lr: float = 2e-3
     lr_end: float = 0.02
     clip: float = 100.0
+
+    def __post_init__(self) -> None:
+        for name in ("images", "test_images", "steps", "batch", "objects"):
+            number: int | None = getattr(self, name)
+            if number is not None and number < 1:
+                raise OptionError(f"{name} must be at least 1, not {number}")
+        for name in ("lr", "clip", "scale_var"):
+            value: float = getattr(self, name)
+            if not (math.isfinite(value) and value > 0):
+                raise OptionError(f"{name} must be a positive number, not {value:g}")
+        if not 0 <= self.seed < 2**63 - 2**32:  # torch takes 63 bits; the test images' seed is a little larger
+            raise OptionError(f"seed must be a whole number of at most 18 digits and not negative, not {self.seed}")
+        if self.scale_pixels is not None and not 0 < self.scale_pixels < SIDE:
+            raise OptionError(
+                f"scale_pixels must lie between 0 and the canvas's side {SIDE}, not {self.scale_pixels:g}"
+            )
+        if self.params and self.rules is None:
+            raise OptionError(f"there are no rules that could have the params {', '.join(self.params)}")
 
     def air(self) -> AIRSettings:
         """The model's settings."""

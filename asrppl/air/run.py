@@ -1,7 +1,8 @@
 """A run's folder: what is in it, and who may write there."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,20 @@ from asrppl.air.checkpoint import write_atomically
 
 class FolderInUseError(RuntimeError):
     """The output folder already holds a run."""
+
+
+@contextmanager
+def new_folder(path: Path) -> Generator[None]:
+    """Make the folder `path`; where the body fails, take away again what was made for it, as far as it is empty."""
+    new = [folder for folder in (path, *path.parents) if not folder.exists()]
+    path.mkdir(parents=True, exist_ok=True)
+    try:
+        yield
+    except BaseException:
+        for folder in new:
+            with suppress(OSError):
+                folder.rmdir()
+        raise
 
 
 class RunFolder:
@@ -26,13 +41,17 @@ class RunFolder:
         """Whether a run has been started here."""
         return any(file.exists() for file in (self.settings, self.log, self.checkpoint, self.metrics))
 
-    def create(self) -> None:
-        """Make the folder; raises `FolderInUseError` where another run is in it already."""
+    def verify_free(self) -> None:
+        """Raise `FolderInUseError` where a run is in the folder already."""
         if self.holds_run():
             raise FolderInUseError(
                 f"{self.path} already holds a run: continue it with --resume, or give another folder with --out"
             )
-        self.path.mkdir(parents=True, exist_ok=True)
+
+    def sweep(self) -> None:
+        """Remove what a kill in the middle of a write left behind."""
+        for part in self.path.glob(".*.part"):
+            part.unlink(missing_ok=True)
 
     def write_json(self, path: Path, values: dict[str, Any]) -> None:
         """Write `values` to one of the folder's files, atomically."""

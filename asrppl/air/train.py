@@ -23,7 +23,7 @@ from asrppl.air.load import held_out
 from asrppl.air.metrics import Metrics
 from asrppl.air.model import Guide, Model
 from asrppl.air.options import TrainOptions
-from asrppl.air.run import RunFolder
+from asrppl.air.run import RunFolder, new_folder
 from asrppl.air.scenes import Scenes, make_scenes
 from asrppl.air.untyped import kept_random, seed, tensor_of
 from asrppl.infer import RegularizedELBO, regularize
@@ -140,9 +140,22 @@ class Trainer:
         low = self.options.lr_end
         return self.options.lr * (low + (1 - low) * 0.5 * (1 + math.cos(math.pi * share)))
 
+    @property
+    def batch_size(self) -> int:
+        """Images a step: never more than there are."""
+        return min(self.options.batch, len(self.scenes))
+
+    def overflown(self) -> str | None:
+        """A parameter that is not finite, if there is one."""
+        for owner, module in (("model", self.model), ("guide", self.guide)):
+            for name, parameter in module.named_parameters():
+                if not bool(parameter.isfinite().all()):
+                    return f"the update of `{name}` of the {owner}"
+        return None
+
     def batch(self, step: int) -> tuple[Tensor, Tensor]:
         """Images and indices of the step after `step`: each epoch is a permutation from (seed, epoch) alone."""
-        size = min(self.options.batch, len(self.scenes))
+        size = self.batch_size
         per_epoch = len(self.scenes) // size
         epoch, position = divmod(step, per_epoch)
         if self._order is None or self._order[0] != epoch:
@@ -207,7 +220,7 @@ class Trainer:
             "options": self.options.to_dict(),
             "settings": self.options.air().to_dict(),
             "step": self.step,
-            "epoch": self.step // max(len(self.scenes) // self.options.batch, 1),
+            "epoch": self.step // (len(self.scenes) // self.batch_size),
             "seconds": self.seconds,
             "model": self.model.state_dict(),
             "guide": self.guide.state_dict(),
@@ -253,13 +266,15 @@ def train(
         state = load_checkpoint(folder.checkpoint, device)
         trainer = Trainer(TrainOptions.from_dict(state["options"]), device)
         trainer.load(state)
+        folder.sweep()
         folder.rewind_log(trainer.step)
     else:
-        folder.create()
-        trainer = Trainer(options, device)
-        # First the checkpoint: a folder with anything in it can always be resumed.
-        save_checkpoint(folder.checkpoint, trainer.state())
-        folder.write_json(folder.settings, options.to_dict())
+        folder.verify_free()
+        with new_folder(folder.path):
+            trainer = Trainer(options, device)
+            # First the checkpoint: a folder with anything in it can always be resumed.
+            save_checkpoint(folder.checkpoint, trainer.state())
+    folder.write_json(folder.settings, trainer.options.to_dict())
     with pyro.validation_enabled(False), _stop_signals() as stop:
         _run(folder, trainer, checkpoint_seconds, progress, stop)
     return trainer
@@ -287,7 +302,7 @@ def _run(
         if trainer.step % LOG_EVERY == 0 or done:
             now = time.monotonic()
             trainer.seconds += now - since
-            pace = len(losses) * options.batch / (now - since)
+            pace = len(losses) * trainer.batch_size / (now - since)
             means = {name: float(sum(values)) / len(values) for name, values in violations.items()}
             loss = float(sum(losses)) / len(losses)
             entry = Progress(trainer.step, options.steps, loss, means, pace, trainer.seconds)
@@ -296,6 +311,10 @@ def _run(
             losses, violations, since = [], {}, now
         stopping = stop()
         if done or stopping or time.monotonic() - saved >= checkpoint_seconds:
+            # A step whose loss and gradient were finite can still overflow a parameter.
+            overflown = trainer.overflown()
+            if overflown is not None:
+                raise NotFiniteError("parameters", trainer.step, overflown, _last_good(folder))
             save_checkpoint(folder.checkpoint, trainer.state())
             saved = time.monotonic()
         if stopping and not done:

@@ -2,6 +2,8 @@
 
 import argparse
 import json
+import shlex
+import shutil
 import sys
 from collections.abc import Mapping
 from functools import partial
@@ -10,8 +12,19 @@ from pathlib import Path
 from typing import Any
 
 from asrppl.cli.commands import Commands
+from asrppl.cli.output import printable
 from asrppl.cli.progress import board
 
+_AIR = """\
+The paper's experiments: AIR (Attend, Infer, Repeat) on images of a few MNIST digits, with or without rules.
+"""
+_AIR_EXAMPLES = """\
+examples:
+  asrppl air train --rules examples/number.asr --out runs/13
+  asrppl air eval runs/13 --picture boxes.png
+
+`asrppl air train --help` and `asrppl air eval --help` say more.
+"""
 _TRAIN = """\
 Train AIR (Attend, Infer, Repeat, exact in the number of objects) on Multi-MNIST, with or without rules.
 
@@ -43,7 +56,13 @@ examples:
 
 def add_parser(subparsers: Commands) -> None:
     """Register `asrppl air` with its two commands."""
-    air = subparsers.add_parser("air", help="train and measure AIR, the paper's model", description=_TRAIN)
+    air = subparsers.add_parser(
+        "air",
+        help="train and measure AIR, the paper's model",
+        description=_AIR,
+        epilog=_AIR_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     commands = air.add_subparsers(dest="air_command", required=True, metavar="COMMAND")
     _add_train(commands)
     _add_eval(commands)
@@ -112,7 +131,7 @@ def _add_eval(commands: Commands) -> None:
     evaluate.add_argument("--images", type=positive, help="test images (default: as in the run)")
     evaluate.add_argument("--mnist", metavar="DIR", help="MNIST's IDX files, if they are elsewhere now")
     evaluate.add_argument("--device", default="cpu", help="cpu or cuda (default: cpu)")
-    evaluate.add_argument("--picture", type=Path, metavar="FILE.png", help="draw eight images with the inferred boxes")
+    evaluate.add_argument("--picture", type=png, metavar="FILE.png", help="draw eight images with the inferred boxes")
     evaluate.add_argument("--json", action="store_true", help="print the metrics as JSON")
     evaluate.set_defaults(run=_eval)
 
@@ -148,12 +167,20 @@ def positive(text: str) -> int:
     return number
 
 
+def png(text: str) -> Path:
+    """The path of a picture, for argparse."""
+    path = Path(text)
+    if path.suffix.lower() != ".png":
+        raise argparse.ArgumentTypeError(f"{text} is not the name of a .png file")
+    return path
+
+
 def verify_extra() -> None:
     """Raise `ModuleNotFoundError`, with the command that helps, where a package of the extra is missing."""
     missing = [name for name in ("matplotlib", "scipy", "tqdm") if find_spec(name) is None]
     if missing:
         raise ModuleNotFoundError(
-            f"this command needs {', '.join(missing)}, which come with an extra: pip install 'asrppl[air]'"
+            f"this command needs packages that are not installed ({', '.join(missing)}): pip install 'asrppl[air]'"
         )
 
 
@@ -162,15 +189,41 @@ def verify_device(name: str) -> None:
     import torch
 
     try:
+        if torch.device(name).type not in ("cpu", "cuda"):
+            raise ValueError(f"--device {name}: AIR trains on cpu or cuda")
         torch.zeros(1, device=name)
     except (RuntimeError, AssertionError) as error:
         raise ValueError(f"--device {name}: {str(error).splitlines()[0]}") from error
 
 
-def fail(message: object) -> int:
+def fail(error: object) -> int:
     """Print an error; the exit status 1."""
-    print(f"asrppl: {message}", file=sys.stderr)
+    if isinstance(error, OSError) and error.filename is not None:
+        error = f"{error.filename}: {error.strerror}"
+    print(f"asrppl: {printable(str(error))}", file=sys.stderr)
     return 1
+
+
+def differing(given: Mapping[str, Any], began_with: Mapping[str, Any]) -> str | None:
+    """What to say where options that are `given` with --resume are not those that the run began with."""
+    changed = sorted(name for name, value in given.items() if value != began_with[name])
+    if not changed:
+        return None
+    return f"--resume goes on with the options the run began with; these differ: {', '.join(changed)}"
+
+
+def to_go_on(command: str, out: Path) -> str:
+    """How to resume the run in `out`, as a line for the shell that this process was started from."""
+    program = sys.argv[0] if Path(sys.argv[0]).name == "asrppl" and shutil.which("asrppl") != sys.argv[0] else "asrppl"
+    return f"to go on: {shlex.quote(program)} {command} --resume --out {shlex.quote(str(out))}"
+
+
+def read_rules(path: Path) -> str:
+    """The text of a rule file; raises `ValueError` where it is no text."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path}: not UTF-8 text (byte {error.start})") from error
 
 
 _OPTIONS = (
@@ -196,18 +249,16 @@ def _train(args: argparse.Namespace) -> int:
         if "params" in args:
             given["params"] = parse_params(args.params)
         if "rules" in args:
-            given["rules"] = args.rules.read_text(encoding="utf-8")
-            given["rules_name"] = str(args.rules)
+            given["rules"] = read_rules(args.rules)
+        options = None if resume else TrainOptions(**given, rules_name=str(args.rules) if "rules" in args else None)
     except (ImportError, OSError, ValueError) as error:
         return fail(error)
-    options = None if resume else TrainOptions(**given)
     _set_threads(args.threads)
     try:
         if resume:
-            began_with: Mapping[str, Any] = load_checkpoint(folder.checkpoint)["options"]
-            changed = sorted(name for name, value in given.items() if value != began_with[name])
+            changed = differing(given, load_checkpoint(folder.checkpoint)["options"])
             if changed:
-                return fail(f"--resume goes on with the options the run began with; these differ: {', '.join(changed)}")
+                return fail(changed)
         with board(args.out.name) as lines:
             show = partial(lines.show, args.out.name)
             trainer = train(
@@ -216,7 +267,12 @@ def _train(args: argparse.Namespace) -> int:
         metrics = trainer.evaluate()
         folder.write_json(folder.metrics, metrics.to_dict())
     except Interrupted as stop:
-        print(f"\n{stop}; to go on: asrppl air train --resume --out {args.out}", file=sys.stderr)
+        print(f"\n{stop}; {to_go_on('air train', args.out)}", file=sys.stderr)
+        return 130
+    except KeyboardInterrupt:  # before the first step, or while measuring after the last
+        if not folder.checkpoint.exists():
+            raise
+        print(f"\ninterrupted; {to_go_on('air train', args.out)}", file=sys.stderr)
         return 130
     except RUN_ERRORS as error:
         return fail(error)

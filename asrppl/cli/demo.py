@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from asrppl.cli.air import fail, positive, verify_extra
+from asrppl.cli.air import differing, fail, positive, to_go_on, verify_extra
 from asrppl.cli.commands import Commands
 from asrppl.cli.progress import board
 
@@ -37,12 +37,13 @@ def add_parser(subparsers: Commands) -> None:
         description=_ABOUT,
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
+        argument_default=argparse.SUPPRESS,
     )
     demo.add_argument("--out", type=Path, default=Path("demo"), metavar="DIR", help="output folder (default: demo)")
     demo.add_argument("--steps", type=positive, help="training steps of each run (default: 3500)")
-    demo.add_argument("--seed", type=int, default=0, help="of data, initialisation and draws (default: 0)")
+    demo.add_argument("--seed", type=int, help="of data, initialisation and draws (default: 0)")
     demo.add_argument("--mnist", metavar="DIR", help="folder of MNIST's four IDX files, for the embedded digits")
-    demo.add_argument("--resume", action="store_true", help="go on with the demo in --out")
+    demo.add_argument("--resume", action="store_true", default=False, help="go on with the demo in --out")
     demo.set_defaults(run=_demo)
 
 
@@ -57,14 +58,22 @@ def rule_file(name: str) -> Path:
 
 def _demo(args: argparse.Namespace) -> int:
     # torch takes seconds to import: `asrppl check` must not wait for it
-    from asrppl.air.demo import DemoError, DemoStopped, Update, demo_options, run_demo
+    from asrppl.air.demo import DemoError, DemoStopped, Update, began_with, demo_options, run_demo
     from asrppl.air.errors import RUN_ERRORS
+    from asrppl.air.run import RunFolder
 
     labels = {"no_rules": "without rules", "rules": "with rules"}
     try:
         verify_extra()
-        rules = rule_file("number.asr")
-        options = demo_options(rules.read_text(encoding="utf-8"), rules.name, args.steps, args.seed, args.mnist)
+        given = {name: value for name, value in vars(args).items() if name in ("steps", "seed", "mnist")}
+        if args.resume:
+            options = began_with(args.out)
+            changed = differing(given, options.to_dict())
+            if changed:
+                return fail(changed)
+        else:
+            rules = rule_file("number.asr")
+            options = demo_options(rules.read_text(encoding="utf-8"), rules.name, given)
         print(f"training twice for {options.steps} steps; output in {args.out}", file=sys.stderr)
         with board(*labels.values()) as lines:
 
@@ -72,11 +81,16 @@ def _demo(args: argparse.Namespace) -> int:
                 if update.progress is not None:
                     lines.show(labels[update.name], update.progress)
 
-            metrics = run_demo(args.out, options, resume=args.resume, progress=show)
+            metrics = run_demo(args.out, None if args.resume else options, progress=show)
     except DemoStopped:
-        print(f"\nstopped, with checkpoints; to go on: asrppl demo --resume --out {args.out}", file=sys.stderr)
+        print(f"\nstopped, with checkpoints; {to_go_on('demo', args.out)}", file=sys.stderr)
         return 130
-    except (DemoError, ImportError, *RUN_ERRORS) as error:
+    except DemoError as error:
+        fail(error)
+        if RunFolder(args.out).settings.exists():
+            print(to_go_on("demo", args.out), file=sys.stderr)
+        return 1
+    except (ImportError, *RUN_ERRORS) as error:
         return fail(error)
     print(table(metrics))
     print(f"\npicture: {args.out / 'demo.png'}")

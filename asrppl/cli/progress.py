@@ -12,15 +12,28 @@ if TYPE_CHECKING:
 _SECONDS_A_LINE = 15.0
 
 
-def describe(progress: "Progress") -> str:
-    """Loss, violations and pace, for the end of a bar or a line."""
-    violations = "".join(f"  {name} {value:.3g}" for name, value in progress.violations.items())
-    return f"loss {progress.loss:.1f}{violations}  {progress.images_per_second:.0f} images/s"
+# What a bar may take of the line, in columns.
+_LEAST, _MOST = 6, 24
+
+
+def describe(progress: "Progress", short: bool = False) -> str:
+    """Time left, loss, pace and violations; `short` is for terminals of 80 columns: rules by their first letters."""
+    left, pace = f"{clock(progress.seconds_left)} left", f"{progress.images_per_second:.0f}"
+    if short:
+        violations = [f"{name.replace('line ', 'L')[:3]} {value:.2g}" for name, value in progress.violations.items()]
+        return f"{left}  loss {progress.loss:.0f}  {pace} img/s  {' '.join(violations)}"
+    violations = [f"{name} {value:.3g}" for name, value in progress.violations.items()]
+    return "  ".join((left, f"loss {progress.loss:.1f}", f"{pace} images/s", *violations))
 
 
 def clock(seconds: float) -> str:
     """Minutes and seconds."""
     return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"
+
+
+def _plain(text: str) -> str:
+    """For tqdm, which reads its layouts as format strings."""
+    return text.replace("{", "{{").replace("}", "}}")
 
 
 class Board:
@@ -30,6 +43,7 @@ class Board:
         self._width = max(map(len, names))
         self._names = names
         self._bars: dict[str, Any] = {}
+        self._room: dict[str, int] = {}
         self._last: dict[str, float] = {}
         self._bar: Any = None
         if sys.stderr.isatty():
@@ -45,30 +59,36 @@ class Board:
         now, done = time.monotonic(), progress.step == progress.steps
         if done or now - self._last.get(name, -_SECONDS_A_LINE) >= _SECONDS_A_LINE:
             self._last[name] = now
-            left = clock(progress.seconds_left)
-            line = f"{name:<{self._width}}  {progress.step:>6}/{progress.steps}  {describe(progress)}  {left} left"
-            print(line, file=sys.stderr, flush=True)
+            print(f"{self._head(name, progress)}  {describe(progress)}", file=sys.stderr, flush=True)
+
+    def _head(self, name: str, progress: "Progress") -> str:
+        digits = len(str(progress.steps))
+        return f"{name:<{self._width}} {progress.step:>{digits}}/{progress.steps}"
 
     def _draw(self, name: str, progress: "Progress") -> None:
         if name not in self._bars:
-            layout = "{desc} {percentage:3.0f}%|{bar:24}| {n_fmt}/{total_fmt}{postfix}"
             self._bars[name] = self._bar(
-                total=progress.steps,
-                desc=f"{name:<{self._width}}",
-                position=self._names.index(name),
-                bar_format=layout,
-                dynamic_ncols=True,
-                file=sys.stderr,
+                total=progress.steps, position=self._names.index(name), dynamic_ncols=True, file=sys.stderr
             )
         bar = self._bars[name]
+        columns: int = bar.format_dict["ncols"] or 80
+        head, tail = self._head(name, progress), describe(progress)
+        # A line that wraps would leave its upper half behind at each refresh: the bar gives way first, then names.
+        self._room[name] = columns - len(f"{head} ||  {tail}") - 1
+        room = min(_MOST, *self._room.values())
+        if self._room[name] < 0:
+            tail = describe(progress, short=True)
+        middle = f" |{{bar:{room}}}| " if room >= _LEAST else "  "
+        bar.bar_format = _plain(head) + middle + _plain(tail)
         bar.n = progress.step
-        bar.set_postfix_str(f"{describe(progress)}  {clock(progress.seconds_left)} left", refresh=False)
         bar.refresh()
 
     def close(self) -> None:
         """Leave the bars as they stand."""
-        for bar in self._bars.values():
-            bar.close()
+        # In their order on the screen: tqdm writes each where the first stands, over what is longer there.
+        for name in self._names:
+            if name in self._bars:
+                self._bars[name].close()
 
 
 @contextmanager

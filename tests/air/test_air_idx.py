@@ -60,6 +60,7 @@ def magic(number: int) -> Callable[[bytes], bytes]:
         (IMAGES, lambda content: content[:8] + struct.pack(">2I", 14, 56) + content[16:], "14 × 56 pixels"),
         (LABELS, lambda content: struct.pack(">2I", 2049, 2) + b"\1\2", "2 labels for 6 images"),
         (LABELS, lambda content: content[:-1] + b"\x0a", "a label of 10"),
+        (IMAGES, lambda content: content[:-784] + bytes(784), "image 5 (from 0) is blank"),
         (IMAGES, lambda content: gzip.compress(content)[:-9], "gzip file is cut short"),
         (IMAGES, lambda content: b"\x1f\x8b" + content, "gzip file is damaged"),
     ],

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,10 +16,11 @@ import torch
 
 from asrppl.air.blame import NotFiniteError
 from asrppl.air.checkpoint import CheckpointError, load_checkpoint, save_checkpoint, write_atomically
-from asrppl.air.options import TrainOptions
+from asrppl.air.options import OptionError, TrainOptions
 from asrppl.air.run import FolderInUseError, RunFolder
 from asrppl.air.train import Interrupted, Progress, Trainer, train
 from asrppl.cli import air as command
+from asrppl.diagnostics import AsrError
 
 NUMBER = """
 param L = {1, 3}
@@ -50,7 +52,7 @@ def test_a_run_stopped_anywhere_goes_on_as_if_it_had_not_been(tmp_path, options)
     seven_steps = Trainer(options)
     for _ in range(7):
         seven_steps.advance()
-    folder.create()
+    folder.path.mkdir()
     save_checkpoint(folder.checkpoint, seven_steps.state())
     torch.manual_seed(99)
     resumed = train(folder, None)
@@ -118,6 +120,7 @@ def test_a_write_that_fails_leaves_the_old_file(tmp_path, monkeypatch) -> None:
     with pytest.raises(OSError, match="disk full"):
         write_atomically(path, b"new")
     assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_the_log_is_rewound_to_the_checkpoint_and_a_torn_line_is_dropped(tmp_path) -> None:
@@ -162,6 +165,56 @@ def test_infinity_from_a_rule_names_the_rule(options) -> None:
     rules = "rule fine: n <= 3\nrule bad: forall i: exp(exp(box[i].size)) <= 1"
     with pytest.raises(NotFiniteError, match="comes from rule `bad`"):
         Trainer(replace(options, rules=rules)).advance()
+
+
+def test_a_step_that_overflows_parameters_leaves_the_checkpoint_alone(tmp_path, options, monkeypatch) -> None:
+    def overflow(self: Trainer) -> torch.Tensor:
+        loss = advance(self)
+        if self.step == 12:  # the last: no further step would notice
+            with torch.no_grad():
+                self.guide.scale.net[2].bias.fill_(float("inf"))
+        return loss
+
+    advance = Trainer.advance
+    monkeypatch.setattr(Trainer, "advance", overflow)
+    folder = RunFolder(tmp_path)
+    with pytest.raises(NotFiniteError, match=r"`scale\.net\.2\.bias` of the guide overflowed.*\(step 0\)"):
+        train(folder, replace(options, rules=None))
+    assert all(tensor.isfinite().all() for tensor in parameters(load_checkpoint(folder.checkpoint)))
+
+
+@pytest.mark.parametrize("rules", ["rule broken: n == 1 or 3", "rule unbound: nosuch <= 1"])
+def test_a_run_that_cannot_begin_leaves_nothing_behind(tmp_path, options, rules) -> None:
+    with pytest.raises(AsrError):
+        train(RunFolder(tmp_path / "new" / "run"), replace(options, rules=rules))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_resuming_puts_back_lost_settings_and_sweeps_half_written_files(tmp_path, options) -> None:
+    folder = RunFolder(tmp_path)
+    train(folder, replace(options, steps=1))
+    folder.settings.unlink()
+    (tmp_path / ".checkpoint.pt.17.part").write_bytes(b"half")
+    train(folder, None)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["checkpoint.pt", "log.jsonl", "settings.json"]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"lr": float("nan")}, "lr must be a positive number, not nan"),
+        ({"lr": -1.0}, "lr must"),
+        ({"scale_var": 0.0}, "scale_var must"),
+        ({"scale_pixels": 50.0}, "scale_pixels must lie between 0 and the canvas's side 50"),
+        ({"seed": -1}, "seed must"),
+        ({"seed": 2**63}, "seed must"),
+        ({"steps": 0}, "steps must be at least 1"),
+        ({"rules": None, "params": {"L": 3}}, "no rules that could have the params L"),
+    ],
+)
+def test_options_out_of_range_are_refused(options, change, message) -> None:
+    with pytest.raises(OptionError, match=message):
+        replace(options, **change)
 
 
 def test_a_gradient_that_overflows_names_the_rule_it_comes_from(options) -> None:
@@ -245,6 +298,9 @@ def test_interrupted_then_killed_then_resumed_is_the_run_never_stopped(tmp_path,
         (["--rules", "nowhere.asr"], "nowhere.asr"),
         (["-p", "S"], "-p S: expected NAME=NUMBER"),
         (["--device", "nosuch"], "--device nosuch"),
+        (["--device", "meta"], "AIR trains on cpu or cuda"),
+        (["-p", "L=1,3"], "no rules that could have the params L"),
+        (["--lr", "nan"], "lr must be a positive number"),
         ([], "already holds a run"),
     ],
 )
@@ -258,6 +314,30 @@ def test_mistakes_on_the_command_line_give_status_1(tmp_path, options, capsys, a
     errors = capsys.readouterr().err
     assert message in errors
     assert "Traceback" not in errors
+
+
+def test_a_rule_file_that_is_no_text_is_named(tmp_path) -> None:
+    (tmp_path / "bad.asr").write_bytes(b"rule \xff")
+    with pytest.raises(ValueError, match=r"bad\.asr: not UTF-8 text \(byte 5\)"):
+        command.read_rules(tmp_path / "bad.asr")
+
+
+def test_the_line_to_go_on_can_be_pasted_into_the_shell(monkeypatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["no such folder/asrppl", "demo"])
+    line = command.to_go_on("demo", Path("my runs"))
+    assert line == "to go on: 'no such folder/asrppl' demo --resume --out 'my runs'"
+
+
+def test_the_device_and_the_rules_path_may_change_on_resuming(tmp_path, options, capsys) -> None:
+    folder = RunFolder(tmp_path / "run")
+    train(folder, replace(options, steps=1, rules_name="elsewhere/number.asr"))
+    (tmp_path / "number.asr").write_text(NUMBER)
+    parser = argparse.ArgumentParser()
+    command.add_parser(parser.add_subparsers())
+    words = ["--out", str(folder.path), "--resume", "--rules", str(tmp_path / "number.asr"), "--device", "cpu"]
+    args = parser.parse_args(["air", "train", *words])
+    assert args.run(args) == 0
+    assert capsys.readouterr().out.startswith("nELBO")
 
 
 def test_params_are_numbers_or_sets() -> None:
