@@ -11,7 +11,7 @@ help:
 	@echo "make demo    train AIR with and without rules, side by side, and draw the comparison ($(OUT))"
 	@echo "make test    run the tests"
 	@echo "make lint    ruff, pyright and the import contracts"
-	@echo "make bench   the table of speed ratios (about 10 minutes, an otherwise idle machine)"
+	@echo "make bench   the table of speed ratios (half a minute, on an otherwise idle machine)"
 	@echo "make clean   remove $(VENV)"
 
 demo: $(READY)
