@@ -18,7 +18,7 @@ from asrppl.check.typed import FreeNames, TypedProgram
 from asrppl.diagnostics import AsrError, Diagnostic, Severity
 from asrppl.lower import NeedsGuideError, Plan, lower
 from asrppl.source import Source
-from asrppl.syntax import parse_file
+from asrppl.syntax import ast, parse_file
 
 Parameter = float | Iterable[float]
 """What a ``param`` may be set to: a number, or the numbers of a set."""
@@ -38,6 +38,7 @@ class Program:
         params: the values of all params, those given in place of the file's.
         rules: what the file's rules say, in order: name, weight, levels, formula, span.
         free: what the file expects of a guide, or of values, by name.
+        defined: the names of the file's own params, lets and defs.
         diagnostics: the warnings about the file.
     """
 
@@ -57,6 +58,11 @@ class Program:
         self.params: Mapping[str, object] = MappingProxyType(dict(checked.params))
         self.rules: tuple[RuleInfo, ...] = tuple(checked.rules)
         self.free: FreeNames = checked.free
+        self.defined: frozenset[str] = frozenset(
+            statement.name.text
+            for statement in parsed.file.statements
+            if isinstance(statement, ast.Param | ast.Let | ast.Def)
+        )
 
     # ---- stages
 

@@ -22,7 +22,6 @@ from asrppl.infer.recorder import Tracker
 from asrppl.infer.untyped import marks_of
 from asrppl.lower import Plan
 from asrppl.program import Program
-from asrppl.syntax import ast, parse_file
 
 logger = logging.getLogger(__name__)
 
@@ -94,7 +93,7 @@ def attach(
     Raises:
         AsrError: with all findings of one stage: names (ASR080 to ASR089), types, estimators (ASR092 to ASR097).
     """
-    resolution = resolve(program.free, recording, given=set(given.signature), own=defined_names(program), data=data)
+    resolution = resolve(program.free, recording, given=set(given.signature), own=program.defined, data=data)
     reading = read(resolution, recording, given)
     provenance = _provenance(resolution, given, rerun)
     signature = signature_of(resolution, recording, reading, given, provenance)
@@ -123,14 +122,6 @@ def _batch_elements(signature: Signature, key: InputKey, tensor: Tensor) -> int:
     entry = signature.get(name)
     axes = (len(entry.axes) if entry is not None else 0) + (component == "log_probs")
     return prod(tensor.shape[: tensor.dim() - axes])
-
-
-def defined_names(program: Program) -> frozenset[str]:
-    """Return the names that the rule file itself defines."""
-    statements = parse_file(program.source).file.statements
-    return frozenset(
-        statement.name.text for statement in statements if isinstance(statement, ast.Param | ast.Let | ast.Def)
-    )
 
 
 def _provenance(resolution: Resolution, given: Bound, rerun: Rerun) -> Provenance | None:

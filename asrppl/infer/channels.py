@@ -275,7 +275,7 @@ def doubt(rules: tuple[AttachedRule, ...], case: Case, given: Bound, rerun: Reru
     try:
         before = read(case.resolution, rerun(None), given).tensors
         after = read(case.resolution, rerun(Tracker(disturb=True)), given).tensors
-    except Exception as error:
+    except Exception as error:  # a guide may refuse a draw it never makes, each in its own way
         logger.warning("asrppl: draws cannot be exchanged (%s: %s); their marks decide", type(error).__name__, error)
         return rules
     changed = {key for key, tensor in before.items() if not _same(tensor, after.get(key))}
