@@ -16,9 +16,9 @@ from pyro.infer import TraceEnum_ELBO
 from torch import Tensor
 
 import asrppl
-from asrppl.air.digits import embedded_digits
+from asrppl.air.data.digits import embedded_digits
 from asrppl.air.model import Guide, Model
-from asrppl.air.scenes import make_scenes
+from asrppl.air.data.scenes import make_scenes
 from asrppl.air.settings import AIRSettings, scale_logit
 from benchmarks import rival_air
 

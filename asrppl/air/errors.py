@@ -2,8 +2,8 @@
 
 from asrppl.air.blame import NotFiniteError
 from asrppl.air.checkpoint import CheckpointError
-from asrppl.air.digits import DigitsMissingError
-from asrppl.air.idx import IdxError
+from asrppl.air.data.digits import DigitsMissingError
+from asrppl.air.data.idx import IdxError
 from asrppl.air.options import OptionError
 from asrppl.air.run import FolderInUseError
 from asrppl.diagnostics import AsrError

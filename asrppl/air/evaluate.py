@@ -11,7 +11,7 @@ from torch import Tensor
 from asrppl.air.distributions import Canvas
 from asrppl.air.metrics import Metrics, accuracy, mean_iou, squared_error
 from asrppl.air.model import Guide, Model
-from asrppl.air.scenes import Scenes
+from asrppl.air.data.scenes import Scenes
 from asrppl.air.untyped import kept_random
 from asrppl.air.untyped import seed as set_seed
 from asrppl.air.window import draw

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from asrppl.air.evaluate import Inference
 from asrppl.air.metrics import iou, match
-from asrppl.air.scenes import Scenes
+from asrppl.air.data.scenes import Scenes
 from asrppl.air.untyped import integers, numbers
 
 _PAPER, _INK, _FAINT = "#ffffff", "#1b1f24", "#6a737d"

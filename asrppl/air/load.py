@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from asrppl.air.digits import load_digits
+from asrppl.air.data.digits import load_digits
 from asrppl.air.model import Guide, Model
 from asrppl.air.options import TrainOptions
-from asrppl.air.scenes import Scenes, make_scenes
+from asrppl.air.data.scenes import Scenes, make_scenes
 from asrppl.air.settings import AIRSettings
 
 TEST_SEED = 1_000_003  # test scenes come from another stream than training scenes, whatever the seed

@@ -3,10 +3,14 @@
 import math
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from asrppl.air.scenes import SETTINGS, SIDE, DataSet
+from asrppl.air.data.scenes import SETTINGS, SIDE, DataSet
 from asrppl.air.settings import AIRSettings, Prior, scale_logit
+
+Split = Literal["test", "validation"]
+Estimator = Literal["exact", "score"]
+Precision = Literal["float32", "bfloat16"]
 
 
 class OptionError(ValueError):
@@ -22,6 +26,11 @@ class TrainOptions:
     params. `objects` is K (None: the data set's largest count). `scale_pixels` and `scale_var` give the prior on
     scale: its median in pixels (None: the digits' own size) and the variance of its logit. `lr` falls along a cosine
     to `lr_end * lr` over `steps`; `clip` bounds the global norm of the gradient of the loss in nats per image.
+
+    `split` says what the run is measured on: digits of the test set, or (for tuning) a sixth of the training digits, which
+    are then not trained on. `estimator` is "exact" in n, or "score": the original's score function with learnt baselines.
+    `precision` is that of the large matrix products' factors; sums, parameters and all else are float32 throughout.
+    `antialias` draws sprites with soft edges.
     Raises `OptionError`.
     """
 
@@ -42,6 +51,10 @@ class TrainOptions:
     lr: float = 2e-3
     lr_end: float = 0.02
     clip: float = 100.0
+    split: Split = "test"
+    estimator: Estimator = "exact"
+    precision: Precision = "float32"
+    antialias: bool = False
 
     def __post_init__(self) -> None:
         for name in ("images", "test_images", "steps", "batch", "objects"):

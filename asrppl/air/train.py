@@ -16,15 +16,15 @@ from torch import Tensor
 
 from asrppl.air.blame import NotFiniteError, blame
 from asrppl.air.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
-from asrppl.air.digits import load_digits
-from asrppl.air.draws import Draws
+from asrppl.air.data.digits import load_digits
+from asrppl.air.data.draws import Draws
 from asrppl.air.evaluate import evaluate
 from asrppl.air.load import held_out
 from asrppl.air.metrics import Metrics
 from asrppl.air.model import Guide, Model
 from asrppl.air.options import TrainOptions
 from asrppl.air.run import RunFolder, new_folder
-from asrppl.air.scenes import Scenes, make_scenes
+from asrppl.air.data.scenes import Scenes, make_scenes
 from asrppl.air.untyped import kept_random, seed, tensor_of
 from asrppl.infer import RegularizedELBO, regularize
 from asrppl.program import Program

@@ -38,7 +38,7 @@ examples:
       images of 1 or 3 digits, the learnt prior of the paper, the rules on the number
   asrppl air train --data 24 --rules examples/number.asr -p L=2,4 --objects 4 --out runs/24
       the same file for images of 2 or 4 digits: -p sets a param
-  asrppl air train --data 3 --rules examples/overlap.asr --steps 6000 --out runs/overlap
+  asrppl air train --data mnist3 --rules examples/overlap.asr --steps 6000 --out runs/overlap
       three small digits that do not overlap
   asrppl air train --resume --out runs/13
       go on where Ctrl-C, or a kill, left off: the result is that of a run never stopped
@@ -93,7 +93,7 @@ def _add_train(commands: Commands) -> None:
     )
     data = train.add_argument_group("the data")
     data.add_argument(
-        "--data", choices=("13", "14", "24", "3"), help="digits an image: 1 or 3, 1 or 4, 2 or 4, or 3 (default: 13)"
+        "--data", choices=("13", "14", "24", "mnist3"), help="digits an image: 1 or 3, 1 or 4, 2 or 4, or 3 (default: 13)"
     )
     data.add_argument("--mnist", metavar="DIR", help="folder of MNIST's four IDX files, plain or gzipped")
     data.add_argument("--images", type=positive, help="training images (default: 20000)")

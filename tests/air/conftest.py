@@ -5,7 +5,7 @@ import struct
 import numpy as np
 import pytest
 
-from asrppl.air.draws import Draws
+from asrppl.air.data.draws import Draws
 
 
 @pytest.fixture(scope="session")

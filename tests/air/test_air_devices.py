@@ -33,7 +33,7 @@ def test_compiled_rules_follow_their_values_to_the_device(device: str) -> None:
 
 
 @pytest.mark.parametrize("device", DEVICES)
-@pytest.mark.parametrize(("data", "rules"), [("13", "number.asr"), ("3", "overlap.asr")])
+@pytest.mark.parametrize(("data", "rules"), [("13", "number.asr"), ("mnist3", "overlap.asr")])
 def test_air_trains_stops_resumes_and_is_measured_on_the_device(tmp_path, mnist, device, data, rules) -> None:
     text = rule_file(rules).read_text(encoding="utf-8")
     options = TrainOptions(data=data, mnist=mnist, images=24, test_images=8, batch=8, steps=4, rules=text)

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from asrppl.air.digits import DigitsMissingError, embedded_digits, load_digits
-from asrppl.air.idx import IdxError
+from asrppl.air.data.digits import DigitsMissingError, embedded_digits, load_digits
+from asrppl.air.data.idx import IdxError
 
 IMAGES, LABELS = "train-images-idx3-ubyte", "train-labels-idx1-ubyte"
 

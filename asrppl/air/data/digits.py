@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from asrppl.air.idx import read_split
+from asrppl.air.data.idx import read_split
 
 HELD_OUT = 50  # of each class's 500 embedded digits
 

@@ -1,7 +1,7 @@
 """Multi-MNIST: canvases with a few digits that do not touch (paper, section 6; air.md's table).
 
 Digits are cropped to the square box of their ink and put at whole-pixel places. In the number settings ("13", "14",
-"24") they keep their size and no two share an inked pixel; in "3" they are scaled by 0.6 and their boxes do not
+"24") they keep their size and no two share an inked pixel; in "mnist3" they are scaled by 0.6 and their boxes do not
 overlap. All of it is integer arithmetic on PCG64's raw words: one seed gives one data set, on every machine.
 """
 
@@ -13,11 +13,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from asrppl.air.digits import Digits
-from asrppl.air.draws import Draws, IntArray
+from asrppl.air.data.digits import Digits
+from asrppl.air.data.draws import Draws, IntArray
 from asrppl.air.untyped import tensor_of
 
-DataSet = Literal["13", "14", "24", "3"]
+DataSet = Literal["13", "14", "24", "mnist3"]
 SIDE = 50
 
 
@@ -40,7 +40,7 @@ SETTINGS: dict[DataSet, Setting] = {
     "13": Setting((1, 3)),
     "14": Setting((1, 4)),
     "24": Setting((2, 4)),
-    "3": Setting((3,), 3, 5, disjoint_boxes=True),
+    "mnist3": Setting((3,), 3, 5, disjoint_boxes=True),
 }
 
 

@@ -1,0 +1,1 @@
+"""The data: digits and sprites, the scenes made of them, and where they are kept."""
