@@ -36,6 +36,12 @@ def test_the_penalty_is_the_weighted_sum_of_means(step: int, ramp: float) -> Non
     assert float(penalty) == pytest.approx(2 * 1.25 + ramp * 1.75)
 
 
+@pytest.mark.parametrize(("step", "weight"), [(0, 1.0), (6, 1.0), (8, 2.0), (10, 3.0), (99, 3.0)])
+def test_a_ramp_may_begin_later(step: int, weight: float) -> None:
+    program = asrppl.parse("rule late weight 1 -> 3 over 6..10 steps: x <= 0")
+    assert float(program.penalty({"x": 2.0}, step)) == 2 * weight
+
+
 def test_the_penalty_is_differentiable_and_ignores_how_often_data_is_repeated() -> None:
     x = torch.tensor([[0.5, -1.0], [2.0, 1.0]], requires_grad=True)
     program = asrppl.parse(RULES)

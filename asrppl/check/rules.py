@@ -148,10 +148,21 @@ def _schedule(ctx: Context, option: ast.Weight, env: Env) -> Schedule:
     if option.end is None or option.steps is None:
         return Schedule(start, start, 0)
     end = _at_least(ctx, option.end, env, "a weight", 0.0)
-    steps = _at_least(ctx, option.steps, env, "the number of steps", 1.0)
-    if not steps.is_integer():
-        ctx.error("ASR034", option.steps.span, "the number of steps is whole")
-    return Schedule(start, end, max(1, int(steps)))
+    since = 0 if option.since is None else _whole(ctx, option.since, env, "the first step of a ramp", 0)
+    steps = _whole(ctx, option.steps, env, "the number of steps", 1)
+    if option.since is not None and since >= steps:
+        message = f"the ramp ends at step {steps}, which is not after its first, {since}"
+        ctx.error("ASR034", option.since.span.to(option.steps.span), message)
+        since = 0
+    return Schedule(start, end, steps, since)
+
+
+def _whole(ctx: Context, expr: ast.Expr, env: Env, what: str, low: int) -> int:
+    """Return the whole constant that ``expr`` is; at least ``low`` after an error."""
+    value = _at_least(ctx, expr, env, what, float(low))
+    if not value.is_integer():
+        ctx.error("ASR034", expr.span, f"{what} is whole")
+    return max(low, int(value))
 
 
 def _at_least(ctx: Context, expr: ast.Expr, env: Env, what: str, low: float) -> float:

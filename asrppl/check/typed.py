@@ -321,17 +321,19 @@ Formula = TruthValue | AtMost | Equal | Differ | Conjunction | Disjunction | Eve
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """A rule's weight, nats per datum: ``start``, or a linear ramp to ``end`` over ``steps`` steps."""
+    """A rule's weight, nats per datum: ``start``, with a linear ramp to ``end`` from step ``since`` to step ``steps``."""
 
     start: float
     end: float
     steps: int
+    since: int = 0
 
     def at(self, step: int) -> float:
         """Return the weight at ``step`` (from 0)."""
         if step >= self.steps:
             return self.end
-        return self.start + (self.end - self.start) * step / self.steps
+        share = max(0, step - self.since) / (self.steps - self.since)
+        return self.start + (self.end - self.start) * share
 
     @property
     def constant(self) -> bool:

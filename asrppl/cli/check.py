@@ -160,6 +160,7 @@ def _as_json(report: Report) -> dict[str, object]:
                 "name": rule.name,
                 "weight": None if rule.hard is not None else rule.weight.end,
                 "start": None if rule.hard is not None else rule.weight.start,
+                "since": rule.weight.since,
                 "steps": rule.weight.steps,
                 "hard": rule.hard,
                 "level": level(rule),

@@ -56,7 +56,8 @@ def weight(rule: RuleInfo) -> str:
     schedule: Schedule = rule.weight
     if schedule.constant:
         return f"weight {schedule.end:g}"
-    return f"weight {schedule.start:g} -> {schedule.end:g} over {schedule.steps} steps"
+    since = f"{schedule.since}.." if schedule.since else ""
+    return f"weight {schedule.start:g} -> {schedule.end:g} over {since}{schedule.steps} steps"
 
 
 def indexed(free: FreeName) -> str:

@@ -289,11 +289,12 @@ class Def(Node):
 
 @dataclass(frozen=True, slots=True)
 class Weight(Node):
-    """``weight start``, or ``weight start -> end over steps steps``."""
+    """``weight start``, ``weight start -> end over steps steps``, or ``weight start -> end over since..steps steps``."""
 
     start: Expr
     end: Expr | None = None
     steps: Expr | None = None
+    since: Expr | None = None
 
 
 @dataclass(frozen=True, slots=True)

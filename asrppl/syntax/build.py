@@ -253,6 +253,9 @@ _BUILDERS: dict[str, Callable[[list[_Part], Span, Sink], Any]] = {
     "def_": _def,
     "weight": lambda parts, span, sink: ast.Weight(span, parts[1].value),
     "ramp": lambda parts, span, sink: ast.Weight(span, parts[1].value, parts[3].value, parts[5].value),
+    "late_ramp": lambda parts, span, sink: ast.Weight(
+        span, parts[1].value, parts[3].value, parts[7].value, parts[5].value
+    ),
     "hard": lambda parts, span, sink: ast.Hard(span, parts[2].value if len(parts) == 3 else None),
     "smooth": lambda parts, span, sink: ast.Smooth(span, parts[1].value),
     "margin": lambda parts, span, sink: ast.Margin(span, parts[1].value),

@@ -89,7 +89,8 @@ def _option(option: ast.Option) -> str:
             if option.end is None or option.steps is None:
                 return f"weight {start}"
             end, steps = _at(option.end, _SUM, closed=True), _at(option.steps, _SUM, closed=True)
-            return f"weight {start} -> {end} over {steps} steps"
+            since = "" if option.since is None else _at(option.since, _SUM, closed=True) + ".."
+            return f"weight {start} -> {end} over {since}{steps} steps"
         case ast.Hard():
             return "hard" if option.within is None else f"hard within {_at(option.within, _SUM, closed=True)}"
         case ast.Smooth():

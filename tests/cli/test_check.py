@@ -82,7 +82,7 @@ def test_json(write, capsys: pytest.CaptureFixture[str]) -> None:
         "diagnostics": [],
         "expects": [{"name": "box", "rank": 1, "type": "box", "line": 2, "column": 36}],
         "rules": [
-            {"name": "r", "weight": 5, "start": 0, "steps": 9, "hard": None, "level": "sample", "line": 2},
+            {"name": "r", "weight": 5, "start": 0, "since": 0, "steps": 9, "hard": None, "level": "sample", "line": 2},
         ],
     }
     (found,) = second["diagnostics"]

@@ -30,6 +30,7 @@ def test_generated_trees_survive_printing_and_parsing(depth: int) -> None:
     [
         "forall i != j: nonoverlap(box[i], box[j])",
         "rule r weight 0 -> 10 over 2000 steps smooth 8 margin 0.5: a <= b <= c",
+        "rule r weight 0 -> 10 over 1000..t steps: a <= b",
         "a - (b - c) - d <= -(x + 1) ^ 2 * y",
         "(a ^ b) ^ c == a ^ -b ^ c",
         "a and (b or c) and d",

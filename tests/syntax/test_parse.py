@@ -127,6 +127,10 @@ def test_formulas(text: str, tree: ast.Expr) -> None:
             ast.Rule(W, name("r"), (ast.Weight(W, number(0), B, number(9)), ast.Smooth(W, number(8))), A),
         ),
         (
+            "rule r weight 0 -> b over 3..9 steps: a",
+            ast.Rule(W, name("r"), (ast.Weight(W, number(0), B, number(9), number(3)),), A),
+        ),
+        (
             "rule r hard margin -1: a",
             ast.Rule(W, name("r"), (ast.Hard(W, None), ast.Margin(W, Negate(W, number(1)))), A),
         ),

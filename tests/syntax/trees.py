@@ -123,7 +123,8 @@ class Trees:
             case 0:
                 options.append(ast.Weight(NOWHERE, self.expression(2)))
             case 1:
-                options.append(ast.Weight(NOWHERE, self.expression(2), self.expression(2), self.expression(2)))
+                since = self.expression(2) if self.random.random() < 0.3 else None
+                options.append(ast.Weight(NOWHERE, self.expression(2), self.expression(2), self.expression(2), since))
             case 2:
                 options.append(ast.Hard(NOWHERE, None))
             case 3:
