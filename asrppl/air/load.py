@@ -1,14 +1,16 @@
-"""What a checkpoint holds, put together again for looking and measuring."""
+"""A run's images, and what its checkpoint holds, put together again for looking and measuring."""
 
 from typing import Any
 
-from asrppl.air.data.digits import load_digits
+from asrppl.air.data.cache import cached_scenes
+from asrppl.air.data.digits import Digits, load_digits, load_validation
+from asrppl.air.data.scenes import SETTINGS, Scenes
 from asrppl.air.model import Guide, Model
-from asrppl.air.options import TrainOptions
-from asrppl.air.data.scenes import Scenes, make_scenes
+from asrppl.air.options import Split, TrainOptions
 from asrppl.air.settings import AIRSettings
 
-TEST_SEED = 1_000_003  # test scenes come from another stream than training scenes, whatever the seed
+# Held-out scenes come from other streams than training scenes, whatever the seed; test and validation from two.
+HELD_OUT_SEEDS: dict[Split, int] = {"test": 1_000_003, "validation": 2_000_003}
 
 
 def restore(state: dict[str, Any], device: str = "cpu") -> tuple[Model, Guide]:
@@ -20,7 +22,24 @@ def restore(state: dict[str, Any], device: str = "cpu") -> tuple[Model, Guide]:
     return model, guide
 
 
+def _digits(options: TrainOptions) -> tuple[Digits, Digits] | tuple[None, None]:
+    """The digits to train on and those to measure on, if the images are of digits."""
+    if SETTINGS[options.data].source != "digits":
+        return None, None
+    return (load_validation if options.split == "validation" else load_digits)(options.mnist_folder)
+
+
+def training_scenes(options: TrainOptions) -> Scenes:
+    """The images that a run trains on: with `split="validation"` their digits leave a sixth of the training set out."""
+    digits = _digits(options)[0]
+    return cached_scenes(options.data, digits, options.images, options.seed, antialias=options.antialias)
+
+
 def held_out(options: TrainOptions) -> Scenes:
-    """The test images of a run: digits that it did not train on, on canvases of their own."""
-    digits = load_digits(options.mnist_folder)[1]
-    return make_scenes(options.data, digits, options.test_images, TEST_SEED + options.seed)
+    """The images that a run is measured on: digits that it did not train on, on canvases of their own.
+
+    With `split="validation"` neither the test set's digits nor its canvases are touched.
+    """
+    seed = HELD_OUT_SEEDS[options.split] + options.seed
+    digits = _digits(options)[1]
+    return cached_scenes(options.data, digits, options.test_images, seed, antialias=options.antialias)

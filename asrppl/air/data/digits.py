@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from asrppl.air.data.idx import read_split
+from asrppl.air.data.idx import IdxError, read_split
 
-HELD_OUT = 50  # of each class's 500 embedded digits
+HELD_OUT = 50  # of each class's 500 embedded digits, for testing
+VALIDATION = 6  # one training digit in so many is for validation
 
 
 class DigitsMissingError(ImportError):
@@ -42,11 +43,15 @@ def embedded_digits() -> tuple[Digits, Digits]:
     pixels, labels = embedded.mnist_data()
     images = np.asarray(pixels).astype(np.uint8).reshape(-1, 28, 28)
     labels = np.asarray(labels).astype(np.int64)
-    # The rows are sorted by class, so the split is made within each class.
-    held_out = np.zeros(len(labels), dtype=np.bool_)
-    for label in np.unique(labels):
-        held_out[np.flatnonzero(labels == label)[-HELD_OUT:]] = True
-    return Digits(images[~held_out], labels[~held_out]), Digits(images[held_out], labels[held_out])
+    return _split_by_class(Digits(images, labels), HELD_OUT)
+
+
+def _split_by_class(digits: Digits, held: int) -> tuple[Digits, Digits]:
+    """All but the last `held` digits of each class, and those: for rows that are sorted by class."""
+    last = np.zeros(len(digits), dtype=np.bool_)
+    for label in np.unique(digits.labels):
+        last[np.flatnonzero(digits.labels == label)[-held:]] = True
+    return Digits(digits.images[~last], digits.labels[~last]), Digits(digits.images[last], digits.labels[last])
 
 
 def mnist_digits(folder: Path) -> tuple[Digits, Digits]:
@@ -57,3 +62,19 @@ def mnist_digits(folder: Path) -> tuple[Digits, Digits]:
 def load_digits(folder: Path | None) -> tuple[Digits, Digits]:
     """Digits for training and for testing: those in `folder`, or without one the embedded ones."""
     return embedded_digits() if folder is None else mnist_digits(folder)
+
+
+def load_validation(folder: Path | None) -> tuple[Digits, Digits]:
+    """Digits for training and for tuning: the first five sixths and the last sixth of the training digits.
+
+    Of MNIST in `folder` 50,000 and 10,000, its test files left closed; of the embedded ones 3,750 and 750, each class
+    split alike. Raises `IdxError`.
+    """
+    if folder is None:
+        digits = embedded_digits()[0]
+        return _split_by_class(digits, len(digits) // 10 // VALIDATION)
+    images, labels = read_split(folder, "train")
+    kept = len(labels) - max(1, len(labels) // VALIDATION)
+    if not kept:
+        raise IdxError(folder, "a single training digit leaves none for validation")
+    return Digits(images[:kept], labels[:kept]), Digits(images[kept:], labels[kept:])

@@ -20,19 +20,23 @@ class IdxError(ValueError):
         super().__init__(f"{path}: {problem}")
 
 
-def _find(folder: Path, name: str) -> Path:
+def find_idx(folder: Path, name: str) -> Path:
+    """The file that `read_idx` reads for `name`; raises `IdxError` where there is none."""
     if not folder.is_dir():
-        raise IdxError(folder, "no such folder; --mnist takes the folder that holds MNIST's four IDX files")
+        raise IdxError(
+            folder, "no such folder; --mnist takes the one with MNIST's files (`asrppl air data mnist` gets them)"
+        )
     # Some distributions write the dots of "idx3-ubyte" where the original has a hyphen.
     for variant in (name, name.replace("-idx", ".idx")):
         for suffix in ("", ".gz"):
             path = folder / (variant + suffix)
             if path.is_file():
                 return path
-    raise IdxError(folder / name, "missing (plain or with .gz); the folder must hold MNIST's four IDX files")
+    raise IdxError(folder / name, "missing (plain or with .gz); `asrppl air data mnist` gets all four files")
 
 
-def _read(path: Path) -> bytes:
+def idx_content(path: Path) -> bytes:
+    """The bytes of a file, unpacked if it is gzipped; raises `IdxError` where it cannot be."""
     raw = path.read_bytes()
     if not raw.startswith(b"\x1f\x8b"):
         return raw
@@ -49,8 +53,8 @@ def read_idx(folder: Path, name: str, magic: int) -> NDArray[np.uint8]:
 
     Raises `IdxError` for a file that is missing, cut short, has bytes left over, or is of another kind.
     """
-    path = _find(folder, name)
-    content = _read(path)
+    path = find_idx(folder, name)
+    content = idx_content(path)
     axes = magic & 0xFF
     header = 4 * (1 + axes)
     if len(content) < header:
@@ -72,7 +76,7 @@ def read_split(folder: Path, prefix: str) -> tuple[NDArray[np.uint8], NDArray[np
     """Images (N, 28, 28) and labels (N,) of MNIST's split `prefix`, "train" or "t10k"."""
     images = read_idx(folder, f"{prefix}-images-idx3-ubyte", IMAGES)
     labels = read_idx(folder, f"{prefix}-labels-idx1-ubyte", LABELS)
-    path = _find(folder, f"{prefix}-labels-idx1-ubyte")
+    path = find_idx(folder, f"{prefix}-labels-idx1-ubyte")
     if len(images) != len(labels):
         raise IdxError(path, f"{len(labels)} labels for {len(images)} images")
     if not len(images):
@@ -80,7 +84,7 @@ def read_split(folder: Path, prefix: str) -> tuple[NDArray[np.uint8], NDArray[np
     blank = np.flatnonzero(~images.any((1, 2)))
     if len(blank):
         raise IdxError(
-            _find(folder, f"{prefix}-images-idx3-ubyte"), f"image {blank[0]} (from 0) is blank: no digit in it"
+            find_idx(folder, f"{prefix}-images-idx3-ubyte"), f"image {blank[0]} (from 0) is blank: no digit in it"
         )
     if labels.max() > 9:
         raise IdxError(path, f"a label of {labels.max()}; digits have labels 0 to 9")

@@ -1,0 +1,89 @@
+"""Scenes that were made once are kept: one file for each recipe, named by the recipe's checksum.
+
+The file (.npz) also holds the recipe itself and a checksum of each array, so that a file that is damaged, or is another
+recipe's, is noticed and made again. Processes that make the same scenes at once write the same file, each atomically.
+Where the folder cannot be written, scenes are made afresh each time; to empty it is always safe.
+"""
+
+import hashlib
+import io
+import json
+import zipfile
+import zlib
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from asrppl.air.checkpoint import write_atomically
+from asrppl.air.data.digits import Digits
+from asrppl.air.data.folder import cache_folder
+from asrppl.air.data.scenes import SETTINGS, DataSet, Scenes, make_scenes
+from asrppl.air.untyped import tensor_of
+
+RECIPE = 1  # the version of how scenes are made: a change of any pixel of any data set takes another number
+KEPT_FROM = 1_000  # images; fewer are made in less time than it takes to look at the folder
+_ARRAYS = ("images", "counts", "boxes")
+
+
+def recipe_of(data: DataSet, digits: Digits | None, number: int, seed: int, antialias: bool) -> str:
+    """All that decides the scenes, as a line of JSON."""
+    source = None if digits is None else hashlib.sha256(np.ascontiguousarray(digits.images).tobytes()).hexdigest()
+    return json.dumps(
+        {
+            "recipe": RECIPE,
+            "data": data,
+            "number": number,
+            "seed": seed,
+            "antialias": antialias,
+            "digits": source,
+        },
+        sort_keys=True,
+    )
+
+
+def _read(path: Path, recipe: str) -> Scenes | None:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            if archive.read("recipe.json").decode() != recipe:
+                return None
+            return Scenes(*(tensor_of(_read_array(archive, name)) for name in _ARRAYS))
+    except (OSError, EOFError, ValueError, KeyError, NotImplementedError, zipfile.BadZipFile, zlib.error):
+        return None
+
+
+def _read_array(archive: zipfile.ZipFile, name: str) -> Any:
+    with archive.open(f"{name}.npy") as file:
+        array = np.lib.format.read_array(file, allow_pickle=False)
+        # The archive compares checksums where it meets the end of a member.
+        if file.read(1):
+            raise ValueError(f"{name} has bytes left over")
+        return array
+
+
+def _write(path: Path, recipe: str, scenes: Scenes) -> None:
+    buffer = io.BytesIO()
+    # The lightest compression: canvases are mostly black, and a tenth of the bytes is read as fast as all of them.
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+        archive.writestr("recipe.json", recipe)
+        for name in _ARRAYS:
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as file:
+                np.lib.format.write_array(file, getattr(scenes, name).numpy(), allow_pickle=False)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(path, buffer.getvalue())
+
+
+def cached_scenes(data: DataSet, digits: Digits | None, number: int, seed: int, *, antialias: bool = False) -> Scenes:
+    """`make_scenes`, from the cache folder where it holds them, to the bit; else made, and kept if there are many."""
+    if number < KEPT_FROM:
+        return make_scenes(data, digits, number, seed, antialias=antialias)
+    recipe = recipe_of(data, digits if SETTINGS[data].source == "digits" else None, number, seed, antialias)
+    path = cache_folder() / "scenes" / f"{data}-{hashlib.sha256(recipe.encode()).hexdigest()[:24]}.npz"
+    found = _read(path, recipe)
+    if found is not None:
+        return found
+    scenes = make_scenes(data, digits, number, seed, antialias=antialias)
+    with suppress(OSError):  # a cache that cannot be written costs time, nothing else
+        _write(path, recipe, scenes)
+    return scenes
