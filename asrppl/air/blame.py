@@ -7,9 +7,7 @@ import pyro
 import torch
 from pyro import poutine
 from pyro.infer import ELBO
-from torch import Tensor
-
-from asrppl.air.model import Guide, Model
+from torch import Tensor, nn
 
 
 class NotFiniteError(RuntimeError):
@@ -32,7 +30,7 @@ class NotFiniteError(RuntimeError):
         super().__init__(f"{found}; {checkpoint}")
 
 
-def _sites(model: Model, guide: Guide, images: Tensor, size: int) -> Iterable[tuple[str, Any]]:
+def _sites(model: nn.Module, guide: nn.Module, images: Tensor, size: int) -> Iterable[tuple[str, Any]]:
     """The sample sites of one run, of the guide and then of the model, in the order they are drawn in."""
     handlers: Any = poutine
     with pyro.validation_enabled(False):
@@ -61,8 +59,8 @@ def _bad_norm(gradients: Iterable[Tensor | None]) -> bool:
 
 def blame(
     what: str,
-    model: Model,
-    guide: Guide,
+    model: nn.Module,
+    guide: nn.Module,
     images: Tensor,
     size: int,
     terms: Mapping[str, Tensor],

@@ -8,10 +8,10 @@ import torch
 from pyro.infer import TraceEnum_ELBO
 from torch import Tensor
 
+from asrppl.air.data.scenes import Scenes
 from asrppl.air.distributions import Canvas
 from asrppl.air.metrics import Metrics, accuracy, mean_iou, squared_error
 from asrppl.air.model import Guide, Model
-from asrppl.air.data.scenes import Scenes
 from asrppl.air.untyped import kept_random
 from asrppl.air.untyped import seed as set_seed
 from asrppl.air.window import draw
@@ -71,10 +71,11 @@ def evaluate(model: Model, guide: Guide, scenes: Scenes, seed: int = 0, batch: i
             error += squared_error(found.reconstruction, images) * len(indices)
             counts.append(found.counts.cpu())
             boxes.append(found.boxes.cpu())
-    number, inferred = len(scenes), torch.cat(counts)
+    number, inferred, placed = len(scenes), torch.cat(counts), torch.cat(boxes)
     return Metrics(
         nelbo=loss / number,
         acc=accuracy(inferred, scenes.counts),
         se=error / number,
-        miou=mean_iou(torch.cat(boxes), inferred, scenes.boxes, scenes.counts),
+        miou=mean_iou(placed, inferred, scenes.boxes, scenes.counts),
+        miou_inclusive=mean_iou(placed, inferred, scenes.boxes, scenes.counts, inclusive=True),
     )

@@ -1,14 +1,35 @@
 """The networks of AIR: recurrent cell, heads, appearance encoder and decoder."""
 
 from itertools import pairwise
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 
-from asrppl.air.settings import AIRSettings
+from asrppl.air.settings import AIRSettings, Precision
 from asrppl.air.untyped import pieces
 
 WHERE = 3  # x, y, scale: what the recurrent networks are told of the objects before
+_LARGE = 100_000  # weights of a layer; below it the conversions cost more than the faster product saves
+
+
+class _BFloat16Linear(nn.Linear):
+    """A linear layer whose products, backward ones too, take factors rounded to bfloat16.
+
+    The kernels add up in float32 and round each product once; parameters, their gradients, bias and result keep the
+    type of the parameters.
+    """
+
+    def forward(self, input: Tensor) -> Tensor:
+        product = nn.functional.linear(input.bfloat16(), self.weight.bfloat16()).to(input.dtype)
+        bias = cast("Tensor | None", self.bias)  # torch's annotation forgets bias=False
+        return product if bias is None else product + bias
+
+
+def linear(inward: int, outward: int, precision: Precision, *, bias: bool = True) -> nn.Linear:
+    """A linear layer; with `precision` "bfloat16" and 100,000 weights or more, its products take bfloat16 factors."""
+    layer = _BFloat16Linear if precision == "bfloat16" and inward * outward >= _LARGE else nn.Linear
+    return layer(inward, outward, bias=bias)
 
 
 class Cell(nn.Module):
@@ -18,12 +39,12 @@ class Cell(nn.Module):
     object before it, so its gates are that part alone.
     """
 
-    def __init__(self, hidden: int, constant: int = 0) -> None:
+    def __init__(self, settings: AIRSettings, constant: int = 0) -> None:
         super().__init__()
-        self.hidden = hidden
-        self.image = nn.Linear(constant, 4 * hidden) if constant else None
+        self.hidden = hidden = settings.hidden
+        self.image = linear(constant, 4 * hidden, settings.precision) if constant else None
         self.bias = nn.Parameter(torch.zeros(4 * hidden)) if constant == 0 else None
-        self.recurrent = nn.Linear(WHERE + hidden, 4 * hidden, bias=False)
+        self.recurrent = linear(WHERE + hidden, 4 * hidden, settings.precision, bias=False)
         with torch.no_grad():
             bias = self.image.bias if self.image is not None else self.bias
             assert bias is not None
@@ -50,11 +71,11 @@ class Cell(nn.Module):
         return outward * state.tanh(), state
 
 
-def mlp(*sizes: int) -> nn.Sequential:
-    """Linear layers of these sizes with ReLU between them."""
+def mlp(*sizes: int, precision: Precision) -> nn.Sequential:
+    """Layers of `linear` of these sizes with ReLU between them."""
     layers: list[nn.Module] = []
     for inward, outward in pairwise(sizes):
-        layers += [nn.Linear(inward, outward), nn.ReLU()]
+        layers += [linear(inward, outward, precision), nn.ReLU()]
     return nn.Sequential(*layers[:-1])
 
 
@@ -70,7 +91,7 @@ class LocationHead(nn.Module):
 
     def __init__(self, settings: AIRSettings, log_sd: float) -> None:
         super().__init__()
-        self.net = mlp(settings.hidden, settings.head, 4)
+        self.net = mlp(settings.hidden, settings.head, 4, precision=settings.precision)
         with torch.no_grad():
             last_bias(self.net)[2:] = log_sd
 
@@ -85,7 +106,7 @@ class ScaleHead(nn.Module):
 
     def __init__(self, settings: AIRSettings, log_sd: float) -> None:
         super().__init__()
-        self.net = mlp(settings.hidden + 2, settings.head, 2)
+        self.net = mlp(settings.hidden + 2, settings.head, 2, precision=settings.precision)
         with torch.no_grad():
             last_bias(self.net)[0] = settings.scale_mean
             last_bias(self.net)[1] = log_sd
@@ -102,7 +123,7 @@ class PresenceHead(nn.Module):
 
     def __init__(self, settings: AIRSettings, bias: float) -> None:
         super().__init__()
-        self.net = mlp(settings.hidden, settings.head, 1)
+        self.net = mlp(settings.hidden, settings.head, 1, precision=settings.precision)
         with torch.no_grad():
             last_bias(self.net)[0] = bias
 
@@ -117,7 +138,7 @@ class Encoder(nn.Module):
     def __init__(self, settings: AIRSettings) -> None:
         super().__init__()
         self.what = settings.what
-        self.net = mlp(settings.window**2, *settings.encoder, 2 * settings.what)
+        self.net = mlp(settings.window**2, *settings.encoder, 2 * settings.what, precision=settings.precision)
 
     def forward(self, windows: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and log standard deviation, (..., what) each."""
@@ -131,7 +152,7 @@ class Decoder(nn.Module):
     def __init__(self, settings: AIRSettings) -> None:
         super().__init__()
         self.window = settings.window
-        self.net = mlp(settings.what, *settings.decoder, settings.window**2)
+        self.net = mlp(settings.what, *settings.decoder, settings.window**2, precision=settings.precision)
         with torch.no_grad():
             last_bias(self.net).fill_(-2.0)  # start dark: most of a window is background
 

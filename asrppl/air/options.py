@@ -5,12 +5,11 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from asrppl.air.data.scenes import SETTINGS, SIDE, DataSet
-from asrppl.air.settings import AIRSettings, Prior, scale_logit
+from asrppl.air.data.scenes import SETTINGS, DataSet
+from asrppl.air.settings import AIRSettings, Precision, Prior, scale_logit
 
 Split = Literal["test", "validation"]
 Estimator = Literal["exact", "score"]
-Precision = Literal["float32", "bfloat16"]
 
 
 class OptionError(ValueError):
@@ -24,13 +23,16 @@ class TrainOptions:
     `data`, `mnist` (a folder of IDX files, or None for the embedded digits), `images`, `test_images` and `seed` decide
     the data; `rules` is the text of a rule file (None: no rules), `rules_name` what messages call it, `params` its
     params. `objects` is K (None: the data set's largest count). `scale_pixels` and `scale_var` give the prior on
-    scale: its median in pixels (None: the digits' own size) and the variance of its logit. `lr` falls along a cosine
-    to `lr_end * lr` over `steps`; `clip` bounds the global norm of the gradient of the loss in nats per image.
+    scale: its median in pixels (None: the digits' own size) and the variance of its logit; with
+    `scale_begin` the median starts there instead, and moves to its end between the shares `shrink` of the steps, along
+    half a cosine: large windows find objects from afar, small ones fit them. `lr` falls along a cosine
+    to `lr_end * lr` over `steps`, after it has risen linearly from 0 over the share `lr_warm` of them; `clip` bounds the global norm of the gradient of the loss in nats per image.
 
-    `split` says what the run is measured on: digits of the test set, or (for tuning) a sixth of the training digits, which
-    are then not trained on. `estimator` is "exact" in n, or "score": the original's score function with learnt baselines.
+    `split` says what the run is measured on: digits of the test set, or (for tuning) a sixth of the training digits,
+    which are then not trained on. `estimator` is "exact" in n, or "score": the original's score function with learnt
+    baselines.
     `precision` is that of the large matrix products' factors; sums, parameters and all else are float32 throughout.
-    `antialias` draws sprites with soft edges.
+    `antialias` draws the shapes of Multi-dSprites with soft edges; digits have them anyhow.
     Raises `OptionError`.
     """
 
@@ -46,10 +48,13 @@ class TrainOptions:
     objects: int | None = None
     scale_pixels: float | None = None
     scale_var: float = 0.02
+    scale_begin: float | None = None
+    shrink: tuple[float, float] = (0.1, 0.4)
     steps: int = 3_500
     batch: int = 64
     lr: float = 2e-3
     lr_end: float = 0.02
+    lr_warm: float = 0.0
     clip: float = 100.0
     split: Split = "test"
     estimator: Estimator = "exact"
@@ -67,10 +72,21 @@ class TrainOptions:
                 raise OptionError(f"{name} must be a positive number, not {value:g}")
         if not 0 <= self.seed < 2**63 - 2**32:  # torch takes 63 bits; the test images' seed is a little larger
             raise OptionError(f"seed must be a whole number of at most 18 digits and not negative, not {self.seed}")
-        if self.scale_pixels is not None and not 0 < self.scale_pixels < SIDE:
+        side = SETTINGS[self.data].side
+        if self.scale_pixels is not None and not 0 < self.scale_pixels < side:
             raise OptionError(
-                f"scale_pixels must lie between 0 and the canvas's side {SIDE}, not {self.scale_pixels:g}"
+                f"scale_pixels must lie between 0 and the canvas's side {side}, not {self.scale_pixels:g}"
             )
+        if not 0 <= self.lr_warm < 1:
+            raise OptionError(f"lr_warm is a share of the steps, from 0 to less than 1, not {self.lr_warm:g}")
+        if self.scale_begin is not None and not 0 < self.scale_begin < side:
+            raise OptionError(
+                f"scale_begin must lie between 0 and the canvas's side {side}, not {self.scale_begin:g}"
+            )
+        if not 0 <= self.shrink[0] < self.shrink[1] <= 1:
+            raise OptionError(f"shrink must be two rising shares of the steps, from 0 to 1, not {self.shrink}")
+        if self.antialias and SETTINGS[self.data].source != "shapes":
+            raise OptionError("antialias is for data sets of shapes (dsprites...): digits have soft edges already")
         if self.params and self.rules is None:
             raise OptionError(f"there are no rules that could have the params {', '.join(self.params)}")
 
@@ -78,13 +94,27 @@ class TrainOptions:
         """The model's settings."""
         setting = SETTINGS[self.data]
         return AIRSettings(
-            side=SIDE,
+            side=setting.side,
             objects=max(setting.counts) if self.objects is None else self.objects,
             prior=self.prior,
-            scale_mean=scale_logit(setting.pixels if self.scale_pixels is None else self.scale_pixels, SIDE),
+            scale_mean=scale_logit(self._scale_end, setting.side),
             scale_var=self.scale_var,
             fixed_count=len(setting.counts) == 1,
+            precision=self.precision,
         )
+
+    @property
+    def _scale_end(self) -> float:
+        return SETTINGS[self.data].pixels if self.scale_pixels is None else self.scale_pixels
+
+    def scale_mean(self, step: int) -> float:
+        """The mean of the scale prior's logit in the step after `step`."""
+        end, side = self._scale_end, SETTINGS[self.data].side
+        if self.scale_begin is None:
+            return scale_logit(end, side)
+        begin, finish = self.shrink
+        share = min(1.0, max(0.0, (step / self.steps - begin) / (finish - begin)))
+        return scale_logit(end + (self.scale_begin - end) * 0.5 * (1 + math.cos(math.pi * share)), side)
 
     @property
     def mnist_folder(self) -> Path | None:
@@ -98,4 +128,4 @@ class TrainOptions:
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "TrainOptions":
         """What `to_dict` wrote."""
-        return cls(**values)
+        return cls(**{**values, "shrink": tuple(values["shrink"])})

@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 Prior = Literal["learned", "fixed"]
+Precision = Literal["float32", "bfloat16"]
 
 
 @dataclass(frozen=True)
@@ -14,7 +15,8 @@ class AIRSettings:
     `objects` is K, the most objects an image can hold. `scale_mean` and `scale_var` are the mean and variance of the
     logit of the scale's prior, `scale_mean = logit(side of an object / side of the canvas)` for objects of one size
     (the authors keep -1, 13 of 50 pixels). With `fixed_count` every image holds K objects and there is no `n`.
-    `more` is, for the fixed prior, the probability of one more object (a geometric prior cut off at K).
+    `more` is, for the fixed prior, the probability of one more object (a geometric prior cut off at K). `precision` is
+    that of the large matrix products (`networks.linear`); it changes no parameter's type.
     """
 
     side: int = 50
@@ -30,6 +32,7 @@ class AIRSettings:
     scale_var: float = 0.05
     more: float = 0.5
     fixed_count: bool = False
+    precision: Precision = "float32"
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for a checkpoint."""

@@ -11,20 +11,20 @@ from typing import Any, cast
 
 import pyro
 import torch
-from pyro.infer import ELBO, TraceEnum_ELBO
+from pyro.infer import ELBO, TraceEnum_ELBO, TraceGraph_ELBO
 from torch import Tensor
 
 from asrppl.air.blame import NotFiniteError, blame
 from asrppl.air.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
-from asrppl.air.data.digits import load_digits
 from asrppl.air.data.draws import Draws
+from asrppl.air.data.scenes import Scenes
 from asrppl.air.evaluate import evaluate
-from asrppl.air.load import held_out
+from asrppl.air.load import held_out, training_scenes
 from asrppl.air.metrics import Metrics
 from asrppl.air.model import Guide, Model
 from asrppl.air.options import TrainOptions
 from asrppl.air.run import RunFolder, new_folder
-from asrppl.air.data.scenes import Scenes, make_scenes
+from asrppl.air.score import BASELINE_LR, Baseline, ScoreELBO, ScoreGuide, ScoreModel
 from asrppl.air.untyped import kept_random, seed, tensor_of
 from asrppl.infer import RegularizedELBO, regularize
 from asrppl.program import Program
@@ -92,7 +92,8 @@ def _stop_signals() -> Generator[Callable[[], bool]]:
 class Trainer:
     """One run: model, guide, optimiser, data, and where it stands.
 
-    `Trainer(options, device)` starts afresh; `load` puts a checkpoint's state in.
+    `Trainer(options, device)` starts afresh; `load` puts a checkpoint's state in. `programs` are what is trained:
+    model and guide themselves, or for the score function two programs over their networks, with a baseline.
     """
 
     def __init__(self, options: TrainOptions, device: str = "cpu") -> None:
@@ -106,16 +107,24 @@ class Trainer:
         settings = options.air()
         self.model = Model(settings).to(self.device)
         self.guide = Guide(settings).to(self.device)
-        digits = load_digits(options.mnist_folder)[0]
-        self.scenes: Scenes = make_scenes(options.data, digits, options.images, options.seed)
+        self.scenes: Scenes = training_scenes(options).to(self.device)
         self._order: tuple[int, Tensor] | None = None
-        self.elbo = self._elbo()
-        self.loss = self.elbo(self.model, self.guide)
         self.parameters = [*self.model.parameters(), *self.guide.parameters()]
-        self.optimiser = torch.optim.Adam(self.parameters, lr=options.lr, fused=True)
+        groups: list[dict[str, Any]] = [{"params": self.parameters}]
+        self.baseline: Baseline | None = None
+        self.programs: tuple[torch.nn.Module, torch.nn.Module] = self.model, self.guide
+        if options.estimator == "score":
+            self.baseline = Baseline(settings).to(self.device)
+            self.programs = ScoreModel(self.model), ScoreGuide(self.guide, self.baseline)
+            groups.append({"params": list(self.baseline.parameters()), "lr": BASELINE_LR})
+        self.elbo = self._elbo()
+        self.loss = self.elbo(*self.programs)
+        self.optimiser = torch.optim.Adam(groups, lr=options.lr, fused=True)
         self._update: Callable[[], Any] = cast(Any, self.optimiser).step
 
     def _base(self) -> ELBO:
+        if self.options.estimator == "score":
+            return TraceGraph_ELBO(max_plate_nesting=1)
         return TraceEnum_ELBO(max_plate_nesting=1, strict_enumeration_warning=not self.options.air().fixed_count)
 
     def _rules_folder(self) -> Path | None:
@@ -123,22 +132,23 @@ class Trainer:
 
     def _elbo(self) -> ELBO:
         if self.options.rules is None:
-            return self._base()
+            return ScoreELBO(max_plate_nesting=1) if self.options.estimator == "score" else self._base()
         source = Source(self.options.rules_name or "<rules>", self.options.rules)
         program = Program(source, self.options.params, self._rules_folder())
-        elbo = regularize(self.model, self.guide, program, elbo=self._base())
+        elbo = regularize(*self.programs, program, elbo=self._base())
         # The first call binds the rules to the programs' sites, by runs of its own: here, where a run that is resumed
         # does it too, and without touching the random numbers of training.
         with kept_random(self.device), pyro.validation_enabled(False):
             images, indices = self.batch(0)
-            elbo.loss(self.model, self.guide, images, len(self.scenes), indices)
+            elbo.loss(*self.programs, images, len(self.scenes), indices)
         return elbo
 
     def learning_rate(self, step: int) -> float:
-        """The learning rate of the step after `step`: a cosine from `lr` to `lr_end * lr`."""
-        share = step / self.options.steps
-        low = self.options.lr_end
-        return self.options.lr * (low + (1 - low) * 0.5 * (1 + math.cos(math.pi * share)))
+        """The learning rate of the step after `step`: a cosine from `lr` to `lr_end * lr`, after a linear rise."""
+        options = self.options
+        cosine = 0.5 * (1 + math.cos(math.pi * step / options.steps))
+        warm = min(1.0, (step + 1) / max(1.0, options.lr_warm * options.steps))
+        return options.lr * (options.lr_end + (1 - options.lr_end) * cosine) * warm
 
     @property
     def batch_size(self) -> int:
@@ -147,8 +157,8 @@ class Trainer:
 
     def overflown(self) -> str | None:
         """A parameter that is not finite, if there is one."""
-        for owner, module in (("model", self.model), ("guide", self.guide)):
-            for name, parameter in module.named_parameters():
+        for owner, module in (("model", self.model), ("guide", self.guide), ("baseline", self.baseline)):
+            for name, parameter in () if module is None else module.named_parameters():
                 if not bool(parameter.isfinite().all()):
                     return f"the update of `{name}` of the {owner}"
         return None
@@ -160,9 +170,9 @@ class Trainer:
         epoch, position = divmod(step, per_epoch)
         if self._order is None or self._order[0] != epoch:
             order = Draws(self.options.seed, epoch).permutation(len(self.scenes))
-            self._order = epoch, tensor_of(order)
+            self._order = epoch, tensor_of(order).to(self.device)
         indices = self._order[1][position * size : (position + 1) * size]
-        return self.scenes.batch(indices).to(self.device), indices
+        return self.scenes.batch(indices), indices
 
     def violations(self) -> dict[str, Any]:
         """Each rule's violation in the last step."""
@@ -173,8 +183,8 @@ class Trainer:
         images, indices = self.batch(self.step)
         size = len(self.scenes)
         random = torch.get_rng_state()
-        for group in self.optimiser.param_groups:
-            group["lr"] = self.learning_rate(self.step)
+        self.optimiser.param_groups[0]["lr"] = self.learning_rate(self.step)
+        self.model.move_scale_prior(self.options.scale_mean(self.step))
         loss = self.loss(images, size, indices) / size
         if not math.isfinite(float(loss.detach())):
             raise self._blame("loss", images, random)
@@ -194,7 +204,7 @@ class Trainer:
         if isinstance(self.elbo, RegularizedELBO):
             report = self.elbo.report
             terms = {name: size * report.weights[name] * value for name, value in report.violations.items()}
-        source = blame(what, self.model, self.guide, images, size, terms, self._rules_alone())
+        source = blame(what, *self.programs, images, size, terms, self._rules_alone())
         return NotFiniteError(what, self.step + 1, source, "the parameters are those of the step before.")
 
     def _rules_alone(self) -> dict[str, ELBO]:
@@ -211,7 +221,7 @@ class Trainer:
                     blank = "".join("\n" if character == "\n" else " " for character in other.span.text)
                     text = text[: other.span.start] + blank + text[other.span.end :]
             only = Program(Source(program.source.name, text), self.options.params, self._rules_folder())
-            found[rule.name] = regularize(self.model, self.guide, only, elbo=self._base(), step=self.step)
+            found[rule.name] = regularize(*self.programs, only, elbo=self._base(), step=self.step)
         return found
 
     def state(self) -> dict[str, Any]:
@@ -227,6 +237,8 @@ class Trainer:
             "optimiser": self.optimiser.state_dict(),
             "random": torch.get_rng_state(),
         }
+        if self.baseline is not None:
+            state["baseline"] = self.baseline.state_dict()
         if self.device.type == "cuda":
             state["random_cuda"] = torch.cuda.get_rng_state(self.device)
         return state
@@ -235,6 +247,8 @@ class Trainer:
         """Put in what `state` gave."""
         self.model.load_state_dict(state["model"])
         self.guide.load_state_dict(state["guide"])
+        if self.baseline is not None:
+            self.baseline.load_state_dict(state["baseline"])
         self.optimiser.load_state_dict(state["optimiser"])
         torch.set_rng_state(state["random"].cpu())
         if self.device.type == "cuda" and "random_cuda" in state:
@@ -245,7 +259,8 @@ class Trainer:
         self.seconds = state["seconds"]
 
     def evaluate(self) -> Metrics:
-        """The four measures on held-out digits."""
+        """The four measures on held-out digits, under the priors that the run ends with."""
+        self.model.move_scale_prior(self.options.scale_mean(self.options.steps))
         return evaluate(self.model, self.guide, held_out(self.options), self.options.seed)
 
 

@@ -43,8 +43,9 @@ def kept_random(device: torch.device) -> AbstractContextManager[Any]:
 
 
 def broadcast_shapes(*shapes: Size) -> Size:
-    """`torch.broadcast_shapes`."""
-    return _torch.broadcast_shapes(*shapes)
+    """`torch.broadcast_shapes`, without its fifth of a millisecond where the shapes are equal already."""
+    first = shapes[0]
+    return first if all(shape == first for shape in shapes) else _torch.broadcast_shapes(*shapes)
 
 
 def stack_last(tensors: Sequence[Tensor]) -> Tensor:

@@ -11,6 +11,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from asrppl.cli.air_data import add_parser as add_data
+from asrppl.cli.air_reproduce import add_parser as add_reproduce
+from asrppl.cli.air_reproduce import add_tables_parser as add_tables
 from asrppl.cli.commands import Commands
 from asrppl.cli.output import printable
 from asrppl.cli.progress import board
@@ -66,6 +69,9 @@ def add_parser(subparsers: Commands) -> None:
     commands = air.add_subparsers(dest="air_command", required=True, metavar="COMMAND")
     _add_train(commands)
     _add_eval(commands)
+    add_reproduce(commands)
+    add_tables(commands)
+    add_data(commands)
 
 
 def _add_train(commands: Commands) -> None:
@@ -86,6 +92,12 @@ def _add_train(commands: Commands) -> None:
     run.add_argument("--seed", type=int, help="of data, initialisation and draws (default: 0)")
     run.add_argument("--batch", type=positive, help="images a step (default: 64)")
     run.add_argument("--lr", type=float, help="Adam's learning rate at the start of its cosine (default: 0.002)")
+    run.add_argument(
+        "--precision",
+        choices=("float32", "bfloat16"),
+        help="of the factors of large matrix products; bfloat16 is faster on CPUs and GPUs with instructions for it"
+        " (default: float32)",
+    )
     run.add_argument("--device", default="cpu", help="cpu or cuda (default: cpu)")
     run.add_argument("--threads", type=positive, default=1, help="CPU threads (default: 1, which is exact to the bit)")
     run.add_argument(
@@ -93,7 +105,17 @@ def _add_train(commands: Commands) -> None:
     )
     data = train.add_argument_group("the data")
     data.add_argument(
-        "--data", choices=("13", "14", "24", "mnist3"), help="digits an image: 1 or 3, 1 or 4, 2 or 4, or 3 (default: 13)"
+        "--data",
+        choices=("13", "14", "24", "mnist3", "dsprites13", "dsprites14", "dsprites24", "dsprites3"),
+        metavar="SET",
+        help="13, 14, 24, mnist3: 1 or 3, 1 or 4, 2 or 4 digits an image, or 3 small ones; dsprites13, dsprites14, "
+        "dsprites24, dsprites3: shapes likewise (default: 13)",
+    )
+    data.add_argument("--antialias", action="store_true", help="draw shapes with soft edges")
+    data.add_argument(
+        "--split",
+        choices=("test", "validation"),
+        help="measure on test digits, or a sixth of the training digits that is then not trained on (default: test)",
     )
     data.add_argument("--mnist", metavar="DIR", help="folder of MNIST's four IDX files, plain or gzipped")
     data.add_argument("--images", type=positive, help="training images (default: 20000)")
@@ -107,6 +129,12 @@ def _add_train(commands: Commands) -> None:
         action="append",
         metavar="NAME=VALUE",
         help="set a param of the rule file: S=64, or a set: L=1,4 (repeatable)",
+    )
+    model.add_argument(
+        "--estimator",
+        choices=("exact", "score"),
+        help="of the gradient: exact in the number of objects, or the original AIR's score function with learnt"
+        " baselines (default: exact)",
     )
     model.add_argument("--prior", choices=("learned", "fixed"), help="AIR-pPrior or AIR (default: learned)")
     model.add_argument(
@@ -228,7 +256,7 @@ def read_rules(path: Path) -> str:
 
 _OPTIONS = (
     "data", "mnist", "images", "test_images", "seed", "prior", "objects", "scale_pixels", "scale_var",
-    "steps", "batch", "lr",
+    "steps", "batch", "lr", "precision", "antialias", "split", "estimator",
 )  # fmt: skip
 
 

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from asrppl.air.rules import rule_file
 from asrppl.cli.air import differing, fail, positive, to_go_on, verify_extra
 from asrppl.cli.commands import Commands
 from asrppl.cli.progress import board
@@ -45,15 +46,6 @@ def add_parser(subparsers: Commands) -> None:
     demo.add_argument("--mnist", metavar="DIR", help="folder of MNIST's four IDX files, for the embedded digits")
     demo.add_argument("--resume", action="store_true", default=False, help="go on with the demo in --out")
     demo.set_defaults(run=_demo)
-
-
-def rule_file(name: str) -> Path:
-    """An example rule file: inside the installed package, or beside it in a source tree."""
-    package = Path(__file__).resolve().parent.parent
-    for folder in (package / "examples", package.parent / "examples"):
-        if (folder / name).is_file():
-            return folder / name
-    raise FileNotFoundError(f"{name} is neither in {package / 'examples'} nor beside the package")
 
 
 def _demo(args: argparse.Namespace) -> int:

@@ -48,7 +48,7 @@ def test_the_demo_stops_resumes_and_leaves_metrics_picture_checkpoints_and_logs(
     metrics = run_demo(out, None, progress=seen.append)
     written = json.loads((out / "metrics.json").read_text())
     assert written == {name: metrics[name].to_dict() for name in ("rules", "no_rules")}
-    assert set(written["rules"]) == {"nelbo", "acc", "se", "miou"}
+    assert set(written["rules"]) == {"nelbo", "acc", "se", "miou", "miou_inclusive"}
     assert (out / "demo.png").read_bytes().startswith(b"\x89PNG")
     for name, rules in (("rules", {"admissible", "balanced"}), ("no_rules", set())):
         folder = RunFolder(out / name)

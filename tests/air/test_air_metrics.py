@@ -28,6 +28,20 @@ def test_iou_is_the_ratio_of_areas(a, b, expected) -> None:
     assert iou(np.array([a]), np.array([b]))[0, 0] == pytest.approx(expected)
 
 
+@pytest.mark.parametrize(
+    ("a", "b", "expected"),
+    [
+        (square(10, 10, 8), square(10, 10, 8), 1.0),
+        (square(10, 10, 8), square(14, 10, 8), 45 / 117),  # 5 × 9 of 2 × 81 − 45, for 32 of 96 by areas
+        (square(10, 10, 8), square(18, 10, 8), 9 / 153),  # boxes that only touch share a line of pixels
+        (square(10, 10, 8), square(20, 10, 8), 0.0),
+    ],
+)
+def test_the_authors_iou_makes_every_length_a_pixel_longer(a, b, expected) -> None:
+    assert iou(np.array([a]), np.array([b]), inclusive=True)[0, 0] == pytest.approx(expected)
+    assert image_iou(np.array([a]), np.array([b]), inclusive=True) == pytest.approx(expected)
+
+
 def test_matching_is_the_best_of_all_permutations() -> None:
     random = np.random.default_rng(0)
     for n, m in [(1, 3), (3, 3), (4, 2), (3, 4)]:
@@ -55,6 +69,9 @@ def test_mean_iou_reads_only_the_first_counts_boxes() -> None:
     truth = torch.tensor([[[10.0, 10, 8, 8], [0, 0, 0, 0]], [[30.0, 30, 8, 8], [10, 10, 8, 8]]])
     assert mean_iou(boxes, torch.tensor([1, 2]), truth, torch.tensor([1, 2])) == 1.0
     assert mean_iou(boxes, torch.tensor([2, 1]), truth, torch.tensor([1, 2])) == 0.5
+    assert mean_iou(boxes + torch.tensor([4.0, 0, 0]), torch.tensor([1, 2]), truth, torch.tensor([1, 2])) < mean_iou(
+        boxes + torch.tensor([4.0, 0, 0]), torch.tensor([1, 2]), truth, torch.tensor([1, 2]), inclusive=True
+    )
 
 
 def test_squared_error_sums_pixels_and_averages_images() -> None:

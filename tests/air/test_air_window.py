@@ -70,3 +70,20 @@ def test_leading_particle_axes_broadcast_against_the_images() -> None:
     loc, scale = torch.stack([p[0] for p in pairs]), torch.stack([p[1] for p in pairs])
     together = cut(image, loc, scale, 28)
     torch.testing.assert_close(together[1], cut(image, *pairs[1], 28))
+
+
+def test_places_off_the_canvas_and_scales_near_zero_give_black_and_finite_windows() -> None:
+    image, windows = torch.rand(1, 50, 50), torch.rand(1, 2, 28, 28)
+    loc = torch.tensor([[[9.0, 0.3], [0.3, 0.3]]])
+    scale = torch.tensor([[[0.2], [1e-38]]])
+    cut_out, drawn = cut(image, loc, scale, 28), draw(windows, loc, scale, 50)
+    assert not cut_out[0, 0].any()
+    assert not drawn.any()
+    assert cut_out.isfinite().all()
+
+
+def test_a_location_that_is_no_number_shows_in_what_is_cut_and_drawn() -> None:
+    loc = torch.tensor([[[torch.nan, 0.0]]])
+    scale = torch.full((1, 1, 1), 0.4)
+    assert cut(torch.rand(1, 50, 50), loc, scale, 28).isnan().any()
+    assert draw(torch.rand(1, 1, 28, 28), loc, scale, 50).isnan().any()
