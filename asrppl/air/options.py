@@ -32,6 +32,7 @@ class TrainOptions:
     which are then not trained on. `estimator` is "exact" in n, or "score": the original's score function with learnt
     baselines.
     `precision` is that of the large matrix products' factors; sums, parameters and all else are float32 throughout.
+    With `move` each training image is moved as a whole, to another random place each time that it is seen.
     `antialias` draws the shapes of Multi-dSprites with soft edges; digits have them anyhow.
     Raises `OptionError`.
     """
@@ -60,6 +61,7 @@ class TrainOptions:
     estimator: Estimator = "exact"
     precision: Precision = "float32"
     antialias: bool = False
+    move: bool = False
 
     def __post_init__(self) -> None:
         for name in ("images", "test_images", "steps", "batch", "objects"):

@@ -17,7 +17,7 @@ from torch import Tensor
 from asrppl.air.blame import NotFiniteError, blame
 from asrppl.air.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
 from asrppl.air.data.draws import Draws
-from asrppl.air.data.scenes import Scenes
+from asrppl.air.data.scenes import Scenes, moved
 from asrppl.air.evaluate import evaluate
 from asrppl.air.load import held_out, training_scenes
 from asrppl.air.metrics import Metrics
@@ -182,6 +182,8 @@ class Trainer:
         """One step; returns −ELBO per image, rules apart. Raises `NotFiniteError` before it changes a parameter."""
         images, indices = self.batch(self.step)
         size = len(self.scenes)
+        if self.options.move:
+            images = moved(images)
         random = torch.get_rng_state()
         self.optimiser.param_groups[0]["lr"] = self.learning_rate(self.step)
         self.model.move_scale_prior(self.options.scale_mean(self.step))

@@ -169,3 +169,25 @@ def make_scenes(data: DataSet, digits: Digits | None, number: int, seed: int, *,
                 images[at, y, x] += sprites.ink[which[some, i], :side, :side]
             boxes[into, i] = np.stack([left[:, i] + sides / 2, top[:, i] + sides / 2, sides, sides], -1)
     return Scenes(tensor_of(images), tensor_of(counts), tensor_of(boxes))
+
+
+def moved(images: Tensor) -> Tensor:
+    """`images` (B, S, S), each moved as a whole to a random place on its canvas; drawn from torch's generator.
+
+    Objects are placed evenly over the arrangements that are allowed, and an arrangement that is moved stays allowed: so
+    an image that is moved evenly over the places where none of its ink leaves the canvas is one more draw from the
+    distribution that the data set was drawn from.
+    """
+    side = images.shape[-1]
+    places = torch.arange(side, device=images.device)
+    rows, columns = ((_move(images.amax(axis) > 0) + places) % side for axis in (-1, -2))
+    batch = torch.arange(len(images), device=images.device)[:, None, None]
+    return images[batch, rows[:, :, None], columns[:, None, :]]
+
+
+def _move(inked: Tensor) -> Tensor:
+    """By how much to read ahead of each place, (B, 1), given which rows (columns) hold ink, (B, S)."""
+    ink = inked.to(torch.float32)
+    first, after = ink.argmax(-1), inked.shape[-1] - ink.flip(-1).argmax(-1)
+    room = first + inked.shape[-1] - after + 1
+    return (first - (torch.rand(len(inked), device=inked.device) * room).long().clamp(max=room - 1))[:, None]

@@ -26,9 +26,9 @@ ABLATED: tuple[Setting, ...] = ("13", "mnist3")
 
 # What a run is told about the size of objects, the same for every method: the scale prior, and where it begins.
 _SCALE: Mapping[Setting, Mapping[str, Any]] = {
-    "13": {"scale_pixels": 20.0},
-    "14": {"scale_pixels": 20.0},
-    "24": {"scale_pixels": 20.0},
+    "13": {"scale_pixels": 20.0, "scale_var": 0.05, "scale_begin": 26.0, "shrink": (0.15, 0.5)},
+    "14": {"scale_pixels": 20.0, "scale_var": 0.05, "scale_begin": 26.0, "shrink": (0.15, 0.5)},
+    "24": {"scale_pixels": 20.0, "scale_var": 0.05, "scale_begin": 26.0, "shrink": (0.15, 0.5)},
     "mnist3": {"scale_pixels": 12.0, "scale_begin": 24.0},
     "dsprites3": {"scale_pixels": 14.0, "scale_begin": 34.0},
 }
@@ -42,7 +42,7 @@ _RULES: Mapping[Setting, tuple[str, Mapping[str, Any]]] = {
 }
 # Params of those files that count training steps, as shares of a run's.
 _SHARES: Mapping[str, Mapping[str, float]] = {
-    "air_number.asr": {"begin": 0.4, "end": 0.65},
+    "air_number.asr": {"begin": 0.32, "end": 0.56},
     "air_overlap.asr": {"begin": 0.32, "end": 0.56},
 }
 _PAPERS_RULES: Mapping[Setting, tuple[str, Mapping[str, Any]]] = {
@@ -69,6 +69,7 @@ def changes(setting: Setting) -> dict[str, dict[str, Any]]:
             "scale_begin": None,
         },
         "learning rate 1e-3, constant": {"lr": 1e-3, "lr_end": 1.0},
+        "images where they are": {"move": False},
         "float32 in all products": {"precision": "float32"},
     }
     if setting in OVERLAP:
@@ -90,6 +91,8 @@ def settings(method: Method, setting: Setting, preset: Preset = "ours") -> dict[
         "batch": 64 if number else 32,
         "prior": "fixed" if method == "air" else "learned",
         "precision": "bfloat16",
+        "move": True,
+        "lr_warm": 0.08 if number else 0.0,
         **_SCALE[setting],
     }
     values |= _rules(_RULES, setting)
