@@ -209,7 +209,7 @@ class Model(nn.Module):
             return self._objects(images, len(images))
 
     def move_scale_prior(self, mean: float) -> None:
-        """Give the logit of the scale's prior another mean: a schedule of training, which a checkpoint does not keep."""
+        """Give the logit of the scale's prior another mean: a schedule of training, which no checkpoint keeps."""
         self._scale_mean.fill_(mean)
 
     def sample(self, count: int) -> Tensor:

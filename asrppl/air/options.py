@@ -21,19 +21,22 @@ class TrainOptions:
     """One training run; a checkpoint holds it, so that a resumed run is the same run.
 
     `data`, `mnist` (a folder of IDX files, or None for the embedded digits), `images`, `test_images` and `seed` decide
-    the data; `rules` is the text of a rule file (None: no rules), `rules_name` what messages call it, `params` its
-    params. `objects` is K (None: the data set's largest count). `scale_pixels` and `scale_var` give the prior on
-    scale: its median in pixels (None: the digits' own size) and the variance of its logit; with
-    `scale_begin` the median starts there instead, and moves to its end between the shares `shrink` of the steps, along
-    half a cosine: large windows find objects from afar, small ones fit them. `lr` falls along a cosine
-    to `lr_end * lr` over `steps`, after it has risen linearly from 0 over the share `lr_warm` of them; `clip` bounds the global norm of the gradient of the loss in nats per image.
+    the data; `antialias` draws the shapes of Multi-dSprites with soft edges (digits have them anyhow), and with `move`
+    each training image is moved as a whole to another random place each time that it is seen. `split` says what the run
+    is measured on: digits of the test set, or (for tuning) a sixth of the training digits, then not trained on.
 
-    `split` says what the run is measured on: digits of the test set, or (for tuning) a sixth of the training digits,
-    which are then not trained on. `estimator` is "exact" in n, or "score": the original's score function with learnt
-    baselines.
-    `precision` is that of the large matrix products' factors; sums, parameters and all else are float32 throughout.
-    With `move` each training image is moved as a whole, to another random place each time that it is seen.
-    `antialias` draws the shapes of Multi-dSprites with soft edges; digits have them anyhow.
+    `rules` is the text of a rule file (None: no rules), `rules_name` what messages call it, `params` its params.
+    `estimator` is "exact" in n, or "score": the original's score function with learnt baselines. `precision` is that of
+    the factors of the large matrix products: with "bfloat16" they are added up in float32 and each result is rounded
+    once; parameters, gradients and all else stay float32.
+
+    `objects` is K (None: the data set's largest count). `scale_pixels` and `scale_var` give the prior on scale: its
+    median in pixels (None: the objects' own size) and the variance of its logit; with `scale_begin` the median starts
+    there instead, and moves to its end between the shares `shrink` of the steps, along half a cosine: large windows find
+    objects from afar, small ones fit them.
+
+    `lr` falls along a cosine to `lr_end * lr` over `steps`, after it has risen linearly from 0 over the share `lr_warm`
+    of them; `clip` bounds the global norm of the gradient of the loss in nats per image.
     Raises `OptionError`.
     """
 
@@ -82,13 +85,15 @@ class TrainOptions:
         if not 0 <= self.lr_warm < 1:
             raise OptionError(f"lr_warm is a share of the steps, from 0 to less than 1, not {self.lr_warm:g}")
         if self.scale_begin is not None and not 0 < self.scale_begin < side:
-            raise OptionError(
-                f"scale_begin must lie between 0 and the canvas's side {side}, not {self.scale_begin:g}"
-            )
+            raise OptionError(f"scale_begin must lie between 0 and the canvas's side {side}, not {self.scale_begin:g}")
         if not 0 <= self.shrink[0] < self.shrink[1] <= 1:
             raise OptionError(f"shrink must be two rising shares of the steps, from 0 to 1, not {self.shrink}")
         if self.antialias and SETTINGS[self.data].source != "shapes":
             raise OptionError("antialias is for data sets of shapes (dsprites...): digits have soft edges already")
+        if self.estimator == "score" and len(SETTINGS[self.data].counts) == 1:
+            raise OptionError(
+                f"estimator score is for a number of objects that is inferred; images of {self.data} always hold the same"
+            )
         if self.params and self.rules is None:
             raise OptionError(f"there are no rules that could have the params {', '.join(self.params)}")
 
@@ -130,4 +135,5 @@ class TrainOptions:
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "TrainOptions":
         """What `to_dict` wrote."""
-        return cls(**{**values, "shrink": tuple(values["shrink"])})
+        shrink: Any = tuple(values["shrink"])  # JSON knows no tuples
+        return cls(**{**values, "shrink": shrink})

@@ -61,9 +61,9 @@ def draw(windows: Tensor, loc: Tensor, scale: Tensor, canvas: int) -> Tensor:
 def extent_of_ink(windows: Tensor) -> Tensor:
     """Where the ink of `windows` (..., w, w), in [0, 1], lies, and how far it reaches: x, y, width, height, (..., 4).
 
-    x and y, in [-1, 1], are its centre of mass; without any ink, the window's own middle. Width and height, in [0, 1], are
-    the shares of the columns and of the rows that hold ink, where c of ink counts as 1 - exp(-c): those of a bounding
-    box that is differentiable, if the ink is in one piece.
+    x and y, in [-1, 1], are its centre of mass; without any ink, the window's own middle. Width and height, in [0, 1],
+    are the shares of the columns and of the rows that hold ink, where c of ink counts as 1 - exp(-c): those of a
+    bounding box that is differentiable, if the ink is in one piece.
     """
     columns_and_rows = torch.stack([windows.sum(-2), windows.sum(-1)], -2)
     faint = 1e-3 * windows.shape[-1] ** 2  # of the size of a window's ink where there is next to none

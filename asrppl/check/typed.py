@@ -321,7 +321,7 @@ Formula = TruthValue | AtMost | Equal | Differ | Conjunction | Disjunction | Eve
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """A rule's weight, nats per datum: ``start``, with a linear ramp to ``end`` from step ``since`` to step ``steps``."""
+    """A rule's weight, nats per datum: ``start``, and linearly to ``end`` from step ``since`` to ``steps``."""
 
     start: float
     end: float

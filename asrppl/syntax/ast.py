@@ -289,7 +289,7 @@ class Def(Node):
 
 @dataclass(frozen=True, slots=True)
 class Weight(Node):
-    """``weight start``, ``weight start -> end over steps steps``, or ``weight start -> end over since..steps steps``."""
+    """``weight start``, or ``weight start -> end over steps steps``, or ``.. over since..steps steps``."""
 
     start: Expr
     end: Expr | None = None
