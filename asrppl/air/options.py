@@ -32,8 +32,8 @@ class TrainOptions:
 
     `objects` is K (None: the data set's largest count). `scale_pixels` and `scale_var` give the prior on scale: its
     median in pixels (None: the objects' own size) and the variance of its logit; with `scale_begin` the median starts
-    there instead, and moves to its end between the shares `shrink` of the steps, along half a cosine: large windows find
-    objects from afar, small ones fit them.
+    there instead, and moves to its end between the shares `shrink` of the steps, along half a cosine: large windows
+    find objects from afar, small ones fit them.
 
     `lr` falls along a cosine to `lr_end * lr` over `steps`, after it has risen linearly from 0 over the share `lr_warm`
     of them; `clip` bounds the global norm of the gradient of the loss in nats per image.
@@ -92,7 +92,7 @@ class TrainOptions:
             raise OptionError("antialias is for data sets of shapes (dsprites...): digits have soft edges already")
         if self.estimator == "score" and len(SETTINGS[self.data].counts) == 1:
             raise OptionError(
-                f"estimator score is for a number of objects that is inferred; images of {self.data} always hold the same"
+                f"estimator score infers the number of objects, which is always the same in images of {self.data}"
             )
         if self.params and self.rules is None:
             raise OptionError(f"there are no rules that could have the params {', '.join(self.params)}")

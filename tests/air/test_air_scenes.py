@@ -8,7 +8,7 @@ import torch
 
 from asrppl.air.data.digits import Digits, embedded_digits
 from asrppl.air.data.draws import Draws
-from asrppl.air.data.scenes import SETTINGS, Scenes, make_scenes
+from asrppl.air.data.scenes import SETTINGS, Scenes, make_scenes, moved
 from asrppl.air.data.sprites import crop, shrink
 
 
@@ -171,3 +171,33 @@ def test_permutations_and_integers_come_from_raw_words() -> None:
     assert np.bincount(values).min() > 850
     assert sorted(draws.permutation(100).tolist()) == list(range(100))
     assert Draws(0, 1).words(3).tolist() == Draws(0, 1).words(3).tolist() != Draws(1, 0).words(3).tolist()
+
+
+def ink_alone(image: torch.Tensor) -> torch.Tensor:
+    rows, columns = image.any(1).nonzero().squeeze(-1), image.any(0).nonzero().squeeze(-1)
+    return image[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+
+
+def test_a_moved_image_holds_the_same_ink_in_the_same_arrangement() -> None:
+    images = make_scenes("dsprites3", None, 40, seed=0).batch(torch.arange(40))
+    there = moved(images)
+    assert not torch.equal(there, images)
+    assert all(torch.equal(ink_alone(a), ink_alone(b)) for a, b in zip(images, there, strict=True))
+
+
+def test_an_image_is_moved_evenly_over_all_the_places_where_its_ink_stays_on_the_canvas() -> None:
+    image = torch.zeros(1, 6, 6)
+    image[0, 2:4, 1:6] = 1.0  # two rows high: at 0..4; five columns wide: at 0 or 1
+    seen = torch.zeros(6, 6)
+    for there in moved(image.expand(4000, 6, 6)):
+        assert there.sum() == 10
+        row, column = there.nonzero()[0].tolist()
+        seen[row, column] += 1
+    assert (seen[5] == 0).all()
+    assert (seen[:, 2:] == 0).all()
+    torch.testing.assert_close(seen[:5, :2], torch.full((5, 2), 400.0), rtol=0, atol=80)  # four standard deviations
+
+
+def test_an_image_without_ink_or_full_of_it_stays_as_it_is() -> None:
+    images = torch.stack([torch.zeros(4, 4), torch.ones(4, 4)])
+    assert torch.equal(moved(images), images)

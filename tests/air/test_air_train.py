@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import math
 import os
 import signal
 import subprocess
@@ -11,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pyro
 import pytest
 import torch
 
@@ -287,7 +289,7 @@ def test_interrupted_then_killed_then_resumed_is_the_run_never_stopped(tmp_path,
     output, errors = process.communicate()
     assert process.returncode == 0, errors
     assert output.startswith("nELBO")
-    assert set(json.loads(folder.metrics.read_text())) == {"nelbo", "acc", "se", "miou"}
+    assert set(json.loads(folder.metrics.read_text())) == {"nelbo", "acc", "se", "miou", "miou_inclusive"}
     assert_same(load_checkpoint(folder.checkpoint), train(RunFolder(tmp_path / "never"), options).state())
 
 
@@ -343,3 +345,62 @@ def test_the_device_and_the_rules_path_may_change_on_resuming(tmp_path, options,
 def test_params_are_numbers_or_sets() -> None:
     pairs = ["S=64", "eps=2.5", "L=1,3", "M={2}"]
     assert command.parse_params(pairs) == {"S": 64, "eps": 2.5, "L": [1, 3], "M": [2]}
+
+
+def test_the_scale_prior_moves_from_its_beginning_to_its_end_and_stays_there(options) -> None:
+    moving = replace(options, scale_begin=30.0, scale_pixels=20.0, shrink=(0.25, 0.75), steps=8)
+    medians = [50 / (1 + math.exp(-moving.scale_mean(step))) for step in range(9)]
+    assert medians == pytest.approx([30, 30, 30, 25 + 5 * math.sqrt(0.5), 25, 25 - 5 * math.sqrt(0.5), 20, 20, 20])
+    assert replace(options, scale_pixels=20.0).scale_mean(0) == moving.air().scale_mean == moving.scale_mean(8)
+    trainer = Trainer(moving)
+    trainer.advance()
+    assert float(trainer.model._scale_mean) == pytest.approx(math.log(30 / 20))
+
+
+def test_the_learning_rate_rises_linearly_and_falls_along_a_cosine(options) -> None:
+    warm, cold = (Trainer(replace(options, steps=100, lr=1.0, lr_end=0.1, lr_warm=share)) for share in (0.1, 0.0))
+    assert cold.learning_rate(0) == 1.0
+    assert cold.learning_rate(50) == pytest.approx(0.55)
+    assert cold.learning_rate(100) == pytest.approx(0.1)
+    shares = [warm.learning_rate(step) / cold.learning_rate(step) for step in range(12)]
+    assert shares == pytest.approx([0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1, 1, 1])
+
+
+def test_a_run_on_moved_images_resumes_to_the_bit(tmp_path, options) -> None:
+    moving = replace(options, move=True, scale_begin=25.0, lr_warm=0.2, steps=6)
+    never_stopped = train(RunFolder(tmp_path / "a"), moving)
+    halfway = Trainer(moving)
+    for _ in range(3):
+        halfway.advance()
+    folder = RunFolder(tmp_path / "b")
+    folder.path.mkdir()
+    save_checkpoint(folder.checkpoint, halfway.state())
+    resumed = train(folder, None)
+    assert_same(resumed.state(), never_stopped.state())
+    assert resumed.evaluate() == never_stopped.evaluate()
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"scale_begin": 50.0}, "scale_begin must lie between 0 and the canvas's side 50, not 50"),
+        ({"shrink": (0.5, 0.5)}, "shrink must be two rising shares"),
+        ({"lr_warm": 1.0}, "lr_warm is a share of the steps"),
+        ({"data": "mnist3", "estimator": "score"}, "always the same in images of mnist3"),
+    ],
+)
+def test_options_out_of_their_range_are_refused(options, changes, words) -> None:
+    with pytest.raises(OptionError, match=words):
+        replace(options, **{"rules": None, **changes})
+
+
+@pytest.mark.parametrize(("data", "rules"), [("13", "air_number.asr"), ("mnist3", "air_overlap.asr")])
+def test_the_rules_of_the_tables_train(mnist, data, rules) -> None:
+    text = (Path(__file__).parents[2] / "examples" / rules).read_text()
+    trainer = Trainer(TrainOptions(data=data, mnist=mnist, images=16, batch=8, steps=2, rules=text))
+    with pyro.validation_enabled(False):
+        trainer.advance()
+    found = trainer.violations()
+    assert {"ordered", "centred", "filled", "sized", "apart"} <= set(found)
+    assert all(bool(torch.isfinite(torch.as_tensor(value))) for value in found.values())
+    assert float(found["centred"]) > 0

@@ -1,10 +1,11 @@
 """Windows as two matrix products are what torch's gather-based sampler computes, and differentiable."""
 
+import pytest
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from asrppl.air.window import cut, draw
+from asrppl.air.window import cut, draw, extent_of_ink
 
 
 def places(batch: int, objects: int) -> tuple[Tensor, Tensor]:
@@ -87,3 +88,24 @@ def test_a_location_that_is_no_number_shows_in_what_is_cut_and_drawn() -> None:
     scale = torch.full((1, 1, 1), 0.4)
     assert cut(torch.rand(1, 50, 50), loc, scale, 28).isnan().any()
     assert draw(torch.rand(1, 1, 28, 28), loc, scale, 50).isnan().any()
+
+
+def test_the_extent_of_ink_is_its_centre_of_mass_and_the_box_around_it() -> None:
+    window = torch.zeros(28, 28)
+    window[4:8, 10:24] = 1.0  # rows 4 to 7, columns 10 to 23
+    x, y, width, height = extent_of_ink(window).tolist()
+    assert x * 14 == pytest.approx(17 - 14, abs=0.05)
+    assert y * 14 == pytest.approx(6 - 14, abs=0.12)
+    assert width * 28 == pytest.approx(14, abs=0.3)  # four pixels of ink a column count as 1 - e^-4
+    assert height * 28 == pytest.approx(4, abs=0.01)
+
+
+def test_a_window_without_ink_has_its_middle_for_a_centre_and_no_extent() -> None:
+    assert extent_of_ink(torch.zeros(2, 3, 28, 28)).abs().max() == 0
+
+
+def test_the_extent_of_ink_is_differentiable_in_place_and_size() -> None:
+    image = torch.rand(1, 9, 9, dtype=torch.float64)
+    loc = torch.tensor([[[0.11, -0.23], [-0.4, 0.3]]], dtype=torch.float64, requires_grad=True)
+    scale = torch.tensor([[[0.5], [0.3]]], dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(lambda loc, scale: extent_of_ink(cut(image, loc, scale, 5)), (loc, scale))

@@ -67,6 +67,7 @@ def train_cell(
     if state.record is not None:  # another command finished it while this one was on its way here
         return state.record
     run = RunFolder(folder)
+    folder.mkdir(parents=True, exist_ok=True)
     run.sweep()
     commits = _commits(folder)
     begin = cell.options if state.stage == "new" else None
