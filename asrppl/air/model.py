@@ -203,7 +203,7 @@ class Model(nn.Module):
         more = math.log(settings.more) - math.log1p(-settings.more)
         self.register_buffer("_more", torch.full((), more), persistent=False)
 
-    def forward(self, images: Tensor, size: int | None = None, indices: Tensor | None = None) -> Tensor:
+    def forward(self, images: Tensor, size: int | None = None, indices: Tensor | None = None) -> Canvas:
         """The model of `images` (B, S, S), a batch of `size` images; returns the canvas given n, (..., B, S, S)."""
         with data_plate(images, size, indices):
             return self._objects(images, len(images))
@@ -212,8 +212,8 @@ class Model(nn.Module):
         """Give the logit of the scale's prior another mean: a schedule of training, which no checkpoint keeps."""
         self._scale_mean.fill_(mean)
 
-    def sample(self, count: int) -> Tensor:
-        """`count` images' means drawn from the generative model, (count, S, S) (Figure 5)."""
+    def sample(self, count: int) -> Canvas:
+        """`count` draws from the generative model (Figure 5); `mean` of the result gives images, (count, S, S)."""
         return self._objects(None, count)
 
     def step(self, before: Before | None, batch: int) -> Step:
@@ -235,7 +235,7 @@ class Model(nn.Module):
         scale = SigmoidNormal(self._scale_mean, self._scale_log_sd)
         return scale.expand((batch,)), DiagonalNormal(zeros, zeros)
 
-    def _objects(self, images: Tensor | None, batch: int) -> Tensor:
+    def _objects(self, images: Tensor | None, batch: int) -> Canvas:
         settings = self.settings
         before: Before | None = None
         locs: list[Tensor] = []

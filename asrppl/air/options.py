@@ -135,5 +135,7 @@ class TrainOptions:
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "TrainOptions":
         """What `to_dict` wrote."""
-        shrink: Any = tuple(values["shrink"])  # JSON knows no tuples
-        return cls(**{**values, "shrink": shrink})
+        known = dict(values)
+        if "shrink" in known:
+            known["shrink"] = tuple(known["shrink"])  # JSON knows no tuples
+        return cls(**known)

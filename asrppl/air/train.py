@@ -23,6 +23,7 @@ from asrppl.air.load import held_out, training_scenes
 from asrppl.air.metrics import Metrics
 from asrppl.air.model import Guide, Model
 from asrppl.air.options import TrainOptions
+from asrppl.air.rules import without_rule
 from asrppl.air.run import RunFolder, new_folder
 from asrppl.air.score import BASELINE_LR, Baseline, ScoreELBO, ScoreGuide, ScoreModel
 from asrppl.air.untyped import kept_random, seed, tensor_of
@@ -219,9 +220,7 @@ class Trainer:
             text = program.source.text
             for other in program.rules:
                 if other.name != rule.name:
-                    # Blanked, not cut: bare rules are named after their line.
-                    blank = "".join("\n" if character == "\n" else " " for character in other.span.text)
-                    text = text[: other.span.start] + blank + text[other.span.end :]
+                    text = without_rule(text, other.name)
             only = Program(Source(program.source.name, text), self.options.params, self._rules_folder())
             found[rule.name] = regularize(*self.programs, only, elbo=self._base(), step=self.step)
         return found

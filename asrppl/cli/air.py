@@ -19,14 +19,17 @@ from asrppl.cli.output import printable
 from asrppl.cli.progress import board
 
 _AIR = """\
-The paper's experiments: AIR (Attend, Infer, Repeat) on images of a few MNIST digits, with or without rules.
+The paper's experiments: AIR (Attend, Infer, Repeat) on images of a few MNIST digits or shapes, with or without rules:
+single runs (train, eval), and all of the paper's tables and figures (reproduce, tables).
 """
 _AIR_EXAMPLES = """\
 examples:
   asrppl air train --rules examples/number.asr --out runs/13
   asrppl air eval runs/13 --picture boxes.png
+  asrppl air data mnist
+  asrppl air reproduce all --dry-run
 
-`asrppl air train --help` and `asrppl air eval --help` say more.
+`asrppl air COMMAND --help` says more.
 """
 _TRAIN = """\
 Train AIR (Attend, Infer, Repeat, exact in the number of objects) on Multi-MNIST, with or without rules.
@@ -92,6 +95,7 @@ def _add_train(commands: Commands) -> None:
     run.add_argument("--seed", type=int, help="of data, initialisation and draws (default: 0)")
     run.add_argument("--batch", type=positive, help="images a step (default: 64)")
     run.add_argument("--lr", type=float, help="Adam's learning rate at the start of its cosine (default: 0.002)")
+    run.add_argument("--lr-warm", type=float, help="share of the steps over which it rises to that first (default: 0)")
     run.add_argument(
         "--precision",
         choices=("float32", "bfloat16"),
@@ -116,6 +120,9 @@ def _add_train(commands: Commands) -> None:
         "--split",
         choices=("test", "validation"),
         help="measure on test digits, or a sixth of the training digits that is then not trained on (default: test)",
+    )
+    data.add_argument(
+        "--move", action="store_true", help="move each image as a whole to a random place when it is seen"
     )
     data.add_argument("--mnist", metavar="DIR", help="folder of MNIST's four IDX files, plain or gzipped")
     data.add_argument("--images", type=positive, help="training images (default: 20000)")
@@ -144,6 +151,9 @@ def _add_train(commands: Commands) -> None:
         "--scale-pixels", type=float, help="median of the prior on an object's side (default: the digits' own side)"
     )
     model.add_argument("--scale-var", type=float, help="variance of its logit (default: 0.02; the paper: 0.05)")
+    model.add_argument(
+        "--scale-begin", type=float, help="where that median starts, from a tenth to four tenths of the steps to move"
+    )
     train.set_defaults(run=_train)
 
 
@@ -256,7 +266,7 @@ def read_rules(path: Path) -> str:
 
 _OPTIONS = (
     "data", "mnist", "images", "test_images", "seed", "prior", "objects", "scale_pixels", "scale_var",
-    "steps", "batch", "lr", "precision", "antialias", "split", "estimator",
+    "scale_begin", "steps", "batch", "lr", "lr_warm", "precision", "antialias", "move", "split", "estimator",
 )  # fmt: skip
 
 

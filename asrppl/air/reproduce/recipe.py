@@ -38,7 +38,10 @@ _RULES: Mapping[Setting, tuple[str, Mapping[str, Any]]] = {
     "14": ("air_number.asr", {"L": [1, 4]}),
     "24": ("air_number.asr", {"L": [2, 4]}),
     "mnist3": ("air_overlap.asr", {}),
-    "dsprites3": ("air_overlap.asr", {"S": 64, "c_min": 10, "c_max": 16.5, "eps": 6, "order": 5, "fill": 20, "edge": 1}),
+    "dsprites3": (
+        "air_overlap.asr",
+        {"S": 64, "c_min": 10, "c_max": 16.5, "eps": 6, "order": 5, "fill": 20, "edge": 1},
+    ),
 }
 # Params of those files that count training steps, as shares of a run's.
 _SHARES: Mapping[str, Mapping[str, float]] = {
