@@ -84,9 +84,13 @@ class _Transfers:
 
 def _mnist(args: argparse.Namespace) -> int:
     from asrppl.air.data.download import MIRRORS, DownloadError, download_mnist
-    from asrppl.air.data.folder import cache_folder
+    from asrppl.folders import cache_folder
 
-    folder: Path = args.out or cache_folder() / "mnist"
+    cache = cache_folder()
+    folder: Path | None = args.out or (cache and cache / "mnist")
+    if folder is None:
+        print("asrppl: there is no folder for caches: say where with --out DIR", file=sys.stderr)
+        return 2
     mirrors: list[str] = args.mirror or list(MIRRORS)
     wrong = [mirror for mirror in mirrors if not mirror.startswith(("https://", "http://"))]
     if wrong:

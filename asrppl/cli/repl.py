@@ -13,7 +13,7 @@ from asrppl.cli.commands import Commands
 from asrppl.cli.literals import ASSIGNMENT, LiteralError, parse_value, show_value
 from asrppl.cli.output import counted, indexed, print_diagnostics, printable, type_of
 from asrppl.diagnostics import AsrError, Diagnostic
-from asrppl.syntax.grammar import cache_folder
+from asrppl.folders import cache_folder
 from asrppl.syntax.lines import depth_of, starts_statement
 
 if TYPE_CHECKING:

@@ -15,6 +15,8 @@ from lark.grammar import Rule
 from lark.lexer import TerminalDef
 from lark.parsers.lalr_interactive_parser import InteractiveParser
 
+from asrppl.folders import cache_folder
+
 
 class Parser(Protocol):
     """What we use of `lark.Lark`, with the types that it leaves out."""
@@ -67,19 +69,6 @@ def parser() -> Parser:
     if file is not None:
         _save(file, made)
     return made
-
-
-def cache_folder() -> Path | None:
-    """Return the user's own cache folder, None where there is none to be found."""
-    for variable in ("ASRPPL_CACHE", "XDG_CACHE_HOME", "LOCALAPPDATA"):
-        folder = os.environ.get(variable)
-        if folder and Path(folder).is_absolute():
-            return Path(folder) / "asrppl"
-    try:
-        home = Path.home()
-    except RuntimeError:
-        return None
-    return home / ("Library/Caches" if sys.platform == "darwin" else ".cache") / "asrppl"
 
 
 def _cache_file(grammar: str) -> Path | None:

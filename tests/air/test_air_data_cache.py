@@ -14,7 +14,6 @@ from asrppl.air.data import cache
 from asrppl.air.data.cache import cached_scenes, recipe_of
 from asrppl.air.data.digits import Digits
 from asrppl.air.data.draws import Draws
-from asrppl.air.data.folder import cache_folder
 from asrppl.air.data.scenes import Scenes, make_scenes
 
 DIGITS = Digits(
@@ -125,14 +124,3 @@ def test_small_sets_are_not_kept(tmp_path, monkeypatch) -> None:
     monkeypatch.setenv("ASRPPL_CACHE", str(tmp_path))
     cached_scenes("dsprites3", None, 20, 0)
     assert not list(tmp_path.iterdir())
-
-
-def test_the_cache_folder_is_the_users_own_unless_named(tmp_path, monkeypatch) -> None:
-    monkeypatch.delenv("ASRPPL_CACHE", raising=False)
-    monkeypatch.setattr("sys.platform", "linux")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert cache_folder() == tmp_path / "asrppl"
-    monkeypatch.delenv("XDG_CACHE_HOME")
-    assert cache_folder() == Path.home() / ".cache" / "asrppl"
-    monkeypatch.setenv("ASRPPL_CACHE", "~/elsewhere")
-    assert cache_folder() == Path.home() / "elsewhere"

@@ -18,9 +18,9 @@ import numpy as np
 
 from asrppl.air.checkpoint import write_atomically
 from asrppl.air.data.digits import Digits
-from asrppl.air.data.folder import cache_folder
 from asrppl.air.data.scenes import SETTINGS, DataSet, Scenes, make_scenes
 from asrppl.air.untyped import tensor_of
+from asrppl.folders import cache_folder
 
 RECIPE = 1  # the version of how scenes are made: a change of any pixel of any data set takes another number
 KEPT_FROM = 1_000  # images; fewer are made in less time than it takes to look at the folder
@@ -76,10 +76,11 @@ def _write(path: Path, recipe: str, scenes: Scenes) -> None:
 
 def cached_scenes(data: DataSet, digits: Digits | None, number: int, seed: int, *, antialias: bool = False) -> Scenes:
     """`make_scenes`, from the cache folder where it holds them, to the bit; else made, and kept if there are many."""
-    if number < KEPT_FROM:
+    folder = cache_folder()
+    if folder is None or number < KEPT_FROM:
         return make_scenes(data, digits, number, seed, antialias=antialias)
     recipe = recipe_of(data, digits if SETTINGS[data].source == "digits" else None, number, seed, antialias)
-    path = cache_folder() / "scenes" / f"{data}-{hashlib.sha256(recipe.encode()).hexdigest()[:24]}.npz"
+    path = folder / "scenes" / f"{data}-{hashlib.sha256(recipe.encode()).hexdigest()[:24]}.npz"
     found = _read(path, recipe)
     if found is not None:
         return found
