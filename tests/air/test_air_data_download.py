@@ -150,6 +150,7 @@ def test_a_whole_part_is_unpacked_without_another_byte(mirror, unpacked, tmp_pat
         (gzip.compress(bytes(100_000)), "more than 16000 bytes"),
         (gzip.compress(bytes(16_000))[:-4], "no gzip file, or a damaged one"),
     ],
+    ids=["another's digits", "a login page", "too much", "cut short"],  # gzip writes the time of day
 )
 def test_what_is_not_mnist_is_refused_and_leaves_nothing(mirror, tmp_path, content, message) -> None:
     mirror.files[f"/mnist/{IMAGES}.gz"] = content
