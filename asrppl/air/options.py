@@ -135,7 +135,7 @@ class TrainOptions:
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "TrainOptions":
         """What `to_dict` wrote."""
-        known = dict(values)
+        known = {**values}  # what is no mapping raises TypeError
         if "shrink" in known:
             known["shrink"] = tuple(known["shrink"])  # JSON knows no tuples
         return cls(**known)
