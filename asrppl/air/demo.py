@@ -228,6 +228,9 @@ def run_demo(
         except DemoError:
             if not _holds_run(out):  # neither could begin: there is nothing that a second try would overwrite
                 settings.unlink()
+                for name in NAMES:  # a child that was stopped as it began may have left its folder, empty
+                    with suppress(OSError):
+                        (out / name).rmdir()
             raise
     folder = RunFolder(out)
     folder.write_json(folder.metrics, {name: metrics[name].to_dict() for name in ("rules", "no_rules")})
