@@ -14,8 +14,8 @@ from typing import Any
 from asrppl.cli.air_data import add_parser as add_data
 from asrppl.cli.air_reproduce import add_parser as add_reproduce
 from asrppl.cli.air_reproduce import add_tables_parser as add_tables
-from asrppl.cli.commands import Commands
-from asrppl.cli.output import printable
+from asrppl.cli.commands import Commands, positive
+from asrppl.cli.output import measures, printable
 from asrppl.cli.progress import board
 
 _AIR = """\
@@ -197,14 +197,6 @@ def _number(text: str) -> int | float:
         return float(text)
 
 
-def positive(text: str) -> int:
-    """A positive integer, for argparse."""
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not a positive number")
-    return number
-
-
 def png(text: str) -> Path:
     """The path of a picture, for argparse."""
     path = Path(text)
@@ -314,7 +306,7 @@ def _train(args: argparse.Namespace) -> int:
         return 130
     except RUN_ERRORS as error:
         return fail(error)
-    print(_line(metrics.to_dict()))
+    print(measures(metrics.to_dict()))
     return 0
 
 
@@ -322,10 +314,6 @@ def _set_threads(threads: int) -> None:
     import torch
 
     torch.set_num_threads(threads)
-
-
-def _line(metrics: Mapping[str, float]) -> str:
-    return "nELBO {nelbo:.1f}   ACC {acc:.3f}   SE {se:.1f}   mIoU {miou:.3f}".format(**metrics)
 
 
 def _eval(args: argparse.Namespace) -> int:
@@ -360,9 +348,9 @@ def _eval(args: argparse.Namespace) -> int:
             seed(options.seed)
             found = infer(model, guide, scenes.batch(indices).to(args.device))
             title = f"{args.folder.name}, step {state['step']}"
-            words = _line(metrics).replace("   SE", "\nSE")
+            words = measures(metrics).replace("   SE", "\nSE")
             draw_comparison(args.picture, title, scenes, indices, [Row("Inferred", words, found)])
     except RUN_ERRORS as error:
         return fail(error)
-    print(json.dumps(metrics) if args.json else _line(metrics))
+    print(json.dumps(metrics) if args.json else measures(metrics))
     return 0

@@ -8,8 +8,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from asrppl.cli.commands import Commands
-from asrppl.cli.grid_progress import GridBoard, duration
+from asrppl.cli.commands import Commands, positive
+from asrppl.cli.grid_progress import GridBoard
+from asrppl.cli.output import measures
+from asrppl.cli.progress import duration
 
 if TYPE_CHECKING:
     from asrppl.air.reproduce.grid import Cell, Regime
@@ -72,7 +74,7 @@ def add_parser(commands: Commands) -> None:
     how.add_argument(
         "--results", type=Path, default=Path("results"), metavar="DIR", help="folder of the results (default: results)"
     )
-    how.add_argument("--jobs", type=_positive, default=1, metavar="N", help="runs side by side (default: 1)")
+    how.add_argument("--jobs", type=positive, default=1, metavar="N", help="runs side by side (default: 1)")
     how.add_argument("--device", default="cpu", help="cpu or cuda (default: cpu)")
     how.add_argument(
         "--checkpoint-every", type=float, default=120.0, metavar="SECONDS", help="between checkpoints (default: 120)"
@@ -94,12 +96,6 @@ def add_tables_parser(commands: Commands) -> None:
     )
     parser.add_argument("--out", type=Path, metavar="DIR", help="folder for Markdown, LaTeX and JSON files")
     parser.set_defaults(run=_tables)
-
-
-def _positive(text: str) -> int:
-    from asrppl.cli.air import positive
-
-    return positive(text)
 
 
 def _seeds(text: str) -> tuple[int, ...]:
@@ -215,7 +211,7 @@ def _run(args: argparse.Namespace, cells: "list[Cell]", pace: "Pace") -> int:
         pace.note(update)
         name = update.cell.name
         if update.record is not None:
-            lines.say(f"{name}: {_figures(update.record['metrics'])}   ({duration(update.record['seconds'])})")
+            lines.say(f"{name}: {measures(update.record['metrics'])}   ({duration(update.record['seconds'])})")
             try:
                 merge_results(args.results, update.cell.table, [update.record])
             except (InUseError, OSError, ResultsError) as error:  # the runs beside it go on
@@ -269,10 +265,6 @@ def _show(args: argparse.Namespace) -> int:
     return 1 if missing else 0
 
 
-def _figures(metrics: dict[str, float]) -> str:
-    return "nELBO {nelbo:.1f}   ACC {acc:.3f}   SE {se:.1f}   mIoU {miou:.3f}".format(**metrics)
-
-
 def _list(pace: "Pace") -> None:
     width = max(len(cell.name) for cell in pace.cells)
     for cell in pace.cells:
@@ -281,7 +273,7 @@ def _list(pace: "Pace") -> None:
         words = {
             "new": "not begun",
             "begun": "begun",
-            "finished": _figures(state.record["metrics"]) if state.record else "",
+            "finished": measures(state.record["metrics"]) if state.record else "",
             "refused": state.why or "",
         }[state.stage]
         print(f"{cell.name:<{width}}  {state.step:>9,}/{steps:,}  {words}")

@@ -1,4 +1,4 @@
-"""What a command is to the command line: something that registers a parser."""
+"""What commands share with the command line: how they register, and a type of argument."""
 
 import argparse
 from typing import Any, Protocol
@@ -10,3 +10,11 @@ class Commands(Protocol):
     def add_parser(self, name: str, **options: Any) -> argparse.ArgumentParser:
         """Return the parser of a new command, which sets ``run``: a function of the arguments, to an exit status."""
         ...
+
+
+def positive(text: str) -> int:
+    """A positive integer, for argparse."""
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not a positive number")
+    return number

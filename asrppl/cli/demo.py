@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from asrppl.air.rules import rule_file
-from asrppl.cli.air import differing, fail, positive, to_go_on, verify_extra
-from asrppl.cli.commands import Commands
+from asrppl.cli.air import differing, fail, to_go_on, verify_extra
+from asrppl.cli.commands import Commands, positive
 from asrppl.cli.progress import board
 
 if TYPE_CHECKING:

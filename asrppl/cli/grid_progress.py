@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from asrppl.cli.output import printable
-from asrppl.cli.progress import describe
+from asrppl.cli.progress import describe, duration
 
 if TYPE_CHECKING:
     from asrppl.air.reproduce.pace import Pace
@@ -15,13 +15,6 @@ if TYPE_CHECKING:
 _SECONDS_A_LOG = 30.0
 _SECONDS_A_FRAME = 0.2
 _BAR = 24
-
-
-def duration(seconds: float) -> str:
-    """Hours, minutes and seconds, hours only where there are any."""
-    whole = int(seconds)
-    minutes = f"{whole // 60 % 60:02d}:{whole % 60:02d}" if whole >= 3600 else f"{whole // 60}:{whole % 60:02d}"
-    return f"{whole // 3600}:{minutes}" if whole >= 3600 else minutes
 
 
 def bar(share: float, width: int = _BAR) -> str:

@@ -1,6 +1,6 @@
 """What the commands print."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from asrppl.check import RuleInfo
 from asrppl.check.signature import Level
@@ -76,3 +76,8 @@ def type_of(free: FreeName) -> str:
     if free.shape == "distribution" and free.draw:
         return "value and distribution"
     return _SHAPES.get(free.shape, free.shape)
+
+
+def measures(metrics: Mapping[str, float]) -> str:
+    """Return what a run of AIR was measured at, in one line."""
+    return "nELBO {nelbo:.1f}   ACC {acc:.3f}   SE {se:.1f}   mIoU {miou:.3f}".format(**metrics)

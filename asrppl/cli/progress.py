@@ -18,7 +18,7 @@ _LEAST, _MOST = 6, 24
 
 def describe(progress: "Progress", short: bool = False) -> str:
     """Time left, loss, pace and violations; `short` is for terminals of 80 columns: rules by their first letters."""
-    left, pace = f"{clock(progress.seconds_left)} left", f"{progress.images_per_second:.0f}"
+    left, pace = f"{duration(progress.seconds_left)} left", f"{progress.images_per_second:.0f}"
     if short:
         violations = [f"{name.replace('line ', 'L')[:3]} {value:.2g}" for name, value in progress.violations.items()]
         return f"{left}  loss {progress.loss:.0f}  {pace} img/s  {' '.join(violations)}"
@@ -26,9 +26,11 @@ def describe(progress: "Progress", short: bool = False) -> str:
     return "  ".join((left, f"loss {progress.loss:.1f}", f"{pace} images/s", *violations))
 
 
-def clock(seconds: float) -> str:
-    """Minutes and seconds."""
-    return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"
+def duration(seconds: float) -> str:
+    """Hours, minutes and seconds, hours only where there are any."""
+    whole = int(seconds)
+    minutes = f"{whole // 60 % 60:02d}:{whole % 60:02d}" if whole >= 3600 else f"{whole // 60}:{whole % 60:02d}"
+    return f"{whole // 3600}:{minutes}" if whole >= 3600 else minutes
 
 
 def _plain(text: str) -> str:
