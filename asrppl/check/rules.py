@@ -153,7 +153,7 @@ def _schedule(ctx: Context, option: ast.Weight, env: Env) -> Schedule:
     if option.since is not None and since >= steps:
         message = f"the ramp ends at step {steps}, which is not after its first, {since}"
         help = "the earlier step comes first, as in `weight 0 -> 10 over 1000..2000 steps`"
-        ctx.error("ASR034", option.since.span.to(option.steps.span), message, help)
+        ctx.error("ASR034", option.since.span.to(option.steps.span), message, help=help)
         since = 0
     return Schedule(start, end, steps, since)
 
