@@ -95,6 +95,7 @@ def settings(method: Method, setting: Setting, preset: Preset = "ours") -> dict[
         "prior": "fixed" if method == "air" else "learned",
         "precision": "bfloat16",
         "move": True,
+        "lr": 1e-3 if number else 2e-3,
         "lr_warm": 0.08 if number else 0.0,
         **_SCALE[setting],
     }
