@@ -1,28 +1,22 @@
 """The demonstration: one AIR trained twice, side by side, with and without the rules of `number.asr`."""
 
 import json
-import multiprocessing
-import os
-import signal
-from collections.abc import Callable, Generator, Mapping
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
-from multiprocessing.connection import Connection, wait
-from multiprocessing.process import BaseProcess
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
-import torch
-
 from asrppl.air.checkpoint import CheckpointError, load_checkpoint
-from asrppl.air.errors import RUN_ERRORS
 from asrppl.air.evaluate import infer
 from asrppl.air.figures import Row, draw_comparison, pick
 from asrppl.air.load import held_out, restore
 from asrppl.air.metrics import Metrics
 from asrppl.air.options import TrainOptions
+from asrppl.air.processes import SideBySide, Update
 from asrppl.air.run import FolderInUseError, RunFolder, new_folder
-from asrppl.air.train import Interrupted, Progress, train
+from asrppl.air.train import Progress, train
 from asrppl.air.untyped import seed
 
 Name = Literal["no_rules", "rules"]
@@ -36,20 +30,7 @@ TITLES: dict[Name, str] = {"no_rules": "Without rules", "rules": "With rules"}
 COLUMNS = 8
 
 
-@dataclass(frozen=True)
-class Update:
-    """What a child tells its parent: progress, or its end with metrics, an error message, or the step it stopped at."""
-
-    name: Name
-    progress: Progress | None = None
-    metrics: Metrics | None = None
-    stopped: int | None = None
-    error: str | None = None
-
-    @property
-    def last(self) -> bool:
-        """Whether nothing follows."""
-        return self.progress is None
+DemoUpdate = Update[Name, Metrics]
 
 
 class DemoError(RuntimeError):
@@ -65,70 +46,13 @@ def demo_options(rules: str, rules_name: str, given: Mapping[str, Any]) -> Train
     return TrainOptions(data="13", rules=rules, rules_name=rules_name, **given)
 
 
-def _child(
-    name: Name, folder: Path, options: TrainOptions | None, checkpoint_seconds: float, updates: Connection
-) -> None:
-    # Two processes on two cores: a second thread in either would only take time from the other.
-    torch.set_num_threads(1)
-
-    def tell(progress: Progress) -> None:
-        try:
-            updates.send(Update(name, progress))
-        except OSError:  # the parent is gone: stop as if it had asked, with a checkpoint
-            os.kill(os.getpid(), signal.SIGTERM)
-
+def _train(
+    folder: Path, options: TrainOptions | None, checkpoint_seconds: float, tell: Callable[[Progress], None]
+) -> Metrics:
     run = RunFolder(folder)
-    try:
-        trainer = train(run, options, checkpoint_seconds=checkpoint_seconds, progress=tell)
-        metrics = trainer.evaluate()
-        run.write_json(run.metrics, metrics.to_dict())
-        last = Update(name, metrics=metrics)
-    except Interrupted as stop:
-        last = Update(name, stopped=stop.step)
-    except RUN_ERRORS as error:
-        last = Update(name, error=str(error))
-    except Exception as error:  # the parent shows it: a child's traceback would tear the progress bars
-        last = Update(name, error=f"{type(error).__name__}: {error}")
-    with suppress(OSError):
-        updates.send(last)
-
-
-@contextmanager
-def _asked_to_stop(children: dict[Name, BaseProcess]) -> Generator[Callable[[], bool]]:
-    """Pass Ctrl-C and SIGTERM on to the children as SIGTERM, and remember them."""
-    asked = False
-
-    def stop(number: int, frame: object) -> None:
-        nonlocal asked
-        asked = True
-        for child in children.values():
-            if child.is_alive():
-                child.terminate()
-
-    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield lambda: asked
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-def _start(
-    name: Name, folder: Path, options: TrainOptions | None, checkpoint_seconds: float
-) -> tuple[BaseProcess, Connection]:
-    context = multiprocessing.get_context("spawn")
-    receiver, sender = context.Pipe(duplex=False)
-    child = context.Process(
-        target=_child, args=(name, folder, options, checkpoint_seconds, sender), name=f"asrppl-{name}", daemon=True
-    )
-    # Children are born deaf to a terminal's Ctrl-C: it reaches them through the parent, once they can act on it.
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        child.start()
-    finally:
-        signal.signal(signal.SIGINT, before)
-    sender.close()
-    return child, receiver
+    metrics = train(run, options, checkpoint_seconds=checkpoint_seconds, progress=tell).evaluate()
+    run.write_json(run.metrics, metrics.to_dict())
+    return metrics
 
 
 def train_both(
@@ -137,7 +61,7 @@ def train_both(
     *,
     resume: bool = False,
     checkpoint_seconds: float = 120.0,
-    progress: Callable[[Update], None] = lambda update: None,
+    progress: Callable[[DemoUpdate], None] = lambda update: None,
 ) -> dict[Name, Metrics]:
     """Train in `out/no_rules` and `out/rules`, one process and one thread each, and measure both.
 
@@ -148,41 +72,26 @@ def train_both(
         "no_rules": replace(options, rules=None, rules_name=None, params={}),
         "rules": options,
     }
-    children: dict[Name, BaseProcess] = {}
-    pipes: dict[Connection, Name] = {}
-    ends: dict[Name, Update] = {}
-    with _asked_to_stop(children) as asked:
+    ends: dict[Name, DemoUpdate] = {}
+    with SideBySide[Name, Metrics]() as running:
         for name in NAMES:
             folder = out / name
             going_on = resume and RunFolder(folder).checkpoint.exists()
-            children[name], pipe = _start(name, folder, None if going_on else runs[name], checkpoint_seconds)
-            pipes[pipe] = name
-        while pipes:
-            for pipe in wait(list(pipes)):
-                assert isinstance(pipe, Connection)
-                name = pipes[pipe]
-                try:
-                    update: Update = pipe.recv()
-                except EOFError:
-                    children[name].join()
-                    stopped = asked() or any(end.error for end in ends.values())
-                    code = children[name].exitcode
-                    update = Update(name, stopped=0) if stopped else Update(name, error=f"its process ended ({code})")
+            begin = None if going_on else runs[name]
+            running.start(name, name, partial(_train, folder, begin, checkpoint_seconds))
+        while running:
+            for update in running.updates():
                 progress(update)
                 if update.last:
-                    ends[name] = update
-                    del pipes[pipe]
+                    ends[update.of] = update
                     if update.error is not None:
-                        for child in children.values():
-                            child.terminate()
-        for child in children.values():
-            child.join()
+                        running.stop()
     for name, end in ends.items():
         if end.error is not None:
             raise DemoError(f"training {TITLES[name].lower()} failed: {end.error}")
-    if asked() or any(end.stopped is not None for end in ends.values()):
+    if running.stopping or any(end.stopped is not None for end in ends.values()):
         raise DemoStopped
-    return {name: end.metrics for name, end in ends.items() if end.metrics is not None}
+    return {name: end.result for name, end in ends.items() if end.result is not None}
 
 
 def _holds_run(out: Path) -> bool:
@@ -205,7 +114,7 @@ def run_demo(
     options: TrainOptions | None,
     *,
     checkpoint_seconds: float = 120.0,
-    progress: Callable[[Update], None] = lambda update: None,
+    progress: Callable[[DemoUpdate], None] = lambda update: None,
 ) -> dict[Name, Metrics]:
     """Train both, then write `out/metrics.json` and `out/demo.png`; see `train_both`.
 

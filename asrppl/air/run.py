@@ -10,7 +10,7 @@ from asrppl.air.checkpoint import write_atomically
 
 
 class FolderInUseError(RuntimeError):
-    """The output folder already holds a run."""
+    """The output folder already holds a run, or another command trains it."""
 
 
 @contextmanager

@@ -186,7 +186,7 @@ def _reproduce(args: argparse.Namespace) -> int:
 
 def _run(args: argparse.Namespace, cells: "list[Cell]", pace: "Pace") -> int:
     from asrppl.air.reproduce.grid import Cell
-    from asrppl.air.reproduce.jobs import Update, run_cells
+    from asrppl.air.reproduce.jobs import CellUpdate, run_cells
     from asrppl.air.reproduce.locks import InUseError
     from asrppl.air.reproduce.results import TABLES, ResultsError, merge_results
 
@@ -207,13 +207,13 @@ def _run(args: argparse.Namespace, cells: "list[Cell]", pace: "Pace") -> int:
         pace.start(cell)
         lines.show()
 
-    def tell(update: Update) -> None:
+    def tell(update: CellUpdate) -> None:
         pace.note(update)
-        name = update.cell.name
-        if update.record is not None:
-            lines.say(f"{name}: {measures(update.record['metrics'])}   ({duration(update.record['seconds'])})")
+        name = update.of.name
+        if update.result is not None:
+            lines.say(f"{name}: {measures(update.result['metrics'])}   ({duration(update.result['seconds'])})")
             try:
-                merge_results(args.results, update.cell.table, [update.record])
+                merge_results(args.results, update.of.table, [update.result])
             except (InUseError, OSError, ResultsError) as error:  # the runs beside it go on
                 problems[name] = f"trained, but not entered in the results: {error}"
                 lines.say(f"{name}: {problems[name]}")

@@ -50,7 +50,7 @@ def add_parser(subparsers: Commands) -> None:
 
 def _demo(args: argparse.Namespace) -> int:
     # torch takes seconds to import: `asrppl check` must not wait for it
-    from asrppl.air.demo import DemoError, DemoStopped, Update, began_with, demo_options, run_demo
+    from asrppl.air.demo import DemoError, DemoStopped, DemoUpdate, began_with, demo_options, run_demo
     from asrppl.air.errors import RUN_ERRORS
     from asrppl.air.run import RunFolder
 
@@ -69,9 +69,9 @@ def _demo(args: argparse.Namespace) -> int:
         print(f"training twice for {options.steps} steps; output in {args.out}", file=sys.stderr)
         with board(*labels.values()) as lines:
 
-            def show(update: Update) -> None:
+            def show(update: DemoUpdate) -> None:
                 if update.progress is not None:
-                    lines.show(labels[update.name], update.progress)
+                    lines.show(labels[update.of], update.progress)
 
             metrics = run_demo(args.out, None if args.resume else options, progress=show)
     except DemoStopped:

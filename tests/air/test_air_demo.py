@@ -10,7 +10,7 @@ from dataclasses import replace
 import pytest
 
 from asrppl.air.checkpoint import CheckpointError, load_checkpoint
-from asrppl.air.demo import DemoError, DemoStopped, Update, run_demo
+from asrppl.air.demo import DemoError, DemoStopped, DemoUpdate, run_demo
 from asrppl.air.metrics import Metrics
 from asrppl.air.options import TrainOptions
 from asrppl.air.run import FolderInUseError, RunFolder
@@ -30,7 +30,7 @@ def test_the_demo_stops_resumes_and_leaves_metrics_picture_checkpoints_and_logs(
     out = tmp_path / "demo"
     asked = False
 
-    def interrupt(update: Update) -> None:
+    def interrupt(update: DemoUpdate) -> None:
         nonlocal asked
         if update.progress is not None and not asked:
             asked = True
@@ -44,7 +44,7 @@ def test_the_demo_stops_resumes_and_leaves_metrics_picture_checkpoints_and_logs(
     with pytest.raises(FolderInUseError, match="--resume"):
         run_demo(out, options)
 
-    seen: list[Update] = []
+    seen: list[DemoUpdate] = []
     metrics = run_demo(out, None, progress=seen.append)
     written = json.loads((out / "metrics.json").read_text())
     assert written == {name: metrics[name].to_dict() for name in ("rules", "no_rules")}
@@ -55,7 +55,7 @@ def test_the_demo_stops_resumes_and_leaves_metrics_picture_checkpoints_and_logs(
         assert load_checkpoint(folder.checkpoint)["step"] == 40
         assert [entry["step"] for entry in folder.read_log()] == [20, 40]
         assert set(folder.read_log()[-1]["violations"]) == rules
-    assert {update.name for update in seen if update.progress is not None} == {"rules", "no_rules"}
+    assert {update.of for update in seen if update.progress is not None} == {"rules", "no_rules"}
 
     parser = argparse.ArgumentParser()
     air_command.add_parser(parser.add_subparsers())

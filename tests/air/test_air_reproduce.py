@@ -10,11 +10,11 @@ import pytest
 
 from asrppl.air.reproduce import jobs, recipe
 from asrppl.air.reproduce.grid import Regime, table_cells
-from asrppl.air.reproduce.jobs import Update, run_cells, train_cell
+from asrppl.air.reproduce.jobs import CellUpdate, run_cells, train_cell
 from asrppl.air.reproduce.locks import locked
 from asrppl.air.reproduce.results import read_results
 from asrppl.air.reproduce.state import state_of
-from asrppl.air.run import RunFolder
+from asrppl.air.run import FolderInUseError, RunFolder
 from asrppl.cli.main import main
 
 TINY = {"images": 40, "test_images": 20, "batch": 4, "precision": "float32"}
@@ -43,14 +43,14 @@ def test_runs_that_were_killed_go_on_and_the_results_are_those_of_runs_that_were
     regime = Regime("custom", mnist, epochs=8)
     asr, air = table_cells(("table1",), regime, seeds=(0,), methods=("air-asr", "air"), settings=("13",))
     bad = replace(asr, options=replace(asr.options, lr=1e30, rules=None, params={}), slug="bad")
-    ends: dict[str, Update] = {}
+    ends: dict[str, CellUpdate] = {}
     killed = False
 
-    def kill(update: Update) -> None:
+    def kill(update: CellUpdate) -> None:
         nonlocal killed
         if update.last:
-            ends[update.cell.name] = update
-        elif update.cell.name == asr.name and not killed:
+            ends[update.of.name] = update
+        elif update.of.name == asr.name and not killed:
             killed = True
             (child,) = (one for one in multiprocessing.active_children() if one.name == f"asrppl-{asr.name}")
             os.kill(child.pid or 0, signal.SIGKILL)
@@ -59,7 +59,7 @@ def test_runs_that_were_killed_go_on_and_the_results_are_those_of_runs_that_were
     assert run_cells([asr, bad, air], out, jobs=2, checkpoint_seconds=0, tell=kill)
     assert "its process ended without a word (status -9)" in (ends[asr.name].error or "")
     assert "not finite" in (ends[bad.name].error or "")
-    assert ends[air.name].record is not None
+    assert ends[air.name].result is not None
     assert state_of(asr, out).stage == "begun"
     assert state_of(air, out).stage == "finished"
 
@@ -98,22 +98,22 @@ def test_runs_that_were_killed_go_on_and_the_results_are_those_of_runs_that_were
     words[2] = "table1"
     monkeypatch.setitem(TINY, "lr", 0.5)
     assert main(words) == 1
-    assert "was begun with other options (lr: 0.002, now 0.5): delete the folder" in capsys.readouterr().err
+    assert "was begun with other options (lr: 0.001, now 0.5): delete the folder" in capsys.readouterr().err
 
 
 def test_a_stop_leaves_checkpoints_and_starts_nothing_more(tmp_path, tiny, mnist) -> None:
     regime = Regime("custom", mnist, epochs=400)
     cells = table_cells(("table1",), regime, seeds=(0, 1), methods=("air",), settings=("13",))
-    seen: list[Update] = []
+    seen: list[CellUpdate] = []
 
-    def stop(update: Update) -> None:
+    def stop(update: CellUpdate) -> None:
         seen.append(update)
         if update.progress is not None and len(seen) == 1:
             signal.raise_signal(signal.SIGTERM)
 
     assert not run_cells(cells, tmp_path, tell=stop)
     assert seen[-1].stopped is not None
-    assert {update.cell.name for update in seen} == {"air-13-0"}
+    assert {update.of.name for update in seen} == {"air-13-0"}
     assert [state_of(one, tmp_path).stage for one in cells] == ["begun", "new"]
 
 
@@ -121,14 +121,10 @@ def test_a_run_in_use_by_another_command_is_left_to_it(tmp_path, tiny, mnist, mo
     regime = Regime("custom", mnist, epochs=4)
     (cell,) = table_cells(("table1",), regime, seeds=(0,), methods=("air",), settings=("13",))
     cell.folder(tmp_path).mkdir(parents=True)
-    heard: list[Update] = []
-
-    class Pipe:
-        def send(self, update: Update) -> None:
-            heard.append(update)
-
     monkeypatch.setattr(jobs, "PATIENCE", 0.0)
-    with locked(cell.folder(tmp_path)):
-        jobs.work(cell, tmp_path, "cpu", 120.0, Pipe())
-    assert "air-13-0: in use by another command, which trains it" in (heard[0].error or "")
+    with (
+        locked(cell.folder(tmp_path)),
+        pytest.raises(FolderInUseError, match="air-13-0: in use by another command, which trains it"),
+    ):
+        jobs.work(cell, tmp_path, "cpu", 120.0, lambda progress: None)
     assert not list(cell.folder(tmp_path).iterdir())

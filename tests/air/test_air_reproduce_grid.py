@@ -8,10 +8,10 @@ from dataclasses import replace
 import pytest
 
 from asrppl.air.options import TrainOptions
+from asrppl.air.processes import Update
 from asrppl.air.reproduce import recipe
 from asrppl.air.reproduce.ablations import AS_IT_STANDS, SCORE, ablation_cells
 from asrppl.air.reproduce.grid import Cell, Regime, table_cells
-from asrppl.air.reproduce.jobs import Update
 from asrppl.air.reproduce.locks import InUseError, locked
 from asrppl.air.reproduce.pace import Pace
 from asrppl.air.reproduce.state import record_path, state_of
@@ -174,7 +174,7 @@ def test_time_left_is_by_the_cost_of_a_step_in_each_setting(tmp_path) -> None:
     # 0.1 s a step in 13, 0.2 in 24: one process has 50 + 100 left, the other 100 + 200.
     assert pace.steps_per_second == pytest.approx(20.0)
     assert pace.seconds_left() == pytest.approx(300.0)
-    pace.note(Update(cells[2], record={"seconds": 200.0}))
+    pace.note(Update(cells[2], result={"seconds": 200.0}))
     pace.note(Update(cells[0], error="no"))
     assert pace.runs == (1, 4)
     assert pace.steps == (1500, 4000)

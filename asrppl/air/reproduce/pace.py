@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from asrppl.air.reproduce.grid import Cell
-from asrppl.air.reproduce.jobs import Update
+from asrppl.air.reproduce.jobs import CellUpdate
 from asrppl.air.reproduce.state import State, state_of
 from asrppl.air.train import Progress
 
@@ -27,16 +27,16 @@ class Pace:
         """Note that `cell` was started."""
         self.running[cell.name] = None
 
-    def note(self, update: Update) -> None:
+    def note(self, update: CellUpdate) -> None:
         """Bring up to date."""
-        name = update.cell.name
+        name = update.of.name
         if update.progress is not None:
             self.running[name] = update.progress
             self._done[name] = update.progress.step, update.progress.seconds
             return
         self.running.pop(name, None)
-        if update.record is not None:
-            self._done[name] = update.cell.options.steps, float(update.record["seconds"])
+        if update.result is not None:
+            self._done[name] = update.of.options.steps, float(update.result["seconds"])
             self._finished.add(name)
         elif update.error is not None:
             self.failed[name] = update.error
