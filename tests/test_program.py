@@ -205,5 +205,5 @@ def test_a_bound_function_may_be_a_predicate() -> None:
     values = {"a": [1.0, 4.0, 7.0], "big": lambda a: a > 3}
     assert program.violations(values) == {"line 1": torch.tensor(2.0)}  # big(7) is discrete: no bargain
     assert program.violations({**values, "a": [1.0, 4.0, 5.0]}) == {"line 1": torch.tensor(0.0)}
-    with pytest.raises(ValueError, match="where a formula is needed"):
+    with pytest.raises(asrppl.AsrError, match="where a formula is needed"):
         program.violations({**values, "big": lambda a: a})

@@ -11,6 +11,7 @@ from torch.distributions import Distribution, constraints
 
 from asrppl.bind.bound import Bound, InputKey
 from asrppl.bind.distributions import Support, finite_log_probs
+from asrppl.bind.functions import WatchedFunction
 from asrppl.bind.shapes import broadcast_shape
 from asrppl.check.signature import BOX_FIELDS, Entry, Kind, Level, Signature
 from asrppl.check.suggest import did_you_mean
@@ -125,7 +126,7 @@ class _Binder:
     def _function(self, use: FreeName, value: object) -> None:
         if not callable(value) or isinstance(value, Tensor):
             _refuse("ASR077", f"`{use.name}` is called in the rules, but a {_type_name(value)} was given for it")
-        self.functions[use.name] = cast(Callable[..., Tensor], value)
+        self.functions[use.name] = WatchedFunction(value, use)
         self.entries[use.name] = Entry(function=True, origin=_ORIGIN)
 
     def _mapping(self, use: FreeName, parts: Mapping[str, object]) -> None:

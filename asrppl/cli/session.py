@@ -168,11 +168,10 @@ class Session:
         bound = self._bind(program, {}, text)
         try:
             rule = program.typed(bound.signature).rules[place]
-            plan = program.plan(bound.signature)
+            violation = program.plan(bound.signature)(bound.tensors, bound.functions)[rule.name]
         except AsrError as error:
             raise _moved(error, program.source, text) from None
         warnings = _at_input(program.warnings(bound.signature), program.source, text)
-        violation = plan(bound.tensors, bound.functions)[rule.name]
         broken = instances(rule, bound) if bool((violation > 0).any()) else []
         return Outcome(rule.name, violation, broken, tuple(warnings))
 

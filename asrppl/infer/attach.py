@@ -16,7 +16,6 @@ from asrppl.check import verify_pathwise
 from asrppl.check.signature import Signature
 from asrppl.diagnostics import Sink
 from asrppl.infer.channels import AttachedRule, Case, Rerun, choose_channel, doubt, verify_estimable
-from asrppl.infer.functions import watched
 from asrppl.infer.lengths import verify_lengths
 from asrppl.infer.recorder import Tracker
 from asrppl.infer.untyped import marks_of
@@ -113,7 +112,7 @@ def attach(
     elements = max((_batch_elements(signature, key, tensor) for key, tensor in reading.tensors.items()), default=1)
     verify_lengths(rules, reading, signature, resolution.sources)
     plan = program.plan(signature, elements=elements, skip_off=True)
-    return Attachment(resolution, given, signature, plan, watched(given.functions, program.free), rules)
+    return Attachment(resolution, given, signature, plan, given.functions, rules)
 
 
 def _batch_elements(signature: Signature, key: InputKey, tensor: Tensor) -> int:

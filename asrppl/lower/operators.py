@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from asrppl.bind.shapes import broadcast
+from asrppl.diagnostics import AsrError, Diagnostic
 
 TINY = 1e-30
 """Below this a number counts as zero where a function's slope is infinite at zero; its inverse is a finite float32."""
@@ -249,37 +250,22 @@ def align(log_probs: Tensor, places: Tensor) -> Tensor:
 # ---- functions from Python
 
 
-def apply(function: Callable[..., object], *arguments: Tensor) -> Tensor:
-    """Return an elementwise ``function`` of the arguments, which are broadcast together, in their dtype.
-
-    Raises:
-        ValueError: the result is not elementwise.
-    """
+def apply(function: Callable[..., Tensor], *arguments: Tensor) -> Tensor:
+    """Return an elementwise ``function`` of the arguments, which are broadcast together, in their dtype."""
     arguments = broadcast(*arguments) if len(arguments) > 1 else arguments
     result = function(*arguments)
-    if not isinstance(result, Tensor):
-        raise ValueError(f"a bound function returned {type(result).__name__}, not a tensor")
-    if not arguments:
-        return result
-    if result.shape != arguments[0].shape:
-        raise ValueError(
-            f"a bound function of values of shape {tuple(arguments[0].shape)} returned shape {tuple(result.shape)}: "
-            "it must act on each value by itself"
-        )
-    return result.to(arguments[0].dtype)
+    return result.to(arguments[0].dtype) if arguments else result
 
 
-def apply_predicate(function: Callable[..., object], *arguments: Tensor) -> Tensor:
+def apply_predicate(function: Callable[..., Tensor], *arguments: Tensor) -> Tensor:
     """Return an elementwise predicate of the arguments, as Booleans.
 
     Raises:
-        ValueError: the result is not elementwise, or not Boolean.
+        AsrError: the function returns something else (ASR073).
     """
-
-    def predicate(*values: Tensor) -> object:
-        result = function(*values)
-        if isinstance(result, Tensor) and result.dtype is not torch.bool:
-            raise ValueError(f"a bound function stands where a formula is needed, and returned {result.dtype} values")
-        return result
-
-    return apply(predicate, *arguments) != 0
+    result = function(*(broadcast(*arguments) if len(arguments) > 1 else arguments))
+    if result.dtype is not torch.bool:
+        kind = str(result.dtype).removeprefix("torch.")
+        message = f"a function from Python stands where a formula is needed, and returned {kind} values"
+        raise AsrError([Diagnostic("ASR073", message, help="return Booleans, or compare what it returns in the rule")])
+    return result

@@ -12,6 +12,7 @@ from torch.distributions import Categorical
 
 from asrppl.bind.bound import Bound
 from asrppl.bind.values import bind_values
+from asrppl.diagnostics import AsrError
 from asrppl.lower import NeedsGuideError, Plan, lower
 from asrppl.program import parse
 from tests.lower.helpers import compile_rule, violation
@@ -171,9 +172,9 @@ def test_provenance_passes_through(options: dict[str, int]) -> None:
 
 
 def test_a_function_that_mixes_values_is_refused() -> None:
-    with pytest.raises(ValueError, match="act on each value by itself"):
+    with pytest.raises(AsrError, match="act on each value by itself"):
         violation("rule r: forall i: f(x[i]) <= 1", {"x": [1.0, 2.0], "f": lambda x: x.sum()})
-    with pytest.raises(ValueError, match="returned float, not a tensor"):
+    with pytest.raises(AsrError, match="`f` returned a float, not a tensor"):
         violation("rule r: forall i: f(x[i]) <= 1", {"x": [1.0, 2.0], "f": lambda x: 1.0})
 
 

@@ -1,12 +1,12 @@
-"""Functions that ``bind=`` gives, watched: what they return has to be a number for each number."""
+"""Functions from Python, watched: what they return has to be a number for each number."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NoReturn
 
 from torch import Tensor
 
-from asrppl.check.typed import FreeName, FreeNames
+from asrppl.check.typed import FreeName
 from asrppl.diagnostics import AsrError, Diagnostic
 
 
@@ -49,8 +49,3 @@ class WatchedFunction:
     def _fail(self, code: str, what: str, help: str | None = None) -> NoReturn:
         message = f"the function bound to `{self.use.name}` {what}"
         raise AsrError([Diagnostic(code, message, self.use.span, help=help)])
-
-
-def watched(functions: Mapping[str, Callable[..., object]], free: FreeNames) -> dict[str, Callable[..., Tensor]]:
-    """Return bound functions, watched."""
-    return {name: WatchedFunction(function, free[name]) for name, function in functions.items()}
