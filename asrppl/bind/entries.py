@@ -8,9 +8,9 @@ from torch import Tensor
 from torch.distributions import constraints
 
 from asrppl.bind.bound import Bound, InputKey
-from asrppl.bind.names import Item, Resolution, Source
 from asrppl.bind.recording import Draw, Recording, Site
 from asrppl.bind.sites import Reading
+from asrppl.bind.source import Item, Resolution, Source
 from asrppl.check.signature import BOX_FIELDS, Entry, Kind, Level, Signature
 
 Provenance = Mapping[InputKey, frozenset[Draw]]

@@ -14,9 +14,9 @@ from torch.distributions import Categorical, Distribution
 
 from asrppl.bind.bound import Bound, InputKey
 from asrppl.bind.distributions import finite_log_probs
-from asrppl.bind.names import Item, Resolution, Source
 from asrppl.bind.recording import Exposure, Frame, Recording, Site, unwrap
 from asrppl.bind.shapes import broadcast_shape
+from asrppl.bind.source import Item, Resolution, Source
 from asrppl.check.signature import BOX_FIELDS
 from asrppl.diagnostics import AsrError, Diagnostic
 

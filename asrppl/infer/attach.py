@@ -9,9 +9,10 @@ from torch import Tensor
 
 from asrppl.bind.bound import Bound, InputKey
 from asrppl.bind.entries import Provenance, signature_of
-from asrppl.bind.names import Resolution, resolve
+from asrppl.bind.names import resolve
 from asrppl.bind.recording import Recording
 from asrppl.bind.sites import Reading, read
+from asrppl.bind.source import Resolution
 from asrppl.check import verify_pathwise
 from asrppl.check.signature import Signature
 from asrppl.diagnostics import Sink

@@ -11,9 +11,9 @@ from torch import Tensor
 
 from asrppl.bind.bound import Bound, InputKey
 from asrppl.bind.entries import Provenance
-from asrppl.bind.names import Resolution
 from asrppl.bind.recording import Draw, Recording
 from asrppl.bind.sites import Reading, read
+from asrppl.bind.source import Resolution
 from asrppl.check.signature import Kind, Level, Signature
 from asrppl.check.typed import (
     AggregateDistribution,

@@ -11,7 +11,7 @@ from pyro.infer import Trace_ELBO, TraceEnum_ELBO
 from pyro.infer.elbo import ELBO
 from torch import Tensor
 
-from asrppl.bind.names import member
+from asrppl.bind.find import member
 from asrppl.bind.values import bind_values
 from asrppl.check.typed import FreeName
 from asrppl.diagnostics import AsrError, Diagnostic

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable, Mapping
 
-from asrppl.bind.names import Source
 from asrppl.bind.recording import Frame, full_size
 from asrppl.bind.sites import Reading
+from asrppl.bind.source import Source
 from asrppl.check.signature import Signature
 from asrppl.diagnostics import Sink
 from asrppl.infer.channels import AttachedRule
