@@ -16,9 +16,10 @@ from asrppl.bind.source import Resolution
 from asrppl.check import verify_pathwise
 from asrppl.check.signature import Signature
 from asrppl.diagnostics import Sink
-from asrppl.infer.channels import AttachedRule, Case, Rerun, choose_channel, doubt, verify_estimable
+from asrppl.infer.channels import AttachedRule, Rerun, choose_channel, doubt
 from asrppl.infer.lengths import verify_lengths
 from asrppl.infer.recorder import Tracker
+from asrppl.infer.soundness import Case, verify_estimable
 from asrppl.infer.untyped import marks_of
 from asrppl.lower import Plan
 from asrppl.program import Program
