@@ -24,6 +24,11 @@ examples:
   asrppl air data mnist --out ~/mnist --mirror https://example.org/mnist
       elsewhere, from elsewhere: the address of a folder with the four .gz files
 """
+_SCENES = """\
+List the images that earlier runs made and kept, with what each file was made of; with --clear, delete them.
+
+They are made again, to the bit, when a run needs them: deleting them costs seconds, nothing else.
+"""
 _SECONDS_A_LINE = 5.0
 
 
@@ -31,7 +36,7 @@ def add_parser(commands: Commands) -> None:
     """Register `asrppl air data` with its command."""
     data = commands.add_parser(
         "data",
-        help="download MNIST",
+        help="download MNIST, list or delete kept images",
         description=_DATA,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -48,6 +53,14 @@ def add_parser(commands: Commands) -> None:
         "--mirror", action="append", metavar="URL", help="where from, instead of the usual mirrors (repeatable)"
     )
     mnist.set_defaults(run=_mnist)
+    scenes = kinds.add_parser(
+        "scenes",
+        help="list or delete the images that are kept",
+        description=_SCENES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    scenes.add_argument("--clear", action="store_true", help="delete them")
+    scenes.set_defaults(run=_scenes)
 
 
 class _Transfers:
@@ -109,3 +122,29 @@ def _mnist(args: argparse.Namespace) -> int:
         return 1
     print(folder)
     return 0
+
+
+def _scenes(args: argparse.Namespace) -> int:
+    from asrppl.air.data.cache import KeptFile, kept_files
+
+    files = kept_files()
+    left: list[KeptFile] = []
+    for kept in files:
+        recipe = kept.recipe
+        if recipe is None:
+            made_of = "damaged"
+        else:
+            digits = "" if recipe["digits"] is None else f", digits {recipe['digits'][:8]}"
+            smooth = ", antialiased" if recipe["antialias"] else ""
+            made_of = f"{recipe['data']}: {recipe['number']:,} images, seed {recipe['seed']}{smooth}{digits}"
+        print(f"{kept.size / 1e6:8.1f} MB  {printable(str(kept.path))}  {made_of}")
+        if args.clear:
+            try:
+                kept.path.unlink(missing_ok=True)
+            except OSError as error:
+                print(f"asrppl: {printable(str(error))}", file=sys.stderr)
+                left.append(kept)
+    counted = [kept for kept in files if kept not in left]
+    done = "deleted" if args.clear else "kept"
+    print(f"{len(counted)} files, {sum(kept.size for kept in counted) / 1e6:.1f} MB {done}")
+    return 1 if left else 0

@@ -15,6 +15,7 @@ from asrppl.air.data.cache import cached_scenes, recipe_of
 from asrppl.air.data.digits import Digits
 from asrppl.air.data.draws import Draws
 from asrppl.air.data.scenes import Scenes, make_scenes
+from asrppl.cli.main import main
 
 DIGITS = Digits(
     np.where((ink := Draws(3).below(256, 20 * 784).reshape(20, 28, 28)) > 250, ink, 0).astype(np.uint8),
@@ -124,3 +125,22 @@ def test_small_sets_are_not_kept(tmp_path, monkeypatch) -> None:
     monkeypatch.setenv("ASRPPL_CACHE", str(tmp_path))
     cached_scenes("dsprites3", None, 20, 0)
     assert not list(tmp_path.iterdir())
+
+
+def test_kept_scenes_can_be_listed_and_deleted(folder, capsys) -> None:
+    cached_scenes("13", DIGITS, 30, 4)
+    cached_scenes("dsprites3", None, 20, 5, antialias=True)
+    (folder / "13-damaged.npz").write_bytes(b"PK")
+    assert main(["air", "data", "scenes"]) == 0
+    *lines, last = capsys.readouterr().out.splitlines()
+    assert [line.split("  ", 2)[-1].split("  ")[-1].split(", digits")[0] for line in lines] == [
+        "13: 30 images, seed 4",
+        "damaged",
+        "dsprites3: 20 images, seed 5, antialiased",
+    ]
+    assert last.startswith("3 files, ")
+    assert main(["air", "data", "scenes", "--clear"]) == 0
+    assert capsys.readouterr().out.endswith(" deleted\n")
+    assert list(folder.iterdir()) == []
+    assert main(["air", "data", "scenes"]) == 0
+    assert capsys.readouterr().out == "0 files, 0.0 MB kept\n"

@@ -11,6 +11,7 @@ import json
 import zipfile
 import zlib
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from asrppl.folders import cache_folder
 RECIPE = 1  # the version of how scenes are made: a change of any pixel of any data set takes another number
 KEPT_FROM = 1_000  # images; fewer are made in less time than it takes to look at the folder
 _ARRAYS = ("images", "counts", "boxes")
+_UNREADABLE = (OSError, EOFError, ValueError, KeyError, NotImplementedError, zipfile.BadZipFile, zlib.error)
 
 
 def recipe_of(data: DataSet, digits: Digits | None, number: int, seed: int, antialias: bool) -> str:
@@ -43,13 +45,43 @@ def recipe_of(data: DataSet, digits: Digits | None, number: int, seed: int, anti
     )
 
 
+@dataclass(frozen=True)
+class KeptFile:
+    """A file of kept scenes: where, how many bytes, and the recipe (None where it is damaged)."""
+
+    path: Path
+    size: int
+    recipe: dict[str, Any] | None
+
+
+def _folder() -> Path | None:
+    cache = cache_folder()
+    return None if cache is None else cache / "scenes"
+
+
+def kept_files() -> list[KeptFile]:
+    """The files of the cache folder, by name."""
+    folder = _folder()
+    if folder is None or not folder.is_dir():
+        return []
+    return [KeptFile(path, path.stat().st_size, _recipe_in(path)) for path in sorted(folder.glob("*.npz"))]
+
+
+def _recipe_in(path: Path) -> dict[str, Any] | None:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return json.loads(archive.read("recipe.json"))
+    except _UNREADABLE:
+        return None
+
+
 def _read(path: Path, recipe: str) -> Scenes | None:
     try:
         with zipfile.ZipFile(path) as archive:
             if archive.read("recipe.json").decode() != recipe:
                 return None
             return Scenes(*(tensor_of(_read_array(archive, name)) for name in _ARRAYS))
-    except (OSError, EOFError, ValueError, KeyError, NotImplementedError, zipfile.BadZipFile, zlib.error):
+    except _UNREADABLE:
         return None
 
 
@@ -76,11 +108,11 @@ def _write(path: Path, recipe: str, scenes: Scenes) -> None:
 
 def cached_scenes(data: DataSet, digits: Digits | None, number: int, seed: int, *, antialias: bool = False) -> Scenes:
     """`make_scenes`, from the cache folder where it holds them, to the bit; else made, and kept if there are many."""
-    folder = cache_folder()
+    folder = _folder()
     if folder is None or number < KEPT_FROM:
         return make_scenes(data, digits, number, seed, antialias=antialias)
     recipe = recipe_of(data, digits if SETTINGS[data].source == "digits" else None, number, seed, antialias)
-    path = folder / "scenes" / f"{data}-{hashlib.sha256(recipe.encode()).hexdigest()[:24]}.npz"
+    path = folder / f"{data}-{hashlib.sha256(recipe.encode()).hexdigest()[:24]}.npz"
     found = _read(path, recipe)
     if found is not None:
         return found
