@@ -43,7 +43,7 @@ _RULES: Mapping[Setting, tuple[str, Mapping[str, Any]]] = {
     "mnist3": ("air_overlap.asr", {}),
     "dsprites3": (
         "air_overlap.asr",
-        {"S": 64, "c_min": 10, "c_max": 16.75, "eps": 6, "order": 5, "fill": 20, "edge": 1.25},
+        {"S": 64, "c_min": 10, "c_max": 17.25, "eps": 6, "order": 5, "fill": 20, "edge": 1.75},
     ),
 }
 # Params of those files that count training steps, as shares of a run's.
