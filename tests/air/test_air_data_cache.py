@@ -2,6 +2,7 @@
 
 import json
 import os
+import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -130,7 +131,8 @@ def test_small_sets_are_not_kept(tmp_path, monkeypatch) -> None:
 def test_kept_scenes_can_be_listed_and_deleted(folder, capsys) -> None:
     cached_scenes("13", DIGITS, 30, 4)
     cached_scenes("dsprites3", None, 20, 5, antialias=True)
-    (folder / "13-damaged.npz").write_bytes(b"PK")
+    with zipfile.ZipFile(folder / "13-damaged.npz", "w") as archive:
+        archive.writestr("recipe.json", "[]")
     assert main(["air", "data", "scenes"]) == 0
     *lines, last = capsys.readouterr().out.splitlines()
     assert [line.split("  ", 2)[-1].split("  ")[-1].split(", digits")[0] for line in lines] == [

@@ -26,7 +26,7 @@ from asrppl.folders import cache_folder
 RECIPE = 1  # the version of how scenes are made: a change of any pixel of any data set takes another number
 KEPT_FROM = 1_000  # images; fewer are made in less time than it takes to look at the folder
 _ARRAYS = ("images", "counts", "boxes")
-_UNREADABLE = (OSError, EOFError, ValueError, KeyError, NotImplementedError, zipfile.BadZipFile, zlib.error)
+_UNREADABLE = (OSError, EOFError, ValueError, TypeError, KeyError, NotImplementedError, zipfile.BadZipFile, zlib.error)
 
 
 def recipe_of(data: DataSet, digits: Digits | None, number: int, seed: int, antialias: bool) -> str:
@@ -70,7 +70,9 @@ def kept_files() -> list[KeptFile]:
 def _recipe_in(path: Path) -> dict[str, Any] | None:
     try:
         with zipfile.ZipFile(path) as archive:
-            return json.loads(archive.read("recipe.json"))
+            recipe = json.loads(archive.read("recipe.json"))
+            # A file that is not ours, or of a version that writes less, is one that no run will read.
+            return {name: recipe[name] for name in ("data", "number", "seed", "antialias", "digits")}
     except _UNREADABLE:
         return None
 
