@@ -16,7 +16,7 @@ from asrppl.air.metrics import Metrics
 from asrppl.air.options import TrainOptions
 from asrppl.air.processes import SideBySide, Update
 from asrppl.air.run import FolderInUseError, RunFolder, new_folder
-from asrppl.air.train import Progress, train
+from asrppl.air.train import Training, training
 from asrppl.air.untyped import seed
 
 Name = Literal["no_rules", "rules"]
@@ -47,10 +47,11 @@ def demo_options(rules: str, rules_name: str, given: Mapping[str, Any]) -> Train
 
 
 def _train(
-    folder: Path, options: TrainOptions | None, checkpoint_seconds: float, tell: Callable[[Progress], None]
-) -> Metrics:
+    folder: Path, options: TrainOptions | None, checkpoint_seconds: float, stop: Callable[[], bool] | None
+) -> Training[Metrics]:
     run = RunFolder(folder)
-    metrics = train(run, options, checkpoint_seconds=checkpoint_seconds, progress=tell).evaluate()
+    trainer = yield from training(run, options, checkpoint_seconds=checkpoint_seconds, stop=stop)
+    metrics = trainer.evaluate()
     run.write_json(run.metrics, metrics.to_dict())
     return metrics
 

@@ -5,6 +5,7 @@ tensor operations a step, which is most of what a training step on one thread co
 """
 
 import math
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -12,10 +13,64 @@ from pyro.distributions import TorchDistribution
 from torch import Size, Tensor
 from torch.autograd.function import once_differentiable
 from torch.distributions import constraints
+from torch.nn.functional import softplus
 
 from asrppl.air.untyped import broadcast_shapes
 
 _LOG_SQRT_2PI = 0.5 * math.log(2 * math.pi)
+_DRAWN = "_asrppl_drawn"
+
+
+@dataclass(slots=True)
+class _Drawn:
+    """What a value was drawn from, kept with it: guide and model ask for its density, and need not find this again.
+
+    `kind` is the distribution's class, `key` tells the distribution; `before` is the unsquashed value. Nothing here
+    leads back to the value itself, which would keep both alive.
+    """
+
+    kind: type
+    key: object
+    before: Tensor
+    noise: Tensor
+    log_slope: Tensor | float | None = None
+
+
+class _NormalLogDensity(torch.autograd.Function):
+    """log N(value; mean, exp(log_sd)²), summed over the last axis; its gradients in closed form."""
+
+    @staticmethod
+    def forward(ctx: Any, value: Tensor, mean: Tensor, log_sd: Tensor) -> Tensor:
+        precision = (-log_sd).exp()
+        score = (value - mean) * precision
+        ctx.save_for_backward(score, precision)
+        ctx.shapes = value.shape, mean.shape, log_sd.shape
+        total = torch.addcmul(log_sd, score, score, value=0.5).sum(-1)
+        return torch.rsub(total, -_LOG_SQRT_2PI * score.shape[-1])
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        score, precision = ctx.saved_tensors
+        wanted = ctx.needs_input_grad
+        weighed = grad.unsqueeze(-1) * score
+        slope = weighed * precision if wanted[0] or wanted[1] else None
+        found: list[Tensor | None] = [None, None, None]
+        if slope is not None:
+            found[0] = -slope if wanted[0] else None
+            found[1] = slope if wanted[1] else None
+        if wanted[2]:
+            found[2] = torch.addcmul(-grad.unsqueeze(-1), weighed, score)
+        return tuple(
+            None if gradient is None else gradient.sum_to_size(shape)
+            for gradient, shape in zip(found, ctx.shapes, strict=True)
+        )
+
+
+def normal_log_density(value: Tensor, mean: Tensor, log_sd: Tensor) -> Tensor:
+    """Log density (...) of independent normals at `value` (..., D); `mean` and `log_sd` broadcast against it."""
+    function: Any = _NormalLogDensity
+    return function.apply(value, mean, log_sd)
 
 
 class _DiagonalNormal(TorchDistribution):
@@ -32,6 +87,7 @@ class _DiagonalNormal(TorchDistribution):
         self.log_sd = log_sd
         shape = broadcast_shapes(mean.shape, log_sd.shape)
         self._last: tuple[Tensor, Tensor] | None = None
+        self._key = object()
         super().__init__(shape[:-1], shape[-1:], validate_args=False)
 
     def expand(self, batch_shape: Any, _instance: Any = None) -> "_DiagonalNormal":
@@ -45,19 +101,35 @@ class _DiagonalNormal(TorchDistribution):
         """A reparameterised draw of shape `sample_shape + batch + (D,)`."""
         shape = Size(sample_shape) + self.batch_shape + self.event_shape
         noise = torch.randn(shape, dtype=self.mean_before.dtype, device=self.mean_before.device)
-        return self.squash(torch.addcmul(self.mean_before, self.log_sd.exp(), noise))
+        before = torch.addcmul(self.mean_before, self.log_sd.exp(), noise)
+        value = self.squash(before)
+        if value.requires_grad:
+            setattr(value, _DRAWN, _Drawn(type(self), self._key, before, noise))
+        return value
 
     def log_prob(self, value: Tensor) -> Tensor:
         """Log density of `value` (..., D), summed over D."""
         # The model needs each object's log density twice, in its site and in the factor that takes it out again.
         if self._last is not None and self._last[0] is value:
             return self._last[1]
-        before, log_slope = self.unsquash(value)
-        score = (before - self.mean_before) * (-self.log_sd).exp()
-        total = score.square() * -0.5 - self.log_sd
-        if log_slope is not None:
-            total = total - log_slope
-        result = total.sum(-1) - _LOG_SQRT_2PI * self.event_shape[0]
+        drawn: _Drawn | None = getattr(value, _DRAWN, None)
+        if drawn is not None and drawn.kind is type(self):
+            before = drawn.before
+            if drawn.log_slope is None:
+                drawn.log_slope = self.log_slope(before)
+            log_slope = drawn.log_slope
+        else:
+            drawn = None
+            before = self.unsquash(value)
+            log_slope = self.log_slope(before)
+        if drawn is not None and drawn.key is self._key:
+            # The score of a value drawn here is its noise, whatever the parameters.
+            half_squares = torch.addcmul(self.log_sd, drawn.noise, drawn.noise, value=0.5).sum(-1)
+            result = -half_squares - _LOG_SQRT_2PI * self.event_shape[0]
+        else:
+            result = normal_log_density(before, self.mean_before, self.log_sd)
+        if not isinstance(log_slope, float):
+            result = result - log_slope
         self._last = (value, result)
         return result
 
@@ -77,9 +149,14 @@ class _DiagonalNormal(TorchDistribution):
         return before
 
     @staticmethod
-    def unsquash(value: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Squashed to unsquashed value, with the log slope of `squash` there (None: 0)."""
-        return value, None
+    def unsquash(value: Tensor) -> Tensor:
+        """Squashed to unsquashed value."""
+        return value
+
+    @staticmethod
+    def log_slope(before: Tensor) -> Tensor | float:
+        """Log slope of `squash` at an unsquashed value, summed over D."""
+        return 0.0
 
 
 class DiagonalNormal(_DiagonalNormal):
@@ -105,11 +182,15 @@ class TanhNormal(_DiagonalNormal):
         return before.tanh()
 
     @staticmethod
-    def unsquash(value: Tensor) -> tuple[Tensor, Tensor | None]:
+    def unsquash(value: Tensor) -> Tensor:
         """atanh, kept finite where tanh has rounded to ±1."""
         bound = 1 - torch.finfo(value.dtype).eps
-        inside = value.clamp(-bound, bound)
-        return inside.atanh(), torch.log1p(-inside.square())
+        return value.clamp(-bound, bound).atanh()
+
+    @staticmethod
+    def log_slope(before: Tensor) -> Tensor:
+        """log(1 − tanh²) = 2 (log 2 − b − softplus(−2 b))."""
+        return torch.rsub((before + softplus(-2 * before)).sum(-1), before.shape[-1] * math.log(2)) * 2
 
 
 class SigmoidNormal(_DiagonalNormal):
@@ -126,12 +207,14 @@ class SigmoidNormal(_DiagonalNormal):
         return before.sigmoid()
 
     @staticmethod
-    def unsquash(value: Tensor) -> tuple[Tensor, Tensor | None]:
+    def unsquash(value: Tensor) -> Tensor:
         """logit, kept finite where the logistic function has rounded to 0 or 1."""
-        eps = torch.finfo(value.dtype).eps
-        inside = value.clamp(eps, 1 - eps)
-        log_value, log_rest = inside.log(), torch.log1p(-inside)
-        return log_value - log_rest, log_value + log_rest
+        return value.logit(torch.finfo(value.dtype).eps)
+
+    @staticmethod
+    def log_slope(before: Tensor) -> Tensor:
+        """log σ (1 − σ) = −b − 2 softplus(−b)."""
+        return torch.add(before, softplus(-before), alpha=2).sum(-1).neg()
 
 
 class _CanvasLogLikelihood(torch.autograd.Function):

@@ -208,7 +208,7 @@ class Model(nn.Module):
         with data_plate(images, size, indices):
             return self._objects(images, len(images))
 
-    def move_scale_prior(self, mean: float) -> None:
+    def move_scale_prior(self, mean: float | Tensor) -> None:
         """Give the logit of the scale's prior another mean: a schedule of training, which no checkpoint keeps."""
         self._scale_mean.fill_(mean)
 

@@ -1,25 +1,30 @@
-"""Trainings side by side, one process and one thread each, that may be stopped and killed at any moment."""
+"""Trainings side by side that may be stopped, and killed, at any moment.
+
+On processors each has a process and a thread of its own (`SideBySide`). On a GPU they take turns in one process
+(`InTurns`): what one has asked of the GPU, and the GPU is still at, does not keep the others waiting.
+"""
 
 import multiprocessing
 import os
 import signal
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from types import TracebackType
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, Generic, Self, TypeVar, cast
 
 import torch
 
 from asrppl.air.errors import RUN_ERRORS
-from asrppl.air.train import Interrupted, Progress
+from asrppl.air.train import Interrupted, Progress, Training, drained
 
 K = TypeVar("K")
 R = TypeVar("R")
-Training = Callable[[Callable[[Progress], None]], R]
-"""Trains, telling what it is given of its progress, and returns what came of it; it must be picklable."""
+Begin = Callable[[Callable[[], bool] | None], Training[R]]
+"""Begins a training that asks what it is given whether to stop (None: it listens to signals); it must be picklable."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +43,15 @@ class Update(Generic[K, R]):
         return self.progress is None
 
 
-def _work(of: object, training: Training[R], updates: Connection) -> None:
+def _end(of: K, error: Exception) -> Update[K, Any]:
+    """The last update of a training that raised `error`."""
+    if isinstance(error, Interrupted):
+        return Update(of, stopped=error.step)
+    # Shown as a line: a traceback would tear the progress of the others.
+    return Update(of, error=str(error) if isinstance(error, RUN_ERRORS) else f"{type(error).__name__}: {error}")
+
+
+def _work(of: object, begin: Begin[R], updates: Connection) -> None:
     # One core a training: a second thread would only take time from the one beside it.
     torch.set_num_threads(1)
 
@@ -48,20 +61,16 @@ def _work(of: object, training: Training[R], updates: Connection) -> None:
         except OSError:  # the parent is gone: stop as if it had asked, with a checkpoint
             os.kill(os.getpid(), signal.SIGTERM)
 
-    last: Update[object, R]
+    last: Update[object, Any]
     try:
-        last = Update(of, result=training(tell))
-    except Interrupted as stop:
-        last = Update(of, stopped=stop.step)
-    except RUN_ERRORS as error:
-        last = Update(of, error=str(error))
-    except Exception as error:  # the parent shows it: a child's traceback would tear the progress
-        last = Update(of, error=f"{type(error).__name__}: {error}")
+        last = Update(of, result=drained(begin(None), tell))
+    except Exception as error:
+        last = _end(of, error)
     with suppress(OSError):
         updates.send(last)
 
 
-class SideBySide(Generic[K, R]):
+class Together(ABC, Generic[K, R]):
     """The trainings that run now; inside `with`, Ctrl-C and SIGTERM are passed on to them, once they can act on it.
 
     `stopping` says that they were asked to stop: each writes its checkpoint, and ends.
@@ -69,41 +78,113 @@ class SideBySide(Generic[K, R]):
 
     def __init__(self) -> None:
         self.stopping = False
-        self._of: dict[Connection, K] = {}
-        self._children: dict[Connection, BaseProcess] = {}
         self._before: dict[int, Any] = {}
 
-    def __enter__(self) -> "SideBySide[K, R]":
+    def __enter__(self) -> Self:
         self._before = {number: signal.signal(number, self._asked) for number in (signal.SIGINT, signal.SIGTERM)}
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         # Only where the body raised is there anything left: it is stopped, with checkpoints.
         self.stop()
-        for child in self._children.values():
-            child.join()
+        self._finish()
         for number, handler in self._before.items():
             signal.signal(number, handler)
-
-    def __len__(self) -> int:
-        return len(self._of)
 
     def _asked(self, number: int, frame: object) -> None:
         self.stopping = True
         self.stop()
 
+    @abstractmethod
+    def __len__(self) -> int:
+        """How many run."""
+
+    @abstractmethod
     def stop(self) -> None:
         """Ask all that run to stop."""
+
+    @abstractmethod
+    def start(self, of: K, name: str, begin: Begin[R]) -> None:
+        """Start a training."""
+
+    @abstractmethod
+    def updates(self) -> Iterator[Update[K, R]]:
+        """Wait until one of them tells something, and give what was told; a last update is the last of its training."""
+
+    @abstractmethod
+    def _finish(self) -> None:
+        """Wait for all of them, which were asked to stop."""
+
+
+class InTurns(Together[K, R]):
+    """Trainings in this process, one part of each after the other."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._running: list[tuple[K, Training[R]]] = []
+
+    def __len__(self) -> int:
+        return len(self._running)
+
+    def stop(self) -> None:
+        """See `Together`."""
+        self.stopping = self.stopping or bool(self._running)
+
+    def start(self, of: K, name: str, begin: Begin[R]) -> None:
+        """See `Together`."""
+        self._running.append((of, begin(lambda: self.stopping)))
+
+    def updates(self) -> Iterator[Update[K, R]]:
+        """See `Together`."""
+        for entry in list(self._running):
+            of, training = entry
+            update: Update[K, R] | None = None
+            try:
+                progress = next(training)
+            except StopIteration as end:
+                update = Update(of, result=end.value)
+            except Exception as error:
+                update = _end(of, error)
+            else:
+                update = None if progress is None else Update(of, progress)
+            if update is not None and update.last:
+                self._running.remove(entry)
+            if update is not None:
+                yield update
+
+    def _finish(self) -> None:
+        while self._running:
+            for _ in self.updates():
+                pass
+
+
+class SideBySide(Together[K, R]):
+    """Trainings with a process each."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._of: dict[Connection, K] = {}
+        self._children: dict[Connection, BaseProcess] = {}
+
+    def _finish(self) -> None:
+        for child in self._children.values():
+            child.join()
+
+    def __len__(self) -> int:
+        return len(self._of)
+
+    def stop(self) -> None:
+        """See `Together`."""
         self.stopping = self.stopping or bool(self._children)
         for child in self._children.values():
             if child.is_alive():
                 child.terminate()
 
-    def start(self, of: K, name: str, training: Training[R]) -> None:
-        """Start `training` in a process of its own."""
+    def start(self, of: K, name: str, begin: Begin[R]) -> None:
+        """See `Together`."""
         context = multiprocessing.get_context("spawn")
         receiver, sender = context.Pipe(duplex=False)
-        child = context.Process(target=_work, args=(of, training, sender), name=f"asrppl-{name}", daemon=True)
+        child = context.Process(target=_work, args=(of, begin, sender), name=f"asrppl-{name}", daemon=True)
         # Children are born deaf to a terminal's Ctrl-C: it reaches them through the parent.
         before = signal.signal(signal.SIGINT, signal.SIG_IGN)
         try:
@@ -116,7 +197,7 @@ class SideBySide(Generic[K, R]):
             self.stop()
 
     def updates(self) -> Iterator[Update[K, R]]:
-        """Wait until one of them tells something, and give what was told; a last update is the last of its training."""
+        """See `Together`."""
         for pipe in cast("list[Connection]", wait(list(self._of))):
             update = self._receive(pipe)
             if update.last:

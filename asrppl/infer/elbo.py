@@ -114,6 +114,9 @@ class RegularizedELBO(ELBO):
         data: the data plate's name.
         step: of the schedules: how many training calls (`loss_and_grads`, `differentiable_loss`) there have been.
             It may be set, to go on with a run.
+
+    `weights`, where it is set, stands in for the schedules: by rule its weight, a number or a 0-d tensor. A step in a
+    CUDA graph reads its weights from the device.
     """
 
     def __init__(
@@ -135,6 +138,7 @@ class RegularizedELBO(ELBO):
         self.given = bind_values(_free_in(program, bind or {}), bind or {})
         self.data = data
         self.step = step
+        self.weights: Mapping[str, float | Tensor] | None = None
         self._report = Report()
         self._pairs: dict[object, Pair] = {}
 
@@ -180,7 +184,7 @@ class RegularizedELBO(ELBO):
             _keep_quiet()
         pair = self._pair(model, guide)
         try:
-            with pair.at(self.step) as tally:
+            with pair.at(self.step, self.weights) as tally:
                 returned = compute(pair.run_model, pair.run_guide, *args, **kwargs)
         except CarriedError as refusal:
             raise refusal.error from None

@@ -50,7 +50,7 @@ class Tally:
     violations: dict[str, Tensor] = field(default_factory=dict[str, Tensor])
     costs: dict[str, Tensor] = field(default_factory=dict[str, Tensor])
     pathwise: dict[str, Tensor] = field(default_factory=dict[str, Tensor])
-    weights: dict[str, float] = field(default_factory=dict[str, float])
+    weights: dict[str, float | Tensor] = field(default_factory=dict[str, "float | Tensor"])
 
     def add(self, name: str, violation: Tensor, cost: Tensor, *, pathwise: bool) -> None:
         """Add one run's."""
@@ -103,7 +103,7 @@ def emit(
     attachment: Attachment,
     recording: Recording,
     reading: Reading,
-    weights: Mapping[str, float],
+    weights: Mapping[str, float | Tensor],
     *,
     max_plate_nesting: float,
     tally: Tally,

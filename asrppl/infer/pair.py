@@ -1,11 +1,12 @@
 """A model and a guide, wrapped: the guide is watched, and the model ends in the rules' terms."""
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 import torch
 from pyro.infer.elbo import ELBO
+from torch import Tensor
 
 from asrppl.bind.bound import Bound
 from asrppl.bind.recording import Recording
@@ -59,11 +60,13 @@ class Pair:
         self.tally = Tally()
         self.recorder = Recorder()
         self.step = 0
+        self.weights: Mapping[str, float | Tensor] | None = None
 
     @contextmanager
-    def at(self, step: int) -> Generator[Tally]:
-        """Be at ``step`` of the schedules for one call of the objective; yield what it adds up."""
+    def at(self, step: int, weights: Mapping[str, float | Tensor] | None = None) -> Generator[Tally]:
+        """Be at ``step`` of the schedules, or have other ``weights``, for one call of the objective; yield its sums."""
         self.step = step
+        self.weights = weights
         self.tally = Tally()
         try:
             yield self.tally
@@ -98,7 +101,9 @@ class Pair:
                 del self.attachments[next(iter(self.attachments))]
             self.attachments[structure] = attachment
             reading = attachment.read(recording)
-        weights = {attached.rule.name: attached.rule.weight.at(self.step) for attached in attachment.rules}
+        weights = self.weights
+        if weights is None:
+            weights = {attached.rule.name: attached.rule.weight.at(self.step) for attached in attachment.rules}
         emit(
             attachment,
             recording,

@@ -20,7 +20,7 @@ class Report:
     """
 
     violations: Mapping[str, Tensor] = field(default_factory=lambda: MappingProxyType({}))
-    weights: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
+    weights: Mapping[str, float | Tensor] = field(default_factory=lambda: MappingProxyType({}))
     penalty: Tensor = field(default_factory=lambda: torch.zeros(()))
     returned: float | Tensor = 0.0
 

@@ -187,7 +187,7 @@ def verify_plates(rule: TypedRule, names: tuple[str, ...], stuck: list[str], cas
             f"rule `{rule.name}` depends on {draws_of(stuck)}, and TraceMeanField_ELBO has the pathwise gradient only",
             help="use Trace_ELBO, TraceGraph_ELBO or TraceEnum_ELBO",
         )
-    if case.base is not TraceEnum_ELBO:
+    if not issubclass(case.base, TraceEnum_ELBO):
         return
     for name in stuck:
         site = case.recording.guide.get(name)

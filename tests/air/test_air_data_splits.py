@@ -14,7 +14,7 @@ from asrppl.air.data.idx import IdxError
 from asrppl.air.data.scenes import SETTINGS
 from asrppl.air.load import held_out, training_scenes
 from asrppl.air.options import OptionError, TrainOptions
-from asrppl.air.train import Trainer
+from asrppl.air.trainer import Trainer
 
 
 @pytest.fixture

@@ -125,7 +125,7 @@ def test_the_plain_pytorch_rival_gives_the_same_elbo_and_gradient_on_the_same_dr
     noise = {}
     for name, node in nodes.items():
         if name.startswith("z_"):
-            fn, (before, _) = node["fn"], node["fn"].unsquash(node["value"])
+            fn, before = node["fn"], node["fn"].unsquash(node["value"])
             noise[name] = ((before - fn.mean_before) / fn.log_sd.exp()).detach()
     torch.manual_seed(5)
     elbo = TraceEnum_ELBO(max_plate_nesting=1).differentiable_loss(model, guide, images, SIZE) / SIZE

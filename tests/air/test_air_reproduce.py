@@ -15,6 +15,7 @@ from asrppl.air.reproduce.locks import locked
 from asrppl.air.reproduce.results import read_results
 from asrppl.air.reproduce.state import state_of
 from asrppl.air.run import FolderInUseError, RunFolder
+from asrppl.air.train import drained
 from asrppl.cli.main import main
 
 TINY = {"images": 40, "test_images": 20, "batch": 4, "precision": "float32"}
@@ -72,7 +73,7 @@ def test_runs_that_were_killed_go_on_and_the_results_are_those_of_runs_that_were
     assert str(results / "tables" / "table1.md") in said.out
     assert RunFolder(air.folder(out)).log.stat().st_mtime_ns == log
     found = read_results(results, "table1")
-    whole = [train_cell(one, tmp_path / "whole") for one in (air, asr)]
+    whole = [drained(train_cell(one, tmp_path / "whole"), print) for one in (air, asr)]
     assert without_seconds(found) == json.loads(json.dumps(without_seconds(whole)))
     assert [entry["step"] for entry in RunFolder(asr.folder(out)).read_log()] == [20, 40, 60, 80]
     assert mnist not in (results / "table1.json").read_text()
@@ -80,7 +81,7 @@ def test_runs_that_were_killed_go_on_and_the_results_are_those_of_runs_that_were
     # All is finished: nothing is trained, and results that were lost come back the same.
     text = (results / "table1.json").read_text()
     (results / "table1.json").unlink()
-    monkeypatch.setattr("asrppl.air.reproduce.jobs.train", None)
+    monkeypatch.setattr("asrppl.air.reproduce.jobs.training", None)
     assert main(words) == 0
     assert (results / "table1.json").read_text() == text
     assert main([*words, "--dry-run"]) == 0
@@ -126,5 +127,5 @@ def test_a_run_in_use_by_another_command_is_left_to_it(tmp_path, tiny, mnist, mo
         locked(cell.folder(tmp_path)),
         pytest.raises(FolderInUseError, match="air-13-0: in use by another command, which trains it"),
     ):
-        jobs.work(cell, tmp_path, "cpu", 120.0, lambda progress: None)
+        next(jobs.work(cell, tmp_path, "cpu", 120.0))
     assert not list(cell.folder(tmp_path).iterdir())

@@ -18,7 +18,8 @@ from asrppl.air.checkpoint import load_checkpoint, save_checkpoint
 from asrppl.air.options import TrainOptions
 from asrppl.air.run import RunFolder
 from asrppl.air.score import Baseline, ScoreELBO, ScoreGuide, ScoreModel
-from asrppl.air.train import Trainer, train
+from asrppl.air.train import train
+from asrppl.air.trainer import Trainer
 from asrppl.cli import air as command
 from tests.air.small_air import BATCH, OBJECTS, parameters, small_air, small_settings
 

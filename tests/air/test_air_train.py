@@ -20,7 +20,8 @@ from asrppl.air.blame import NotFiniteError
 from asrppl.air.checkpoint import CheckpointError, load_checkpoint, save_checkpoint, write_atomically
 from asrppl.air.options import OptionError, TrainOptions
 from asrppl.air.run import FolderInUseError, RunFolder
-from asrppl.air.train import Interrupted, Progress, Trainer, train
+from asrppl.air.train import Interrupted, Progress, train
+from asrppl.air.trainer import Trainer
 from asrppl.cli import air as command
 from asrppl.diagnostics import AsrError
 

@@ -6,13 +6,13 @@ from functools import partial
 from pathlib import Path
 
 from asrppl.air.checkpoint import CheckpointError, write_atomically
-from asrppl.air.processes import SideBySide, Update
+from asrppl.air.processes import InTurns, SideBySide, Together, Update
 from asrppl.air.reproduce.grid import Cell
 from asrppl.air.reproduce.locks import InUseError, locked
 from asrppl.air.reproduce.results import Record, commit, record
 from asrppl.air.reproduce.state import record_path, state_of
 from asrppl.air.run import FolderInUseError, RunFolder
-from asrppl.air.train import Progress, train
+from asrppl.air.train import Training, training
 
 CellUpdate = Update[Cell, Record]
 PATIENCE = 15.0  # what a run whose command was killed takes to notice, and to write its checkpoint
@@ -33,9 +33,9 @@ def train_cell(
     out: Path,
     device: str = "cpu",
     checkpoint_seconds: float = 120.0,
-    tell: Callable[[Progress], None] = lambda progress: None,
-) -> Record:
-    """Train and measure a run in its folder under `out`, from where it stands; raises what `train` raises."""
+    stop: Callable[[], bool] | None = None,
+) -> Training[Record]:
+    """Train and measure a run in its folder under `out`, from where it stands; raises what `training` raises."""
     folder = cell.folder(out)
     state = state_of(cell, out)
     if state.why is not None:
@@ -48,23 +48,25 @@ def train_cell(
     commits = _commits(folder)
     begin = cell.options if state.stage == "new" else None
     try:
-        trainer = train(run, begin, device=device, checkpoint_seconds=checkpoint_seconds, progress=tell)
+        trainer = yield from training(run, begin, device=device, checkpoint_seconds=checkpoint_seconds, stop=stop)
     except CheckpointError as error:
         raise CheckpointError(f"{error}: delete the folder {folder} to train it anew") from error
     metrics = trainer.evaluate()
     run.write_json(run.metrics, metrics.to_dict())
-    found = record(cell, metrics, trainer.seconds, commits)
+    found = record(cell, metrics, trainer.seconds, commits, device)
     run.write_json(record_path(folder), found)
     return found
 
 
-def work(cell: Cell, out: Path, device: str, checkpoint_seconds: float, tell: Callable[[Progress], None]) -> Record:
+def work(
+    cell: Cell, out: Path, device: str, checkpoint_seconds: float, stop: Callable[[], bool] | None = None
+) -> Training[Record]:
     """`train_cell` with a lock on the cell's folder; raises `FolderInUseError` where another command holds it."""
     folder = cell.folder(out)
     folder.mkdir(parents=True, exist_ok=True)
     try:
         with locked(folder, PATIENCE):
-            return train_cell(cell, out, device, checkpoint_seconds, tell)
+            return (yield from train_cell(cell, out, device, checkpoint_seconds, stop))
     except InUseError as error:
         raise FolderInUseError(f"{error}, which trains it") from error
 
@@ -81,11 +83,13 @@ def run_cells(
 ) -> bool:
     """Train `cells` in their order, `jobs` at a time, each in its folder under `out`; whether all had their turn.
 
-    `tell` gets the updates, among them exactly one last one of every cell that was started. A run that fails does not
-    stop the others. After Ctrl-C or SIGTERM no more are started, and those that run write their checkpoints.
+    On a processor each has a process of its own, on a GPU they take turns in this one. `tell` gets the updates, among
+    them exactly one last one of every cell that was started. A run that fails does not stop the others. After Ctrl-C
+    or SIGTERM no more are started, and those that run write their checkpoints.
     """
     waiting = list(cells)
-    with SideBySide[Cell, Record]() as running:
+    together: Together[Cell, Record] = SideBySide() if device == "cpu" else InTurns()
+    with together as running:
         while running or (waiting and not running.stopping):
             while waiting and len(running) < jobs and not running.stopping:
                 cell = waiting.pop(0)

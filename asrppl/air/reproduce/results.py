@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
 
+import torch
+
 from asrppl import __version__
 from asrppl.air.checkpoint import versions, write_atomically
 from asrppl.air.metrics import Metrics
@@ -44,7 +46,7 @@ def _git(folder: Path, *words: str) -> str:
     return done.stdout.strip()
 
 
-def record(cell: Cell, metrics: Metrics, seconds: float, commits: list[str]) -> Record:
+def record(cell: Cell, metrics: Metrics, seconds: float, commits: list[str], device: str = "cpu") -> Record:
     """What is kept of a finished run; `commits` are those that trained it, the last also measured it."""
     options = cell.options.to_dict()
     if options["mnist"] is not None:
@@ -55,6 +57,7 @@ def record(cell: Cell, metrics: Metrics, seconds: float, commits: list[str]) -> 
         "commit": commits[-1],
         "versions": {"asrppl": __version__, **versions()},
         "machine": platform.machine(),
+        "device": torch.cuda.get_device_name(device) if device != "cpu" else "cpu",
         "seconds": round(seconds, 1),
         "command": cell.command,
         "options": options,
