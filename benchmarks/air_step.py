@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pyro
 import torch
-from pyro.infer import TraceEnum_ELBO
 from torch import Tensor
 
 import asrppl
@@ -18,6 +17,7 @@ from asrppl.air.data.digits import embedded_digits
 from asrppl.air.data.scenes import make_scenes
 from asrppl.air.model import Guide, Model
 from asrppl.air.settings import AIRSettings, Precision, Prior, scale_logit
+from asrppl.infer.exact import ExactELBO
 from benchmarks import rival_air
 from benchmarks.timing import Row, medians
 
@@ -62,12 +62,12 @@ def stepper(
 
 
 def without_rules(model: Model, guide: Guide) -> Objective:
-    loss = TraceEnum_ELBO(max_plate_nesting=1)(model, guide)
+    loss = ExactELBO(max_plate_nesting=1)(model, guide)
     return lambda images: loss(images, IMAGES) / IMAGES
 
 
 def _with_rules(name: str, model: Model, guide: Guide) -> Objective:
-    elbo = asrppl.regularize(model, guide, EXAMPLES / name, elbo=TraceEnum_ELBO(max_plate_nesting=1))
+    elbo = asrppl.regularize(model, guide, EXAMPLES / name, elbo=ExactELBO(max_plate_nesting=1))
     loss = elbo(model, guide)
     return lambda images: loss(images, IMAGES) / IMAGES
 

@@ -28,7 +28,7 @@ WARM_UP = 5
 
 # Options of the example's main.py: its defaults, and the sizes that asrppl.air has.
 _DEFAULTS: dict[str, Any] = {"encoder_net": [200], "decoder_net": [200]}
-_OUR_SIZES: dict[str, Any] = {
+OUR_SIZES: dict[str, Any] = {
     "encoder_net": [512, 256],
     "decoder_net": [256, 512],
     "predict_net": [64],
@@ -38,7 +38,7 @@ _OUR_SIZES: dict[str, Any] = {
 }
 
 
-def _stepper(example: Any, images: Tensor, options: dict[str, Any]) -> Callable[[], float]:
+def example_stepper(example: Any, images: Tensor, options: dict[str, Any]) -> Callable[[], float]:
     """A function that does one step of the example and returns the seconds of CPU time that it took."""
     torch.manual_seed(0)
     air = example.AIR(
@@ -72,8 +72,8 @@ def run(repeats: int, folder: Path) -> list[Row]:
     with pyro.validation_enabled(False), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Default grid_sample")
         steps = {
-            "example": _stepper(example, images, _OUR_SIZES),
-            "example as it comes": _stepper(example, images, _DEFAULTS),
+            "example": example_stepper(example, images, OUR_SIZES),
+            "example as it comes": example_stepper(example, images, _DEFAULTS),
             "ours": stepper(without_rules, images),
             "ours, bfloat16": stepper(without_rules, images, precision="bfloat16"),
             "ours, fixed prior": stepper(without_rules, images, prior="fixed"),
