@@ -158,7 +158,8 @@ class DeviceSteps:
 
     def _step(self) -> None:
         trainer = self.trainer
-        row = self.schedules.index_select(0, self.step)[0]
+        # The steps that a graph is warmed up with may lie beyond the last.
+        row = self.schedules.index_select(0, self.step.clamp(max=len(self.schedules) - 1))[0]
         self.rate.copy_(row[0])
         trainer.model.move_scale_prior(row[1])
         if isinstance(trainer.elbo, RegularizedELBO):
