@@ -25,13 +25,13 @@ _DRAWN = "_asrppl_drawn"
 class _Drawn:
     """What a value was drawn from, kept with it: guide and model ask for its density, and need not find this again.
 
-    `kind` is the distribution's class, `key` tells the distribution; `before` is the unsquashed value. Nothing here
-    leads back to the value itself, which would keep both alive.
+    `kind` is the distribution's class, `key` tells the distribution; `before` is the unsquashed value, None where it is
+    the value itself: nothing here leads back to that, for it would keep its graph alive until garbage is collected.
     """
 
     kind: type
     key: object
-    before: Tensor
+    before: Tensor | None
     noise: Tensor
     log_slope: Tensor | float | None = None
 
@@ -104,7 +104,7 @@ class _DiagonalNormal(TorchDistribution):
         before = torch.addcmul(self.mean_before, self.log_sd.exp(), noise)
         value = self.squash(before)
         if value.requires_grad:
-            setattr(value, _DRAWN, _Drawn(type(self), self._key, before, noise))
+            setattr(value, _DRAWN, _Drawn(type(self), self._key, None if before is value else before, noise))
         return value
 
     def log_prob(self, value: Tensor) -> Tensor:
@@ -114,7 +114,7 @@ class _DiagonalNormal(TorchDistribution):
             return self._last[1]
         drawn: _Drawn | None = getattr(value, _DRAWN, None)
         if drawn is not None and drawn.kind is type(self):
-            before = drawn.before
+            before = value if drawn.before is None else drawn.before
             if drawn.log_slope is None:
                 drawn.log_slope = self.log_slope(before)
             log_slope = drawn.log_slope

@@ -1,5 +1,6 @@
 """How a run's steps are made: one by one, or many in a row on a device that nobody waits for."""
 
+import gc
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import Any, NamedTuple, Protocol
@@ -28,8 +29,9 @@ class Sums(NamedTuple):
 
 
 class Steps(Protocol):
-    """Makes the steps of a run; `stride` is how many of them the log has a line for."""
+    """Makes the steps of a run; `turn` is how many to launch before others have theirs, `stride` how many to read."""
 
+    turn: int
     stride: int
 
     def launch(self, steps: int, pause: Callable[[], bool]) -> None:
@@ -51,7 +53,7 @@ def steps_of(trainer: Trainer) -> Steps:
 class SingleSteps:
     """One step after the other, as the processor goes through the programs."""
 
-    stride = 20
+    turn = stride = 20
 
     def __init__(self, trainer: Trainer) -> None:
         self.trainer = trainer
@@ -88,6 +90,7 @@ class DeviceSteps:
     operations run without a graph.
     """
 
+    turn = 5  # a launch waits while the queue to the GPU is full: one run alone must not fill it
     stride = 100  # a second or two of a shared GPU, for which it needs no attention
 
     def __init__(self, trainer: Trainer) -> None:
@@ -108,6 +111,7 @@ class DeviceSteps:
         self.failed = torch.zeros((), device=device)
         self.sums = torch.zeros(1 + len(self.rules), device=device)
         self.begun = trainer.step
+        self.unread = False
         trainer.optimiser.param_groups[0] |= {"lr": self.rate, "capturable": device.type == "cuda"}
         vars(trainer.optimiser)["found_inf"] = self.failed
         self.graph = _Graph(trainer) if device.type == "cuda" else None
@@ -119,9 +123,11 @@ class DeviceSteps:
 
     def launch(self, steps: int, pause: Callable[[], bool]) -> None:
         """See `Steps`; `pause` is not asked: a GPU makes these steps in a fraction of a second."""
-        self.begun = self.trainer.step
-        if self.graph is not None:
-            self.graph.begin()
+        if not self.unread:
+            self.begun = self.trainer.step
+            self.unread = True
+            if self.graph is not None:
+                self.graph.begin()
         with self._stream():
             for _ in range(steps):
                 self._order(self.trainer.step)
@@ -133,6 +139,7 @@ class DeviceSteps:
         with self._stream():
             found = torch.cat([self.failed[None].double(), self.step.double(), self.sums.double()]).cpu()
             self.sums.zero_()
+        self.unread = False
         failed, step, loss, *violations = (float(value) for value in found)
         if failed:
             raise self._error(int(step))
@@ -225,6 +232,8 @@ class _Graph:
     def capture(self, step: Callable[[], None], state: list[Tensor]) -> None:
         """Capture `step`, leaving all that it changes as it is: parameters, the optimiser's state and `state`."""
         trainer = self.trainer
+        # A graph of autograd that is still alive ties the parameters to the stream it was made in.
+        gc.collect()
         random = self.generator.get_state()
         changed = [*trainer.parameters, *state]
         kept = [tensor.detach().clone() for tensor in changed]

@@ -149,11 +149,14 @@ def _run(
         return stop() or time.monotonic() - saved >= checkpoint_seconds
 
     while trainer.step < options.steps:
-        some = min(steps.stride - trainer.step % steps.stride, options.steps - trainer.step)
+        until = min(options.steps, trainer.step + steps.stride - trainer.step % steps.stride)
         try:
-            with pyro.validation_enabled(False):
-                steps.launch(some, due)
-            yield None
+            while True:
+                with pyro.validation_enabled(False):
+                    steps.launch(min(until - trainer.step, steps.turn), due)
+                yield None
+                if trainer.step == until or due():
+                    break
             with pyro.validation_enabled(False):
                 sums = sums.and_then(steps.read())
         except NotFiniteError as error:

@@ -14,6 +14,7 @@ from asrppl.air.distributions import (
     TanhNormal,
     canvas_log_likelihood,
     count_log_probs,
+    normal_log_density,
     take,
 )
 
@@ -99,3 +100,38 @@ def test_the_canvas_of_n_objects_is_the_frame_of_the_first_n() -> None:
         expected = canvas_log_likelihood(mean.flatten(1), image.flatten(1))
         torch.testing.assert_close(log_prob[n], expected)
         torch.testing.assert_close(one.log_prob(image), expected)
+
+
+@pytest.mark.parametrize("cls", [DiagonalNormal, TanhNormal, SigmoidNormal])
+def test_a_value_remembers_what_it_was_drawn_from_and_its_density_is_the_same(cls) -> None:
+    parameters = [torch.randn(4, 3, dtype=torch.float64, requires_grad=True) for _ in range(4)]
+    here, there = cls(*parameters[:2]), cls(*parameters[2:])
+    value = here.rsample()
+    for asked in (here, there):
+        gradients = []
+        for known in (value, value.clone()):  # a clone has the graph, and no memory
+            density = asked.log_prob(known)
+            total = (density * torch.arange(1.0, 5.0)).sum()
+            found = torch.autograd.grad(total, parameters, retain_graph=True, materialize_grads=True, allow_unused=True)
+            gradients.append((density, *found))
+        for mine, wanted in zip(*gradients, strict=True):
+            torch.testing.assert_close(mine, wanted)
+
+
+def test_a_saturated_value_that_was_drawn_keeps_a_density_and_a_gradient() -> None:
+    mean = torch.tensor([40.0, -40.0], dtype=torch.float64, requires_grad=True)
+    for cls in (TanhNormal, SigmoidNormal):
+        drawn = cls(mean, torch.zeros(2, dtype=torch.float64))
+        density = drawn.log_prob(drawn.rsample())
+        assert bool(density.isfinite())
+        assert bool(torch.autograd.grad(density, mean)[0].isfinite().all())
+
+
+def test_the_normal_density_has_its_gradient_in_closed_form() -> None:
+    value = torch.randn(5, 4, 3, dtype=torch.float64, requires_grad=True)
+    mean = torch.randn(4, 3, dtype=torch.float64, requires_grad=True)
+    log_sd = torch.randn(1, 3, dtype=torch.float64, requires_grad=True)
+    wanted = dist.Normal(mean, log_sd.exp()).to_event(1).log_prob(value)
+    torch.testing.assert_close(normal_log_density(value, mean, log_sd), wanted)
+    assert torch.autograd.gradcheck(normal_log_density, (value, mean, log_sd))
+    assert torch.autograd.gradcheck(lambda m: normal_log_density(value.detach(), m, log_sd.detach()), mean)

@@ -1,6 +1,8 @@
 """Steps that take nothing from the host: the same as those made one by one, fit for a CUDA graph, and in turns."""
 
+import gc
 import signal
+import warnings
 from collections import Counter
 from collections.abc import Callable, Generator
 from dataclasses import replace
@@ -197,3 +199,19 @@ def test_a_stop_reaches_all_that_run_and_leaves_checkpoints(
     for name, step in stopped.items():
         assert load_checkpoint(tmp_path / name / "checkpoint.pt")["step"] == step
     assert set(stopped) == {"a", "b"}
+
+
+def test_a_step_leaves_no_graph_to_the_garbage_collector(options) -> None:
+    # A graph that stays alive holds memory, and ties the parameters to a stream that no CUDA graph is captured in.
+    path = rule_file("air_number.asr")
+    trainer = Trainer(replace(options, rules=path.read_text(encoding="utf-8"), rules_name=path.name))
+    gc.collect()
+    gc.disable()
+    try:
+        trainer.advance()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # looking at all objects touches some that are deprecated
+            alive = [one for one in gc.get_objects() if type(one) is torch.Tensor and one.grad_fn is not None]
+    finally:
+        gc.enable()
+    assert not alive
