@@ -90,7 +90,7 @@ class DeviceSteps:
     operations run without a graph.
     """
 
-    turn = 5  # a launch waits while the queue to the GPU is full: one run alone must not fill it
+    turn = 2  # a launch waits while the queue to the GPU is full: one run alone must not fill it
     stride = 100  # a second or two of a shared GPU, for which it needs no attention
 
     def __init__(self, trainer: Trainer) -> None:
