@@ -53,7 +53,8 @@ def steps_of(trainer: Trainer) -> Steps:
 class SingleSteps:
     """One step after the other, as the processor goes through the programs."""
 
-    turn = stride = 20
+    turn = 1  # on a GPU in company each of these takes as long as twenty of the others'
+    stride = 20
 
     def __init__(self, trainer: Trainer) -> None:
         self.trainer = trainer
@@ -80,10 +81,10 @@ class SingleSteps:
 class DeviceSteps:
     """Steps that take nothing from the host, and give nothing back until they are asked: on CUDA a captured graph.
 
-    A step of AIR is two thousand small operations: started one by one they keep a GPU waiting for the processor. Here
-    schedules, order of the images and the step's number lie on the device, so that a whole step is captured once
-    (`torch.cuda.CUDAGraph`) and then replayed, in a stream and with a random generator of the run's own: several runs
-    share a GPU, and each draws what it would have drawn alone.
+    A step of AIR is more than a thousand small operations: started one by one they keep a GPU waiting for the
+    processor. Here schedules, order of the images and the step's number lie on the device, so that a whole step is
+    captured once (`torch.cuda.CUDAGraph`) and then replayed, in a stream and with a random generator of the run's own:
+    several runs share a GPU, and each draws what it would have drawn alone.
 
     A loss or gradient that is not finite stops all later updates on the device (`found_inf` of fused Adam); `read`
     then makes that step once more, one operation after the other, to say what it came from. On a CPU the same
@@ -191,6 +192,7 @@ class DeviceSteps:
         trainer = self.trainer
         if self.graph is not None:
             self.graph.rewind(step - self.begun)
+            trainer.generator = None  # that step draws, and is looked into, with the default one
         del vars(trainer.optimiser)["found_inf"]
         trainer.step = step
         if isinstance(trainer.elbo, RegularizedELBO):
@@ -209,7 +211,7 @@ class _Graph:
     def __init__(self, trainer: Trainer) -> None:
         self.trainer = trainer
         device = trainer.device
-        self.default = torch.cuda.default_generators[device.index or torch.cuda.current_device()]
+        self.default = torch.cuda.default_generators[trainer.parameters[0].device.index]
         trainer.generator = self.generator = torch.Generator(device)
         self.generator.set_state(self.default.get_state())
         self.stream = torch.cuda.Stream(device)

@@ -33,7 +33,9 @@ examples:
       one run
   asrppl air reproduce all --dry-run
       what is done, and what is left
-  asrppl air reproduce all --protocol paper --device cuda --mnist ~/mnist
+  asrppl air reproduce all --mnist ~/mnist --device cuda --jobs 14
+      the same on a GPU, 14 runs in turns: minutes
+  asrppl air reproduce all --mnist ~/mnist --device cuda --jobs 14 --protocol paper
       300 epochs a run, as in the paper
 """
 
@@ -74,7 +76,9 @@ def add_parser(commands: Commands) -> None:
     how.add_argument(
         "--results", type=Path, default=Path("results"), metavar="DIR", help="folder of the results (default: results)"
     )
-    how.add_argument("--jobs", type=positive, default=1, metavar="N", help="runs side by side (default: 1)")
+    how.add_argument(
+        "--jobs", type=positive, default=1, metavar="N", help="runs side by side, on a GPU in turns (default: 1)"
+    )
     how.add_argument("--device", default="cpu", help="cpu or cuda (default: cpu)")
     how.add_argument(
         "--checkpoint-every", type=float, default=120.0, metavar="SECONDS", help="between checkpoints (default: 120)"
