@@ -136,6 +136,18 @@ def test_a_run_is_new_begun_finished_or_refused_by_what_its_folder_holds(tmp_pat
     assert re.search(r"is damaged \(.*delete the folder", state_of(one, tmp_path).why or "")
 
 
+def test_digits_may_be_moved_when_a_run_is_finished(tmp_path) -> None:
+    one = cell()
+    one = replace(one, options=replace(one.options, mnist="here"))
+    folder = one.folder(tmp_path)
+    folder.mkdir(parents=True)
+    (folder / "settings.json").write_text(json.dumps({**one.options.to_dict(), "mnist": "there"}))
+    (folder / "checkpoint.pt").write_bytes(b"")
+    assert "mnist: there, now here" in (state_of(one, tmp_path).why or "")
+    record_path(folder).write_text(json.dumps({"metrics": METRICS, "seconds": 9.0}))
+    assert state_of(one, tmp_path).stage == "finished"
+
+
 def test_a_run_begun_with_other_options_is_refused_by_their_names(tmp_path) -> None:
     one = cell()
     folder = one.folder(tmp_path)

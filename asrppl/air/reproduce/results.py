@@ -59,7 +59,7 @@ def record(cell: Cell, metrics: Metrics, seconds: float, commits: list[str], dev
         "machine": platform.machine(),
         "device": torch.cuda.get_device_name(device) if device != "cpu" else "cpu",
         "seconds": round(seconds, 1),
-        "command": cell.command,
+        "command": cell.command + (f" --device {device}" if device != "cpu" else ""),
         "options": options,
     }
     if len(commits) > 1:

@@ -1,7 +1,7 @@
 """Where a run of the grid stands, read from its folder alone."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -42,10 +42,14 @@ def state_of(cell: Cell, out: Path) -> State:
         began = _began(run)
     except (CheckpointError, ValueError, TypeError, KeyError, OSError) as error:
         return State("refused", why=f"{folder} is damaged ({error}): {mend}")
+    finished = record_path(folder).exists()
+    if finished and began.mnist is not None and cell.options.mnist is not None:
+        # Its files may lie elsewhere by now: they are not needed again.
+        began = replace(began, mnist=cell.options.mnist)
     differing = _differing(began, cell.options)
     if differing:
         return State("refused", why=f"{folder} was begun with other options ({'; '.join(differing)}): {mend}")
-    if record_path(folder).exists():
+    if finished:
         try:
             record: Any = json.loads(record_path(folder).read_text(encoding="utf-8"))
             Metrics(**record["metrics"])
