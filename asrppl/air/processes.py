@@ -20,6 +20,7 @@ import torch
 
 from asrppl.air.errors import RUN_ERRORS
 from asrppl.air.train import Interrupted, Progress, Training, drained
+from asrppl.air.untyped import put_random, random_states
 
 K = TypeVar("K")
 R = TypeVar("R")
@@ -116,12 +117,20 @@ class Together(ABC, Generic[K, R]):
         """Wait for all of them, which were asked to stop."""
 
 
-class InTurns(Together[K, R]):
-    """Trainings in this process, one part of each after the other."""
+@dataclass(eq=False, slots=True)
+class _Turn(Generic[K, R]):
+    of: K
+    training: Training[R]
+    random: dict[str, torch.Tensor]
 
-    def __init__(self) -> None:
+
+class InTurns(Together[K, R]):
+    """Trainings in this process, one part of each after the other; each has the random generators to itself."""
+
+    def __init__(self, device: str) -> None:
         super().__init__()
-        self._running: list[tuple[K, Training[R]]] = []
+        self.device = torch.device(device)
+        self._running: list[_Turn[K, R]] = []
 
     def __len__(self) -> int:
         return len(self._running)
@@ -132,25 +141,28 @@ class InTurns(Together[K, R]):
 
     def start(self, of: K, name: str, begin: Begin[R]) -> None:
         """See `Together`."""
-        self._running.append((of, begin(lambda: self.stopping)))
+        self._running.append(_Turn(of, begin(lambda: self.stopping), random_states(self.device)))
 
     def updates(self) -> Iterator[Update[K, R]]:
         """See `Together`."""
-        for entry in list(self._running):
-            of, training = entry
-            update: Update[K, R] | None = None
+        ours = random_states(self.device)
+        told: list[Update[K, R]] = []
+        for turn in list(self._running):
+            put_random(turn.random, self.device)
             try:
-                progress = next(training)
+                progress = next(turn.training)
             except StopIteration as end:
-                update = Update(of, result=end.value)
+                told.append(Update(turn.of, result=end.value))
             except Exception as error:
-                update = _end(of, error)
+                told.append(_end(turn.of, error))
             else:
-                update = None if progress is None else Update(of, progress)
-            if update is not None and update.last:
-                self._running.remove(entry)
-            if update is not None:
-                yield update
+                turn.random = random_states(self.device)
+                if progress is not None:
+                    told.append(Update(turn.of, progress))
+                continue
+            self._running.remove(turn)
+        put_random(ours, self.device)
+        yield from told
 
     def _finish(self) -> None:
         while self._running:

@@ -20,7 +20,7 @@ from asrppl.air.model import Guide, Model
 from asrppl.air.options import TrainOptions
 from asrppl.air.rules import without_rule
 from asrppl.air.score import BASELINE_LR, Baseline, ScoreELBO, ScoreGuide, ScoreModel
-from asrppl.air.untyped import kept_random, seed, tensor_of
+from asrppl.air.untyped import kept_random, put_random, random_states, seed, tensor_of
 from asrppl.infer import RegularizedELBO, regularize
 from asrppl.infer.exact import ExactELBO
 from asrppl.program import Program
@@ -155,19 +155,11 @@ class Trainer:
         return evidence
 
     def _random_states(self) -> dict[str, Tensor]:
-        states = {"random": torch.get_rng_state()}
-        if self.device.type == "cuda":
-            own = self.generator
-            states["random_cuda"] = torch.cuda.get_rng_state(self.device) if own is None else own.get_state()
-        return states
-
-    def _put_random(self, states: dict[str, Any]) -> None:
-        torch.set_rng_state(states["random"].cpu())
-        if self.device.type == "cuda" and "random_cuda" in states:
-            torch.cuda.set_rng_state(states["random_cuda"].cpu(), self.device)
+        own = self.generator
+        return random_states(self.device) | ({} if own is None else {"random_cuda": own.get_state()})
 
     def _blame(self, what: str, images: Tensor, random: dict[str, Tensor]) -> NotFiniteError:
-        self._put_random(random)
+        put_random(random, self.device)
         size = len(self.scenes)
         terms: dict[str, Tensor] = {}
         if isinstance(self.elbo, RegularizedELBO):
@@ -221,7 +213,7 @@ class Trainer:
         if self.baseline is not None:
             self.baseline.load_state_dict(state["baseline"])
         self.optimiser.load_state_dict(state["optimiser"])
-        self._put_random(state)
+        put_random(state, self.device)
         self.step = state["step"]
         if isinstance(self.elbo, RegularizedELBO):
             self.elbo.step = self.step

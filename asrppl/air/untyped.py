@@ -1,6 +1,6 @@
 """Functions of torch and Pyro whose annotations leave types open, with the types they have here."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, cast
 
@@ -40,6 +40,21 @@ def seed(number: int) -> None:
 def kept_random(device: torch.device) -> AbstractContextManager[Any]:
     """Leave the random generators, the CPU's and the device's, as they were."""
     return _torch.random.fork_rng([device] if device.type == "cuda" else [])
+
+
+def random_states(device: torch.device) -> dict[str, Tensor]:
+    """The states of the random generators, the CPU's and the device's, as a checkpoint names them."""
+    states = {"random": torch.get_rng_state()}
+    if device.type == "cuda":
+        states["random_cuda"] = torch.cuda.get_rng_state(device)
+    return states
+
+
+def put_random(states: Mapping[str, Any], device: torch.device) -> None:
+    """Put `random_states` back; states of a device that is not there are left out."""
+    torch.set_rng_state(states["random"].cpu())
+    if device.type == "cuda" and "random_cuda" in states:
+        torch.cuda.set_rng_state(states["random_cuda"].cpu(), device)
 
 
 def broadcast_shapes(*shapes: Size) -> Size:

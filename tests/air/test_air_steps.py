@@ -19,7 +19,7 @@ from asrppl.air.blame import NotFiniteError
 from asrppl.air.checkpoint import load_checkpoint
 from asrppl.air.data.scenes import Scenes
 from asrppl.air.options import TrainOptions
-from asrppl.air.processes import InTurns, SideBySide, Together
+from asrppl.air.processes import InTurns, SideBySide
 from asrppl.air.run import RunFolder
 from asrppl.air.steps import DeviceSteps, SingleSteps, Sums, steps_of
 from asrppl.air.train import Training, train, training
@@ -160,7 +160,7 @@ def test_runs_in_turns_are_the_runs_alone_and_one_that_fails_stops_no_other(tmp_
     other = replace(options, seed=1, data="24")
     bad = replace(options, lr=1e30)
     ends: dict[str, Any] = {}
-    with InTurns[str, float]() as running:
+    with InTurns[str, float](device) as running:
         for name, one in (("a", options), ("bad", bad), ("b", other)):
             running.start(name, name, partial(run, tmp_path / name, one, device))
         assert len(running) == 3
@@ -178,10 +178,8 @@ def test_runs_in_turns_are_the_runs_alone_and_one_that_fails_stops_no_other(tmp_
             torch.testing.assert_close(mine, wanted, **({} if device == "cpu" else {"rtol": 0.1, "atol": 2e-3}))
 
 
-@pytest.mark.parametrize("kind", [InTurns, SideBySide])
-def test_a_stop_reaches_all_that_run_and_leaves_checkpoints(
-    tmp_path, options, kind: type[Together[str, float]]
-) -> None:
+@pytest.mark.parametrize("kind", [partial(InTurns, "cpu"), SideBySide])
+def test_a_stop_reaches_all_that_run_and_leaves_checkpoints(tmp_path, options, kind) -> None:
     long = replace(options, steps=100_000)
     stopped: dict[str, int | None] = {}
     asked = False

@@ -88,7 +88,7 @@ def run_cells(
     or SIGTERM no more are started, and those that run write their checkpoints.
     """
     waiting = list(cells)
-    together: Together[Cell, Record] = SideBySide() if device == "cpu" else InTurns()
+    together: Together[Cell, Record] = SideBySide() if device == "cpu" else InTurns(device)
     with together as running:
         while running or (waiting and not running.stopping):
             while waiting and len(running) < jobs and not running.stopping:
