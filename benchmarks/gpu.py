@@ -110,6 +110,8 @@ def main() -> None:
     parser.add_argument("--mnist", metavar="DIR", help="folder of MNIST's IDX files (default: the embedded digits)")
     parser.add_argument("--pyro-air", type=Path, metavar="DIR", help="examples/air of a checkout of Pyro")
     args = parser.parse_args()
+    if not torch.cuda.is_available():
+        parser.error("torch finds no CUDA device here")
     torch.set_num_threads(1)
     options = recipe("air-asr", "13", epochs=20, seed=0, mnist=args.mnist)
     print(f"Python {platform.python_version()}, torch {torch.__version__}, pyro {pyro.__version__},")
