@@ -27,12 +27,13 @@ class _Drawn:
 
     `kind` is the distribution's class, `key` tells the distribution; `before` is the unsquashed value, None where it is
     the value itself: nothing here leads back to that, for it would keep its graph alive until garbage is collected.
+    Of a value that was not drawn, `key` and `noise` are None.
     """
 
     kind: type
     key: object
     before: Tensor | None
-    noise: Tensor
+    noise: Tensor | None
     log_slope: Tensor | float | None = None
 
 
@@ -113,16 +114,11 @@ class _DiagonalNormal(TorchDistribution):
         if self._last is not None and self._last[0] is value:
             return self._last[1]
         drawn: _Drawn | None = getattr(value, _DRAWN, None)
-        if drawn is not None and drawn.kind is type(self):
-            before = value if drawn.before is None else drawn.before
-            if drawn.log_slope is None:
-                drawn.log_slope = self.log_slope(before)
-            log_slope = drawn.log_slope
-        else:
-            drawn = None
-            before = self.unsquash(value)
-            log_slope = self.log_slope(before)
-        if drawn is not None and drawn.key is self._key:
+        if drawn is None or drawn.kind is not type(self):
+            drawn = _Drawn(type(self), None, self.unsquash(value), None)
+        before = value if drawn.before is None else drawn.before
+        log_slope = self.log_slope(before) if drawn.log_slope is None else drawn.log_slope
+        if drawn.key is self._key and drawn.noise is not None:
             # The score of a value drawn here is its noise, whatever the parameters.
             half_squares = torch.addcmul(self.log_sd, drawn.noise, drawn.noise, value=0.5).sum(-1)
             result = -half_squares - _LOG_SQRT_2PI * self.event_shape[0]
@@ -130,7 +126,9 @@ class _DiagonalNormal(TorchDistribution):
             result = normal_log_density(before, self.mean_before, self.log_sd)
         if not isinstance(log_slope, float):
             result = result - log_slope
-        self._last = (value, result)
+        if torch.is_grad_enabled():  # what is kept must have the graph that a later call may need
+            drawn.log_slope = log_slope
+            self._last = (value, result)
         return result
 
     @property

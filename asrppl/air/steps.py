@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 
 from asrppl.air.blame import NotFiniteError
-from asrppl.air.data.scenes import moved
 from asrppl.air.trainer import Trainer
 from asrppl.infer import RegularizedELBO
 
@@ -173,10 +172,7 @@ class DeviceSteps:
         if isinstance(trainer.elbo, RegularizedELBO):
             trainer.elbo.weights = {name: row[2 + i] for i, name in enumerate(self.rules)}
         indices = self.order.index_select(0, self.step % trainer.epoch_steps)[0]
-        images = trainer.scenes.batch(indices)
-        if trainer.options.move:
-            images = moved(images)
-        loss, evidence = trainer.objective(images, indices)
+        loss, evidence = trainer.objective(trainer.images(indices), indices)
         norm = trainer.gradient(loss)
         finite = loss.detach().isfinite() & norm.isfinite()
         torch.maximum(self.failed, (~finite).float(), out=self.failed)

@@ -7,8 +7,6 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-import pyro
-
 from asrppl.air.blame import NotFiniteError
 from asrppl.air.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
 from asrppl.air.options import TrainOptions
@@ -141,8 +139,7 @@ def _run(
 ) -> Generator[Progress | None]:
     options = trainer.options
     saved, since = time.monotonic(), time.monotonic()
-    with pyro.validation_enabled(False):
-        steps = steps_of(trainer)
+    steps = steps_of(trainer)
     sums = Sums(0, 0.0, {})
 
     def due() -> bool:
@@ -152,13 +149,11 @@ def _run(
         until = min(options.steps, trainer.step + steps.stride - trainer.step % steps.stride)
         try:
             while True:
-                with pyro.validation_enabled(False):
-                    steps.launch(min(until - trainer.step, steps.turn), due)
+                steps.launch(min(until - trainer.step, steps.turn), due)
                 yield None
                 if trainer.step == until or due():
                     break
-            with pyro.validation_enabled(False):
-                sums = sums.and_then(steps.read())
+            sums = sums.and_then(steps.read())
         except NotFiniteError as error:
             raise NotFiniteError(error.what, error.step, error.source, _last_good(folder)) from None
         done = trainer.step == options.steps

@@ -113,7 +113,12 @@ class Trainer:
         if self._order is None or self._order[0] != epoch:
             self._order = epoch, self.order(epoch).to(self.device)
         indices = self._order[1][position]
-        return self.scenes.batch(indices), indices
+        return self.images(indices), indices
+
+    def images(self, indices: Tensor) -> Tensor:
+        """The images at `indices`, each moved to another place where the options say so."""
+        images = self.scenes.batch(indices)
+        return moved(images) if self.options.move else images
 
     def order(self, epoch: int) -> Tensor:
         """The indices of each step of an epoch, (steps, images)."""
@@ -127,7 +132,8 @@ class Trainer:
     def objective(self, images: Tensor, indices: Tensor) -> tuple[Tensor, Tensor]:
         """The loss per image, and of it −ELBO, without the rules and without a gradient."""
         size = len(self.scenes)
-        loss = self.loss(images, size, indices) / size
+        with pyro.validation_enabled(False):
+            loss = self.loss(images, size, indices) / size
         return loss, self.elbo.report.loss / size if isinstance(self.elbo, RegularizedELBO) else loss.detach()
 
     def gradient(self, loss: Tensor) -> Tensor:
@@ -139,8 +145,6 @@ class Trainer:
     def advance(self) -> Tensor:
         """One step; returns −ELBO per image, rules apart. Raises `NotFiniteError` before it changes a parameter."""
         images, indices = self.batch(self.step)
-        if self.options.move:
-            images = moved(images)
         random = self._random_states()
         self.optimiser.param_groups[0]["lr"] = self.learning_rate(self.step)
         self.model.move_scale_prior(self.options.scale_mean(self.step))
@@ -165,7 +169,8 @@ class Trainer:
         if isinstance(self.elbo, RegularizedELBO):
             report = self.elbo.report
             terms = {name: size * report.weights[name] * value for name, value in report.violations.items()}
-        source = blame(what, *self.programs, images, size, terms, self._rules_alone())
+        with pyro.validation_enabled(False):
+            source = blame(what, *self.programs, images, size, terms, self._rules_alone())
         return NotFiniteError(what, self.step + 1, source, "the parameters are those of the step before.")
 
     def _rules_alone(self) -> dict[str, ELBO]:

@@ -118,6 +118,18 @@ def test_a_value_remembers_what_it_was_drawn_from_and_its_density_is_the_same(cl
             torch.testing.assert_close(mine, wanted)
 
 
+@pytest.mark.parametrize("cls", [TanhNormal, SigmoidNormal])
+def test_a_density_asked_for_without_gradients_keeps_none_from_a_later_call(cls) -> None:
+    mean = torch.zeros(3, dtype=torch.float64, requires_grad=True)
+    here = cls(mean, torch.zeros(3, dtype=torch.float64))
+    value = here.rsample()
+    (wanted,) = torch.autograd.grad(here.log_prob(value.clone()).sum(), mean, retain_graph=True)
+    with torch.no_grad():
+        here.log_prob(value)
+    (mine,) = torch.autograd.grad(here.log_prob(value).sum(), mean)
+    torch.testing.assert_close(mine, wanted)
+
+
 def test_a_saturated_value_that_was_drawn_keeps_a_density_and_a_gradient() -> None:
     mean = torch.tensor([40.0, -40.0], dtype=torch.float64, requires_grad=True)
     for cls in (TanhNormal, SigmoidNormal):

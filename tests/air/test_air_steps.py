@@ -4,13 +4,12 @@ import gc
 import signal
 import warnings
 from collections import Counter
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import pyro
 import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -31,12 +30,6 @@ DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
 
 def never() -> bool:
     return False
-
-
-@pytest.fixture(autouse=True)
-def as_trained() -> Generator[None]:
-    with pyro.validation_enabled(False):
-        yield
 
 
 @pytest.fixture
