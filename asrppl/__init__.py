@@ -9,14 +9,30 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from asrppl.diagnostics import AsrError
-    from asrppl.infer import expose, regularize
+    from asrppl.diagnostics import AsrError, Diagnostic
+    from asrppl.infer import Bindings, RegularizedELBO, Report, expose, regularize
     from asrppl.program import Program, load, parse
 
-__all__ = ["AsrError", "Program", "__version__", "expose", "load", "parse", "regularize"]
+__all__ = [
+    "AsrError",
+    "Bindings",
+    "Diagnostic",
+    "Program",
+    "RegularizedELBO",
+    "Report",
+    "__version__",
+    "expose",
+    "load",
+    "parse",
+    "regularize",
+]
 
 _HOMES = {
     "AsrError": "asrppl.diagnostics",
+    "Diagnostic": "asrppl.diagnostics",
+    "Bindings": "asrppl.infer",
+    "RegularizedELBO": "asrppl.infer",
+    "Report": "asrppl.infer",
     "Program": "asrppl.program",
     "load": "asrppl.program",
     "parse": "asrppl.program",

@@ -10,8 +10,9 @@ from pathlib import Path
 import pyro
 import torch
 
-from benchmarks import air_step, pair_rule, pyro_air
+from benchmarks import pair_rule
 from benchmarks.timing import Row
+from examples.air.benchmarks import air_step, pyro_air
 
 
 def main() -> None:

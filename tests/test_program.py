@@ -154,7 +154,19 @@ def test_importing_the_package_and_checking_import_no_torch() -> None:
 
 
 def test_the_package_offers_what_it_says() -> None:
-    assert set(asrppl.__all__) == {"AsrError", "Program", "__version__", "expose", "load", "parse", "regularize"}
+    assert set(asrppl.__all__) == {
+        "AsrError",
+        "Bindings",
+        "Diagnostic",
+        "Program",
+        "RegularizedELBO",
+        "Report",
+        "__version__",
+        "expose",
+        "load",
+        "parse",
+        "regularize",
+    }
     assert set(asrppl.__all__) <= set(dir(asrppl))
     assert asrppl.Program is Program
     with pytest.raises(AttributeError, match="nothing_of_the_sort"):

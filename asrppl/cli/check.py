@@ -10,9 +10,8 @@ from typing import Any
 
 from asrppl.check import RuleInfo, check_file
 from asrppl.check.typed import FreeName
-from asrppl.cli.air import parse_params
-from asrppl.cli.commands import Commands
-from asrppl.cli.output import count_errors, counted, indexed, level, print_diagnostics, printable, type_of, weight
+from asrppl.cli.output import count_errors, counted, indexed, level, print_diagnostics, type_of, weight
+from asrppl.commands import Commands, parse_params, printable
 from asrppl.diagnostics import Diagnostic
 from asrppl.source import Source
 from asrppl.syntax import parse_file

@@ -6,10 +6,9 @@ import sys
 from collections.abc import Iterator
 from typing import cast
 
-from asrppl.cli.air import parse_params
 from asrppl.cli.check import check_path
-from asrppl.cli.commands import Commands
 from asrppl.cli.output import indexed, level, type_of, weight
+from asrppl.commands import Commands, parse_params
 from asrppl.diagnostics import AsrError
 from asrppl.syntax import format_expression, parse_file
 from asrppl.syntax.ast import Node

@@ -5,17 +5,19 @@ import io
 import os
 import sys
 from collections.abc import Sequence
+from importlib.metadata import EntryPoint, entry_points
 
 from asrppl import __version__
-from asrppl.cli import air, check, demo, explain, repl
-from asrppl.cli.output import printable
+from asrppl.cli import check, explain, repl
+from asrppl.commands import Commands, printable
 from asrppl.diagnostics import AsrError
 
 _DESCRIPTION = """\
 Rules, as text, about what a Pyro guide infers.
 
 A rule file (.asr) says what must hold: `forall i != j: nonoverlap(box[i], box[j])` is a whole one. `asrppl.regularize`
-makes an ELBO that trains the guide to keep the rules. The commands here look at rule files and run the paper's AIR.
+makes an ELBO that trains the guide to keep the rules. Check, explain and repl look at rules; the other commands come
+from packages beside this one, as those of the paper's AIR do.
 """
 _EPILOG = """\
 examples:
@@ -29,8 +31,15 @@ examples:
 """
 
 
-def build_parser() -> argparse.ArgumentParser:
-    """Return the parser of the whole command line; each command sets ``run``, a function of its arguments."""
+_OWN = {"check": check, "explain": explain, "repl": repl}
+
+
+def build_parser(command: str | None = None) -> argparse.ArgumentParser:
+    """Return the parser of the whole command line; each command sets ``run``, a function of its arguments.
+
+    Commands of other packages are left out where ``command`` is one of our own: it does not wait for them, nor does it
+    break with them.
+    """
     parser = argparse.ArgumentParser(
         prog="asrppl",
         description=_DESCRIPTION,
@@ -39,9 +48,28 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"asrppl {__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", title="commands")
-    for module in (check, explain, repl, demo, air):
+    for module in _OWN.values():
         module.add_parser(commands)
+    if command not in _OWN:
+        for entry in sorted(entry_points(group="asrppl.commands"), key=lambda entry: entry.name):
+            if entry.name not in _OWN:
+                _add(entry, commands, wanted=entry.name == command)
     return parser
+
+
+class _BrokenCommandError(Exception):
+    """The command that was asked for is another package's, and cannot be loaded."""
+
+
+def _add(entry: EntryPoint, commands: Commands, *, wanted: bool) -> None:
+    """Register the command of another package; one that cannot be loaded stops nobody but who wants it."""
+    try:
+        entry.load()(commands)
+    except Exception as error:  # whatever another package's code raises
+        why = f"{entry.value} cannot be loaded ({type(error).__name__}: {error})"
+        if wanted:
+            raise _BrokenCommandError(f"{entry.name}: {why}") from error
+        commands.add_parser(entry.name, help=printable(why).replace("%", "%%"))
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -50,8 +78,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         # A terminal or a pipe that cannot show a character gets an escape for it, not a traceback.
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
-    parser = build_parser()
+    words = sys.argv[1:] if argv is None else argv
     try:
+        parser = build_parser(next((word for word in words if not word.startswith("-")), None))
         arguments = parser.parse_args(argv)
         if not hasattr(arguments, "run"):
             parser.print_help()
@@ -61,6 +90,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return status
     except AsrError as error:
         print(printable(str(error)), file=sys.stderr)
+        return 1
+    except _BrokenCommandError as error:
+        print(printable(f"asrppl {error}"), file=sys.stderr)
         return 1
     except BrokenPipeError:
         # What read our output is gone; Python would complain once more when it closes the stream.

@@ -1,10 +1,11 @@
 """What the commands print."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
 from asrppl.check import RuleInfo
 from asrppl.check.signature import Level
 from asrppl.check.typed import FreeName, Schedule
+from asrppl.commands import printable
 from asrppl.diagnostics import Diagnostic, Severity, render
 
 _LEVELS = {
@@ -14,17 +15,6 @@ _LEVELS = {
     frozenset[Level](): "population",
 }
 _SHAPES = {"scalar": "number", "bool": "Boolean", "int": "integer", "real": "real"}
-# Characters that move the cursor or reorder the line: a rule file is not to write on the terminal.
-_UNSAFE = {
-    code: "\ufffd"
-    for code in (*range(0x20), *range(0x7F, 0xA0), *range(0x202A, 0x202F), *range(0x2066, 0x206A), 0x200E, 0x200F)
-    if chr(code) not in "\t\n"
-}
-
-
-def printable(text: str) -> str:
-    """Return the text with control characters replaced, one for one, so that carets stay in place."""
-    return text.translate(_UNSAFE)
 
 
 def print_diagnostics(diagnostics: Iterable[Diagnostic]) -> None:
@@ -76,8 +66,3 @@ def type_of(free: FreeName) -> str:
     if free.shape == "distribution" and free.draw:
         return "value and distribution"
     return _SHAPES.get(free.shape, free.shape)
-
-
-def measures(metrics: Mapping[str, float]) -> str:
-    """Return what a run of AIR was measured at, in one line."""
-    return "nELBO {nelbo:.1f}   ACC {acc:.3f}   SE {se:.1f}   mIoU {miou:.3f}".format(**metrics)

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from asrppl.cli.check import read_source, unreadable
-from asrppl.cli.commands import Commands
 from asrppl.cli.literals import ASSIGNMENT, LiteralError, parse_value, show_value
-from asrppl.cli.output import counted, indexed, print_diagnostics, printable, type_of
+from asrppl.cli.output import counted, indexed, print_diagnostics, type_of
+from asrppl.commands import Commands, printable
 from asrppl.diagnostics import AsrError, Diagnostic
 from asrppl.folders import cache_folder
 from asrppl.syntax.lines import depth_of, starts_statement

@@ -9,7 +9,7 @@ import pytest
 
 from asrppl.cli.main import main
 
-EXAMPLES = Path(__file__).parents[2] / "examples"
+EXAMPLES = Path(__file__).parents[2] / "examples" / "air" / "asrppl_air" / "rule_files"
 
 
 @pytest.fixture

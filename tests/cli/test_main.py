@@ -11,21 +11,22 @@ import pytest
 from asrppl.cli import check, main
 from asrppl.diagnostics import AsrError, Diagnostic
 
-EXAMPLES = Path(__file__).parents[2] / "examples"
+ROOT = Path(__file__).parents[2]
+EXAMPLES = "examples/air/asrppl_air/rule_files"
 
 
 def run(*arguments: str, **options: object) -> "subprocess.CompletedProcess[str]":
     command = [sys.executable, "-m", "asrppl", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120, cwd=EXAMPLES.parent, **options)
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, cwd=ROOT, **options)
 
 
 def test_checking_a_file_imports_neither_torch_nor_numpy() -> None:
     code = (
-        "import sys; from asrppl.cli.main import main; status = main(['check', 'examples/overlap.asr']);"
+        f"import sys; from asrppl.cli.main import main; status = main(['check', '{EXAMPLES}/overlap.asr']);"
         "print(sorted({'torch', 'numpy', 'pyro', 'tqdm', 'matplotlib'} & set(sys.modules)), file=sys.stderr);"
         "sys.exit(status)"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=EXAMPLES.parent)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
     assert (done.returncode, done.stderr) == (0, "[]\n")
 
 
@@ -81,8 +82,8 @@ def test_what_stops_a_command_sets_the_status(
 
 
 def test_a_closed_pipe_ends_quietly() -> None:
-    command = f"{sys.executable} -m asrppl check {'examples/overlap.asr ' * 50} | true"
-    done = subprocess.run(command, shell=True, capture_output=True, text=True, cwd=EXAMPLES.parent)
+    command = f"{sys.executable} -m asrppl check {f'{EXAMPLES}/overlap.asr ' * 50} | true"
+    done = subprocess.run(command, shell=True, capture_output=True, text=True, cwd=ROOT)
     assert (done.returncode, done.stderr) == (0, "")
 
 

@@ -10,7 +10,7 @@ from torch.distributions import Categorical
 
 from asrppl.program import load, parse
 
-EXAMPLES = Path(__file__).parents[2] / "examples"
+EXAMPLES = Path(__file__).parents[2] / "examples" / "air" / "asrppl_air" / "rule_files"
 Array = NDArray[np.float64]
 
 

@@ -203,7 +203,7 @@ def test_spans_cover_what_was_written() -> None:
 
 
 def test_the_examples_parse() -> None:
-    folder = Path(__file__).parents[2] / "examples"
+    folder = Path(__file__).parents[2] / "examples" / "air" / "asrppl_air" / "rule_files"
     for path in folder.glob("*.asr"):
         assert statements(path.read_text(encoding="utf-8"))
 

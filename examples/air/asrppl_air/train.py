@@ -1,0 +1,186 @@
+"""The training loop: deterministic, resumable to the bit, and stopped by the first number that is not finite."""
+
+import signal
+import time
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from asrppl_air.blame import NotFiniteError
+from asrppl_air.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
+from asrppl_air.options import TrainOptions
+from asrppl_air.run import RunFolder, new_folder
+from asrppl_air.steps import Sums, steps_of
+from asrppl_air.trainer import Trainer
+
+R = TypeVar("R")
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a run stands after `step` of `steps`: the means since the last one of these.
+
+    `loss` is −ELBO in nats per image, without the rules; `violations` their violations by name; `seconds` the training
+    time so far, over all the times that the run was resumed.
+    """
+
+    step: int
+    steps: int
+    loss: float
+    violations: Mapping[str, float]
+    images_per_second: float
+    seconds: float
+
+    @property
+    def seconds_left(self) -> float:
+        """At the mean pace so far."""
+        return self.seconds / self.step * (self.steps - self.step)
+
+    def to_log(self) -> dict[str, Any]:
+        """A line of `log.jsonl`."""
+        return {
+            "step": self.step,
+            "loss": round(self.loss, 4),
+            "violations": {name: round(value, 6) for name, value in self.violations.items()},
+            "images_per_second": round(self.images_per_second, 1),
+            "seconds": round(self.seconds, 2),
+        }
+
+
+class Interrupted(Exception):  # noqa: N818 - no error: the user asked for it
+    """Ctrl-C or SIGTERM: the run stopped after `step`, and its checkpoint is written."""
+
+    def __init__(self, step: int) -> None:
+        self.step = step
+        super().__init__(f"stopped after step {step}")
+
+
+Training = Generator[Progress | None, None, R]
+"""A training in parts, which ends with a result; what it yields is its progress, or None where others may go on."""
+
+
+@contextmanager
+def _stop_signals() -> Generator[Callable[[], bool]]:
+    """Turn SIGINT and SIGTERM into a question to ask between steps."""
+    asked = False
+
+    def note(number: int, frame: object) -> None:
+        nonlocal asked
+        asked = True
+
+    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield lambda: asked
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def train(
+    folder: RunFolder,
+    options: TrainOptions | None,
+    *,
+    device: str = "cpu",
+    checkpoint_seconds: float = 120.0,
+    progress: Callable[[Progress], None] = lambda progress: None,
+) -> Trainer:
+    """Train in `folder`: from the start with `options`, or (None) from the checkpoint that is there.
+
+    Writes `settings.json`, `log.jsonl`, `checkpoint.pt` (every `checkpoint_seconds`, at the end, and when stopped).
+    Raises `FolderInUseError`, `CheckpointError`, `NotFiniteError`, and `Interrupted` after Ctrl-C.
+    """
+    return drained(training(folder, options, device=device, checkpoint_seconds=checkpoint_seconds), progress)
+
+
+def drained(parts: Training[R], tell: Callable[[Progress], None]) -> R:
+    """Go through a training, telling its progress; returns what it returns."""
+    while True:
+        try:
+            progress = next(parts)
+        except StopIteration as end:
+            return end.value
+        if progress is not None:
+            tell(progress)
+
+
+def training(
+    folder: RunFolder,
+    options: TrainOptions | None,
+    *,
+    device: str = "cpu",
+    checkpoint_seconds: float = 120.0,
+    stop: Callable[[], bool] | None = None,
+) -> Training[Trainer]:
+    """`train` in parts: between two of them another run may have its turn.
+
+    `stop` is asked between steps; without one, Ctrl-C and SIGTERM stop the run while it trains.
+    """
+    if options is None:
+        state = load_checkpoint(folder.checkpoint, device)
+        trainer = Trainer(TrainOptions.from_dict(state["options"]), device)
+        trainer.load(state)
+        folder.sweep()
+        folder.rewind_log(trainer.step)
+    else:
+        folder.verify_free()
+        with new_folder(folder.path):
+            trainer = Trainer(options, device)
+            # First the checkpoint: a folder with anything in it can always be resumed.
+            save_checkpoint(folder.checkpoint, trainer.state())
+    folder.write_json(folder.settings, trainer.options.to_dict())
+    with nullcontext(stop) if stop is not None else _stop_signals() as stopping:
+        yield from _run(folder, trainer, checkpoint_seconds, stopping)
+    return trainer
+
+
+def _run(
+    folder: RunFolder, trainer: Trainer, checkpoint_seconds: float, stop: Callable[[], bool]
+) -> Generator[Progress | None]:
+    options = trainer.options
+    saved, since = time.monotonic(), time.monotonic()
+    steps = steps_of(trainer)
+    sums = Sums(0, 0.0, {})
+
+    def due() -> bool:
+        return stop() or time.monotonic() - saved >= checkpoint_seconds
+
+    while trainer.step < options.steps:
+        until = min(options.steps, trainer.step + steps.stride - trainer.step % steps.stride)
+        try:
+            while True:
+                steps.launch(min(until - trainer.step, steps.turn), due)
+                yield None
+                if trainer.step == until or due():
+                    break
+            sums = sums.and_then(steps.read())
+        except NotFiniteError as error:
+            raise NotFiniteError(error.what, error.step, error.source, _last_good(folder)) from None
+        done = trainer.step == options.steps
+        if trainer.step % steps.stride == 0 or done:
+            now = time.monotonic()
+            trainer.seconds += now - since
+            pace = sums.steps * trainer.batch_size / (now - since)
+            means = {name: value / sums.steps for name, value in sums.violations.items()}
+            entry = Progress(trainer.step, options.steps, sums.loss / sums.steps, means, pace, trainer.seconds)
+            folder.append_log(entry.to_log())
+            yield entry
+            sums, since = Sums(0, 0.0, {}), now
+        stopping = stop()
+        if done or stopping or time.monotonic() - saved >= checkpoint_seconds:
+            # A step whose loss and gradient were finite can still overflow a parameter.
+            overflown = trainer.overflown()
+            if overflown is not None:
+                raise NotFiniteError("parameters", trainer.step, overflown, _last_good(folder))
+            save_checkpoint(folder.checkpoint, trainer.state())
+            saved = time.monotonic()
+        if stopping and not done:
+            raise Interrupted(trainer.step)
+
+
+def _last_good(folder: RunFolder) -> str:
+    try:
+        step = load_checkpoint(folder.checkpoint)["step"]
+    except CheckpointError:
+        return "there is no checkpoint before it."
+    return f"the last good checkpoint is {folder.checkpoint} (step {step})."
