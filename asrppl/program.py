@@ -1,24 +1,27 @@
 """A rule program: a rule text, read and checked once, then typed and lowered for what it meets."""
 
+from __future__ import annotations
+
 import math
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-import torch
-from torch import Tensor
-
-from asrppl.bind.bound import Bound
-from asrppl.bind.values import bind_values
 from asrppl.check import Checked, RuleInfo, check_file, type_program
-from asrppl.check.signature import Signature
-from asrppl.check.typed import FreeNames, TypedProgram
+from asrppl.core.signature import Signature
+from asrppl.core.typed import FreeNames, TypedProgram
 from asrppl.diagnostics import AsrError, Diagnostic, Severity
-from asrppl.lower import NeedsGuideError, Plan, lower
+from asrppl.files import Folder, Kept, Library, read_text, unreadable
 from asrppl.source import Source
 from asrppl.syntax import ast, parse_file
+
+if TYPE_CHECKING:  # torch takes seconds to import, and rules are read without it
+    from torch import Tensor
+
+    from asrppl.bind.bound import Bound
+    from asrppl.lower import Plan
 
 Parameter = float | Iterable[float]
 """What a ``param`` may be set to: a number, or the numbers of a set."""
@@ -35,6 +38,7 @@ class Program:
 
     Attributes:
         source: the rule text and its name.
+        files: the text of every file that it was made from, itself first, by the names that messages have for them.
         params: the values of all params, those given in place of the file's.
         rules: what the file's rules say, in order: name, weight, levels, formula, span.
         free: what the file expects of a guide, or of values, by name.
@@ -42,18 +46,27 @@ class Program:
         diagnostics: the warnings about the file.
     """
 
-    def __init__(self, source: Source, params: Mapping[str, Parameter], source_dir: Path | None) -> None:
+    def __init__(
+        self,
+        source: Source,
+        params: Mapping[str, Parameter] | None = None,
+        *,
+        library: Library | None = None,
+        factors: Mapping[str, float] | None = None,
+    ) -> None:
         parsed = parse_file(source)
-        checked = check_file(parsed.file, params, source_dir=source_dir)
+        params = dict(params or {})
+        checked = check_file(parsed.file, params, library=library, factors=factors)
         diagnostics = _ordered([*parsed.diagnostics, *checked.diagnostics])
         if any(diagnostic.severity is Severity.ERROR for diagnostic in diagnostics):
             raise AsrError(diagnostics)
         self._checked: Checked = checked
-        self._given = dict(params)
-        self._source_dir = source_dir
+        self._given = {name: checked.params[name] for name in params}
+        self._factors = {rule.name: 1.0 if factors is None else factors[rule.name] for rule in checked.rules}
         self._typed: OrderedDict[Signature, tuple[TypedProgram, tuple[Diagnostic, ...]]] = OrderedDict()
         self._plans: OrderedDict[tuple[Signature, int, bool], Plan] = OrderedDict()
         self.source = source
+        self.files: Mapping[str, str] = MappingProxyType({source.name: source.text, **checked.imported})
         self.diagnostics: tuple[Diagnostic, ...] = diagnostics
         self.params: Mapping[str, object] = MappingProxyType(dict(checked.params))
         self.rules: tuple[RuleInfo, ...] = tuple(checked.rules)
@@ -63,6 +76,103 @@ class Program:
             for statement in parsed.file.statements
             if isinstance(statement, ast.Param | ast.Let | ast.Def)
         )
+
+    # ---- other programs of the same files
+
+    def only(self, *names: str) -> Program:
+        """Return the program with the rules ``names`` alone, in the file's order.
+
+        >>> asrppl.parse("rule low: x >= 0\nrule high: x <= 1").only("high").rules[0].name
+        'high'
+
+        Raises:
+            KeyError: there is no such rule.
+        """
+        self._verify_rules(names)
+        return self._with({name: factor for name, factor in self._factors.items() if name in names})
+
+    def without(self, *names: str) -> Program:
+        """Return the program without the rules ``names``.
+
+        >>> [rule.name for rule in asrppl.parse("rule low: x >= 0\nrule high: x <= 1").without("high").rules]
+        ['low']
+
+        Raises:
+            KeyError: there is no such rule.
+        """
+        self._verify_rules(names)
+        return self._with({name: factor for name, factor in self._factors.items() if name not in names})
+
+    def scaled(self, factor: float | Mapping[str, float]) -> Program:
+        """Return the program with weights multiplied by ``factor``: those of all rules, or by rule.
+
+        Hard rules have no weight: one factor for all leaves them as they are.
+
+        >>> program = asrppl.parse("rule low weight 2: x >= 0\nrule high weight 2: x <= 1")
+        >>> [rule.weight.end for rule in program.scaled({"high": 10}).rules]
+        [2.0, 20.0]
+
+        Raises:
+            KeyError: there is no such rule.
+            ValueError: a factor that is negative or not finite, or for a hard rule.
+        """
+        weighted = [rule.name for rule in self.rules if rule.hard is None]
+        factors = factor if isinstance(factor, Mapping) else dict.fromkeys(weighted, factor)
+        self._verify_rules(factors)
+        for name, by in factors.items():
+            if name not in weighted:
+                raise ValueError(f"the rule `{name}` is hard: it has no weight to multiply")
+            if not (math.isfinite(by) and by >= 0):
+                raise ValueError(
+                    f"the weight of `{name}` cannot be multiplied by {by!r}: take a number that is at least 0"
+                )
+        return self._with({name: own * float(factors.get(name, 1.0)) for name, own in self._factors.items()})
+
+    def _verify_rules(self, names: Iterable[str]) -> None:
+        for name in names:
+            if name not in self._factors:
+                there = ", ".join(f"`{rule}`" for rule in self._factors) or "none"
+                raise KeyError(f"there is no rule `{name}`; rules there are: {there}")
+
+    def _with(self, factors: Mapping[str, float]) -> Program:
+        return Program(self.source, self._given, library=Kept(self.files), factors=factors)
+
+    # ---- plain data
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return all that the program was made from, as plain data that JSON and `torch.load` can hold.
+
+        ``main`` is the name of the rule text, ``files`` has the text of every file by name, ``params`` what was given
+        for params, ``factors`` the rules that are kept, with what their weights are multiplied by.
+
+        >>> asrppl.parse("rule low: x >= 0").to_dict()
+        {'main': '<rules>', 'files': {'<rules>': 'rule low: x >= 0'}, 'params': {}, 'factors': {'low': 1.0}}
+        """
+        params = {name: list(value) if isinstance(value, tuple) else value for name, value in self._given.items()}
+        return {"main": self.source.name, "files": dict(self.files), "params": params, "factors": dict(self._factors)}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Program:
+        """Return the program that `to_dict` was called on; no file is read.
+
+        >>> asrppl.Program.from_dict(asrppl.parse("rule low: x >= 0").to_dict())
+        Program('<rules>', rules: low)
+
+        Raises:
+            ValueError: it is not what `to_dict` returns.
+            AsrError: its rules have errors (text of another version of the language, say).
+        """
+        try:
+            files, main = {str(name): str(text) for name, text in data["files"].items()}, str(data["main"])
+            params, factors = dict(data["params"]), {str(name): float(by) for name, by in data["factors"].items()}
+            source = Source(main, files[main])
+        except (TypeError, KeyError, AttributeError, ValueError) as error:
+            raise ValueError(f"this is not what Program.to_dict returns ({type(error).__name__}: {error})") from error
+        program = cls(source, params, library=Kept(files), factors=factors)
+        if program._factors != factors:
+            lost = next(name for name in factors if name not in program._factors)
+            raise ValueError(f"this is not what Program.to_dict returns (there is no rule `{lost}` in it)")
+        return program
 
     # ---- stages
 
@@ -92,6 +202,8 @@ class Program:
         Raises:
             AsrError: the bindings do not fit, or a rule reads ``E[..]`` or ``P[..]`` (ASR078).
         """
+        from asrppl.lower import NeedsGuideError, lower
+
         # Powers of two, so that a last, smaller batch does not make a plan of its own.
         rounded = 2 ** math.ceil(math.log2(max(1, elements)))
 
@@ -121,6 +233,8 @@ class Program:
         Raises:
             AsrError: a name without a value, a value that does not fit, a rule that reads ``E[..]`` or ``P[..]``.
         """
+        from asrppl.bind.values import bind_values
+
         return self._evaluate(bind_values(self.free, values), skip_off=False)
 
     def penalty(self, values: Mapping[str, object], step: int = 0) -> Tensor:
@@ -139,6 +253,8 @@ class Program:
         if hard:
             message = "a hard rule has no weight: its penalty is a multiplier, raised in training until the rule holds"
             raise AsrError([Diagnostic("ASR079", message, rule.span, help="give it a weight") for rule in hard])
+        from asrppl.bind.values import bind_values
+
         bound = bind_values(self.free, values)
         total: Tensor | None = None
         violations = self._evaluate(bound, skip_off=True)
@@ -159,8 +275,8 @@ class Program:
         rules = ", ".join(rule.name for rule in self.rules)
         return f"Program({self.source.name!r}, rules: {rules})"
 
-    def __reduce__(self) -> tuple[type["Program"], tuple[Source, dict[str, Parameter], Path | None]]:
-        return type(self), (self.source, self._given, self._source_dir)
+    def __reduce__(self) -> tuple[Callable[[Mapping[str, Any]], Program], tuple[dict[str, Any]]]:
+        return Program.from_dict, (self.to_dict(),)
 
 
 def _kept(items: OrderedDict[Key, Item], key: Key, make: Callable[[], Item]) -> Item:
@@ -177,6 +293,8 @@ def _ordered(found: list[Diagnostic]) -> tuple[Diagnostic, ...]:
 
 
 def _zero(bound: Bound) -> Tensor:
+    import torch
+
     first = next((part for part in bound.tensors.values() if part.is_floating_point()), None)
     return torch.zeros(()) if first is None else first.new_zeros(())
 
@@ -192,13 +310,12 @@ def load(path: str | Path, /, **params: Parameter) -> Program:
         AsrError: with all of the file's errors and warnings.
         OSError: the file cannot be read.
     """
-    path = Path(path)
+    name = str(path)
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_text(path)
     except UnicodeDecodeError as error:
-        message = f"{path} is not UTF-8 text: byte {error.start} cannot be read"
-        raise AsrError([Diagnostic("ASR076", message)]) from error
-    return Program(Source(str(path), text), params, path.parent)
+        raise AsrError([Diagnostic("ASR076", f"{name}: {unreadable(error)}")]) from error
+    return Program(Source(name, text), params, library=Folder(name, Path(path).parent))
 
 
 def parse(text: str, /, **params: Parameter) -> Program:
@@ -207,4 +324,4 @@ def parse(text: str, /, **params: Parameter) -> Program:
     Raises:
         AsrError: with all of the text's errors and warnings.
     """
-    return Program(Source("<rules>", text), params, None)
+    return Program(Source("<rules>", text), params)

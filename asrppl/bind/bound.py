@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from torch import Size, Tensor
 
 from asrppl.bind.shapes import broadcast_shape
-from asrppl.check.signature import Signature
+from asrppl.core.signature import Signature
 
 InputKey = tuple[str, str | None]
 """A name and its component: None for a scalar array, a field of a record, ``"mask"`` or ``"log_probs"``."""

@@ -6,7 +6,7 @@ from typing import NoReturn
 
 from torch import Tensor
 
-from asrppl.check.typed import FreeName
+from asrppl.core.typed import FreeName
 from asrppl.diagnostics import AsrError, Diagnostic
 
 

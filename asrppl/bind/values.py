@@ -13,9 +13,9 @@ from asrppl.bind.bound import Bound, InputKey
 from asrppl.bind.distributions import Support, finite_log_probs
 from asrppl.bind.functions import WatchedFunction
 from asrppl.bind.shapes import broadcast_shape
-from asrppl.check.signature import BOX_FIELDS, Entry, Kind, Level, Signature
-from asrppl.check.suggest import did_you_mean
-from asrppl.check.typed import FreeName, FreeNames
+from asrppl.core.signature import BOX_FIELDS, Entry, Kind, Level, Signature
+from asrppl.core.suggest import did_you_mean
+from asrppl.core.typed import FreeName, FreeNames
 from asrppl.diagnostics import Sink
 
 _ORIGIN = "the value given"

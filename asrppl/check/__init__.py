@@ -1,7 +1,6 @@
 """Tree → typed tree: names, imports, params, definitions, types, levels and index domains."""
 
 from asrppl.check.checker import Checked, check_file, type_program
-from asrppl.check.pathwise import verify_pathwise
 from asrppl.check.rules import RuleInfo
 
-__all__ = ["Checked", "RuleInfo", "check_file", "type_program", "verify_pathwise"]
+__all__ = ["Checked", "RuleInfo", "check_file", "type_program"]

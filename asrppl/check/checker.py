@@ -2,21 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 
-from asrppl.check.binders import verify_names
 from asrppl.check.context import MAX_RANK, Context, LimitError
-from asrppl.check.formulas import expand_formula
-from asrppl.check.free import infer
-from asrppl.check.modules import Loader, verify_no_recursion
-from asrppl.check.names import sort
-from asrppl.check.params import Override, give_values
-from asrppl.check.rules import RuleInfo, check_rules, expand_rule
-from asrppl.check.signature import Signature
-from asrppl.check.terms import expand_value
-from asrppl.check.typed import FreeNames, TypedProgram
-from asrppl.check.unused import warn_names
-from asrppl.check.values import (
+from asrppl.check.expand.binders import verify_names
+from asrppl.check.expand.formulas import expand_formula
+from asrppl.check.expand.names import sort
+from asrppl.check.expand.terms import expand_value
+from asrppl.check.expand.values import (
     Binding,
     DefDefinition,
     Definition,
@@ -28,7 +20,15 @@ from asrppl.check.values import (
     Record,
     Unknown,
 )
+from asrppl.check.free import infer
+from asrppl.check.lint.unused import warn_names
+from asrppl.check.modules import Loader, verify_no_recursion
+from asrppl.check.params import Override, give_values
+from asrppl.check.rules import RuleInfo, check_rules, expand_rule
+from asrppl.core.signature import Signature
+from asrppl.core.typed import FreeNames, TypedProgram
 from asrppl.diagnostics import AsrError, Diagnostic, Severity, Sink
+from asrppl.files import Library
 from asrppl.syntax import ast
 
 
@@ -43,6 +43,7 @@ class Checked:
         diagnostics: errors and warnings, by position.
         module: the file's names, for the later passes.
         sites: its ``site`` statements by name.
+        imported: the texts of the files that it imports, by the names that messages have for them.
     """
 
     rules: tuple[RuleInfo, ...]
@@ -51,6 +52,7 @@ class Checked:
     diagnostics: tuple[Diagnostic, ...]
     module: Module = field(repr=False, compare=False)
     sites: Mapping[str, ast.Site] = field(repr=False, compare=False)
+    imported: Mapping[str, str] = field(repr=False, compare=False)
 
     @property
     def failed(self) -> bool:
@@ -58,21 +60,28 @@ class Checked:
         return any(diagnostic.severity is Severity.ERROR for diagnostic in self.diagnostics)
 
 
-def check_file(file: ast.File, params: Mapping[str, Override], *, source_dir: Path | None) -> Checked:
+def check_file(
+    file: ast.File,
+    params: Mapping[str, Override],
+    *,
+    library: Library | None,
+    factors: Mapping[str, float] | None = None,
+) -> Checked:
     """Check a rule file by itself.
 
     Args:
         file: its tree.
         params: values that replace those of its ``param`` statements.
-        source_dir: the folder that its imports stand in; None for a text, which may not import.
+        library: where its imports come from; None for a text, which may not import.
+        factors: the rules to keep, with what their weights are multiplied by; None for all as they stand.
 
     Returns:
         What was found, errors included: this never raises on a bad file.
     """
     sink = Sink()
     ctx = Context(sink, None, expand_value, expand_formula)
-    loader = Loader(ctx, {}, {}, [])
-    module = loader.load(file, source_dir, imported=False)
+    loader = Loader(ctx, library)
+    module = loader.load(file, imported=False)
     ctx.sites = loader.sites
     for loaded in loader.modules:
         verify_no_recursion(ctx, loaded)
@@ -83,7 +92,7 @@ def check_file(file: ast.File, params: Mapping[str, Override], *, source_dir: Pa
             if name not in loaded.broken:
                 _check_definition(ctx, definition)
     ctx.uses.on = True
-    rules = check_rules(ctx, module)
+    rules = check_rules(ctx, module, factors)
     free = infer(ctx.uses, loader.sites, sink)
     warn_names(ctx, module, free)
     return Checked(
@@ -93,6 +102,7 @@ def check_file(file: ast.File, params: Mapping[str, Override], *, source_dir: Pa
         diagnostics=_sorted(sink.found, module),
         module=module,
         sites=loader.sites,
+        imported=loader.texts,
     )
 
 

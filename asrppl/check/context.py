@@ -5,10 +5,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Literal, NoReturn, Protocol
 
+from asrppl.check.expand.values import Env, Value
 from asrppl.check.free import Uses
-from asrppl.check.signature import Signature
-from asrppl.check.typed import Formula, Offset, Read, Variable
-from asrppl.check.values import Env, Value
+from asrppl.core.signature import Signature
+from asrppl.core.typed import Formula, Offset, Read, Variable
 from asrppl.diagnostics import Diagnostic, Note, Severity, Sink
 from asrppl.source import Span
 from asrppl.syntax import ast

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from asrppl.check.signature import BOX_FIELDS
-from asrppl.check.typed import FreeName
+from asrppl.core.signature import BOX_FIELDS
+from asrppl.core.typed import FreeName
 from asrppl.diagnostics import Note, Sink
 from asrppl.source import Span
 from asrppl.syntax import ast

@@ -1,39 +1,50 @@
 """Files and their names: imports, definitions, what each may be called, and who uses whom."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass
 from functools import cache
 from pathlib import Path, PurePosixPath
 
 from asrppl.check.context import Context
-from asrppl.check.names import BUILTINS, PARAMETER_TYPES, RESERVED
-from asrppl.check.suggest import did_you_mean
-from asrppl.check.values import DefDefinition, Definition, LetDefinition, Module, ParamDefinition
+from asrppl.check.expand.names import BUILTINS, PARAMETER_TYPES, RESERVED
+from asrppl.check.expand.values import DefDefinition, Definition, LetDefinition, Module, ParamDefinition
+from asrppl.core.suggest import did_you_mean
 from asrppl.diagnostics import Note
+from asrppl.files import Library, unreadable
 from asrppl.source import Source, Span
 from asrppl.syntax import ast, parse_file
 
 STANDARD_FOLDER = Path(__file__).resolve().parent.parent / "stdlib"
-MAX_FILE_SIZE = 1_000_000
 MAX_FILES = 60
 
 
 @dataclass(slots=True)
 class Loader:
-    """Loads a file and what it imports, each file once."""
+    """Loads a file and what it imports, each file once.
+
+    Args:
+        ctx: of the pass.
+        library: where imported files come from; None for a text, which may not import.
+        loaded: the imported files by identity, None while one is being loaded.
+        sites: all files' ``site`` statements by name.
+        modules: of all files, imported ones before those that import them.
+        texts: of all imported files, under each name that an import has for them.
+    """
 
     ctx: Context
-    loaded: dict[Path, Module | None]
-    sites: dict[str, ast.Site]
-    modules: list[Module]
+    library: Library | None
+    loaded: dict[object, Module | None] = field(default_factory=dict[object, Module | None])
+    sites: dict[str, ast.Site] = field(default_factory=dict[str, ast.Site])
+    modules: list[Module] = field(default_factory=list[Module])
+    texts: dict[str, str] = field(default_factory=dict[str, str])
 
-    def load(self, file: ast.File, folder: Path | None, *, imported: bool) -> Module:
-        """Return the names of ``file``; its imports stand beside it in ``folder``."""
+    def load(self, file: ast.File, *, imported: bool) -> Module:
+        """Return the names of ``file``; its imports stand beside it."""
         module = Module(file.source, file, standard=standard_definitions())
         for statement in file.statements:
             match statement:
                 case ast.Import():
-                    self._import(statement, module, folder)
+                    self._import(statement, module)
                 case ast.Param():
                     self._define(module, ParamDefinition(statement, module))
                 case ast.Let():
@@ -55,30 +66,33 @@ class Loader:
 
     # ---- imports
 
-    def _import(self, node: ast.Import, module: Module, folder: Path | None) -> None:
-        path = self._path(node, folder)
-        if path is None:
+    def _import(self, node: ast.Import, module: Module) -> None:
+        name = self._name(node, module)
+        if name is None or self.library is None:
             return
-        if path in self.loaded:
-            found = self.loaded[path]
-            if found is None:
+        identity = self.library.identity(name)
+        if identity in self.loaded:
+            found = self.loaded[identity]
+            if found is not None:
+                self.texts[name] = found.source.text
+            else:
                 self.ctx.error("ASR023", node.span, f'"{node.path}" imports this file in turn')
                 return
         else:
-            found = self._load_path(node, path, module)
+            found = self._load(node, name, self.library)
             if found is None:
                 return
         for name, definition in found.own.items():
             self._verify_new(module, name, definition, node.span)
             module.imported.setdefault(name, definition)
 
-    def _path(self, node: ast.Import, folder: Path | None) -> Path | None:
+    def _name(self, node: ast.Import, module: Module) -> str | None:
         if node.bare:
             self.ctx.error(
                 "ASR020", node.span, "an import names a file, in quotes", help=f'write `import "{node.path}.asr"`'
             )
             return None
-        if folder is None:
+        if self.library is None:
             self.ctx.error(
                 "ASR020",
                 node.span,
@@ -88,36 +102,34 @@ class Loader:
             return None
         written = PurePosixPath(node.path)
         outside = written.is_absolute() or ".." in written.parts or "\\" in node.path or ":" in node.path
-        path = folder.resolve()
-        if not outside:
-            path = (path / written).resolve()  # follows links, which may lead out
-            outside = not path.is_relative_to(folder.resolve())
-        if outside or path.suffix != ".asr":
+        name = str(PurePosixPath(module.source.name).parent / written)
+        outside = outside or self.library.identity(name) is None
+        if outside or written.suffix != ".asr":
             what = "stand beside the one that imports them, or below" if outside else "end in `.asr`"
             self.ctx.error("ASR022", node.span, f"imported files {what}")
             return None
-        return path
+        return name
 
-    def _load_path(self, node: ast.Import, path: Path, module: Module) -> Module | None:
+    def _load(self, node: ast.Import, name: str, library: Library) -> Module | None:
         if len(self.loaded) >= MAX_FILES:
             self.ctx.error("ASR021", node.span, f"more than {MAX_FILES} files are imported")
             return None
-        if not path.is_file():
-            beside = [found.name for found in path.parent.glob("*.asr")] if path.parent.is_dir() else []
-            self.ctx.error("ASR021", node.span, f'there is no file "{node.path}"', help=did_you_mean(path.name, beside))
-            return None
         try:
-            if path.stat().st_size > MAX_FILE_SIZE:
-                raise ValueError(f"it is larger than {MAX_FILE_SIZE:,} bytes")
-            text = path.read_text(encoding="utf-8")
-        except (OSError, ValueError) as error:
-            self.ctx.error("ASR021", node.span, f'"{node.path}" cannot be read: {error}')
+            text = library.read(name)
+        except FileNotFoundError:
+            help = did_you_mean(PurePosixPath(name).name, library.beside(name))
+            self.ctx.error("ASR021", node.span, f'there is no file "{node.path}"', help=help)
             return None
-        parsed = parse_file(Source(str(PurePosixPath(module.source.name).parent / node.path), text))
+        except (OSError, UnicodeDecodeError) as error:
+            self.ctx.error("ASR021", node.span, f'"{node.path}" cannot be read: {unreadable(error)}')
+            return None
+        self.texts[name] = text
+        parsed = parse_file(Source(name, text))
         self.ctx.sink.found.extend(parsed.diagnostics)
-        self.loaded[path] = None
-        loaded = self.load(parsed.file, path.parent, imported=True)
-        self.loaded[path] = loaded
+        identity = library.identity(name)
+        self.loaded[identity] = None
+        loaded = self.load(parsed.file, imported=True)
+        self.loaded[identity] = loaded
         return loaded
 
     # ---- definitions

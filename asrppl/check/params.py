@@ -4,11 +4,11 @@ import math
 from collections.abc import Iterable, Mapping
 
 from asrppl.check.context import Context, LimitError
+from asrppl.check.expand.names import sort
+from asrppl.check.expand.terms import constant
+from asrppl.check.expand.values import Env, Module, NumberSet, ParamDefinition, Poison
 from asrppl.check.modules import names_in
-from asrppl.check.names import sort
-from asrppl.check.suggest import did_you_mean
-from asrppl.check.terms import constant
-from asrppl.check.values import Env, Module, NumberSet, ParamDefinition, Poison
+from asrppl.core.suggest import did_you_mean
 from asrppl.syntax import ast
 
 Override = float | Iterable[float]

@@ -1,15 +1,16 @@
 """Rules: their names and options, and their formulas."""
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
-from asrppl.check import build
-from asrppl.check.bounds import always_holds
 from asrppl.check.context import Context, LimitError
-from asrppl.check.signature import Level
-from asrppl.check.terms import constant
-from asrppl.check.typed import AtMost, Formula, Schedule, TruthValue, TypedRule
-from asrppl.check.values import Env, Module
-from asrppl.check.walk import is_poisoned, walk
+from asrppl.check.expand import build
+from asrppl.check.expand.bounds import always_holds
+from asrppl.check.expand.terms import constant
+from asrppl.check.expand.values import Env, Module
+from asrppl.core.signature import Level
+from asrppl.core.typed import AtMost, Formula, Schedule, TruthValue, TypedRule
+from asrppl.core.walk import is_poisoned, walk
 from asrppl.diagnostics import Note
 from asrppl.source import Span
 from asrppl.syntax import ast
@@ -43,6 +44,11 @@ class RuleInfo:
     formula: ast.Expr = field(compare=False, repr=False)
     span: Span = field(compare=False, repr=False)
 
+    def scaled(self, factor: float) -> "RuleInfo":
+        """Return the rule with its weight multiplied by ``factor``; a hard rule has none, and stays as it is."""
+        weight = replace(self.weight, start=factor * self.weight.start, end=factor * self.weight.end)
+        return self if self.hard is not None or factor == 1 else replace(self, weight=weight)
+
     def typed(self, formula: Formula) -> TypedRule:
         """Return the rule with its typed formula."""
         return TypedRule(self.name, formula, self.weight, self.hard, self.smooth, self.margin, self.span)
@@ -55,13 +61,15 @@ def rule_name(rule: ast.Rule) -> str:
     return f"line {rule.span.source.position(rule.span.start)[0]}"
 
 
-def check_rules(ctx: Context, module: Module) -> tuple[RuleInfo, ...]:
-    """Check all rules of a file; those with errors are left out."""
+def check_rules(ctx: Context, module: Module, factors: Mapping[str, float] | None = None) -> tuple[RuleInfo, ...]:
+    """Check the rules of a file, those that ``factors`` names where it is given; those with errors are left out."""
     found: dict[str, RuleInfo] = {}
     for statement in module.file.statements:
         if not isinstance(statement, ast.Rule):
             continue
         name = rule_name(statement)
+        if factors is not None and name not in factors:
+            continue
         if name in found:
             place = statement.name.span if statement.name is not None else statement.span
             ctx.error(
@@ -71,6 +79,8 @@ def check_rules(ctx: Context, module: Module) -> tuple[RuleInfo, ...]:
                 notes=(Note(f"`{name}` is defined here", found[name].span),),
             )
         info = _check_rule(ctx, statement, name, Env(module, {}))
+        if factors is not None:
+            info = info.scaled(factors[name])
         found.setdefault(name, info)
     return tuple(found.values())
 

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from asrppl.check import RuleInfo, check_file
-from asrppl.check.typed import FreeName
 from asrppl.cli.output import count_errors, counted, indexed, level, print_diagnostics, type_of, weight
 from asrppl.commands import Commands, parse_params, printable
+from asrppl.core.typed import FreeName
 from asrppl.diagnostics import Diagnostic
+from asrppl.files import Folder, read_text, unreadable
 from asrppl.source import Source
 from asrppl.syntax import parse_file
 
@@ -103,15 +104,7 @@ def read_source(file: str) -> tuple[Source, Path | None]:
     """
     if file == "-":
         return Source("<stdin>", sys.stdin.buffer.read().decode("utf-8")), None
-    path = Path(file)
-    return Source(file, path.read_bytes().decode("utf-8")), path.parent
-
-
-def unreadable(error: OSError | UnicodeDecodeError) -> str:
-    """Return in words why a file cannot be read."""
-    if isinstance(error, UnicodeDecodeError):
-        return f"not UTF-8 text: byte {error.start} cannot be read"
-    return error.strerror or str(error)
+    return Source(file, read_text(file)), Path(file).parent
 
 
 def check_path(file: str, params: Mapping[str, Any], *, alone: bool = True) -> Report:
@@ -121,10 +114,11 @@ def check_path(file: str, params: Mapping[str, Any], *, alone: bool = True) -> R
     except (OSError, UnicodeDecodeError) as error:
         return Report(file, unreadable(error))
     parsed = parse_file(source)
+    library = None if folder is None else Folder(file, folder)
     if not alone:
-        known = check_file(parsed.file, {}, source_dir=folder).params
+        known = check_file(parsed.file, {}, library=library).params
         params = {name: value for name, value in params.items() if name in known}
-    checked = check_file(parsed.file, params, source_dir=folder)
+    checked = check_file(parsed.file, params, library=library)
     diagnostics = sorted((*parsed.diagnostics, *checked.diagnostics), key=_place)
     expects, rules = tuple(checked.free.values()), tuple(checked.rules)
     return Report(file, None, tuple(diagnostics), expects, rules, dict(checked.params), source)

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from importlib.metadata import EntryPoint, entry_points
 
 from asrppl import __version__
-from asrppl.cli import check, explain, repl
+from asrppl.cli import check, explain
+from asrppl.cli.repl import command as repl
 from asrppl.commands import Commands, printable
 from asrppl.diagnostics import AsrError
 

@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Sequence
 
 from asrppl.check import RuleInfo
-from asrppl.check.signature import Level
-from asrppl.check.typed import FreeName, Schedule
 from asrppl.commands import printable
+from asrppl.core.signature import Level
+from asrppl.core.typed import FreeName, Schedule
 from asrppl.diagnostics import Diagnostic, Severity, render
 
 _LEVELS = {

@@ -1,75 +1,28 @@
 """Rules attached to one structure of guide and model: names bound, program typed and lowered, channels chosen."""
 
 import logging
-from collections.abc import Callable
-from dataclasses import dataclass
 from math import prod
 
 from torch import Tensor
 
 from asrppl.bind.bound import Bound, InputKey
-from asrppl.bind.entries import Provenance, signature_of
-from asrppl.bind.names import resolve
-from asrppl.bind.recording import Recording
-from asrppl.bind.sites import Reading, read
-from asrppl.bind.source import Resolution
-from asrppl.check import verify_pathwise
-from asrppl.check.signature import Signature
+from asrppl.core.pathwise import verify_pathwise
+from asrppl.core.signature import Signature
 from asrppl.diagnostics import Sink
-from asrppl.infer.channels import AttachedRule, Rerun, choose_channel, doubt
-from asrppl.infer.lengths import verify_lengths
-from asrppl.infer.recorder import Tracker
-from asrppl.infer.soundness import Case, verify_estimable
-from asrppl.infer.untyped import marks_of
-from asrppl.lower import Plan
+from asrppl.infer.estimate.attachment import Attachment
+from asrppl.infer.estimate.channels import Rerun, choose_channel, doubt
+from asrppl.infer.estimate.lengths import verify_lengths
+from asrppl.infer.estimate.soundness import Case, verify_estimable
+from asrppl.infer.sites.entries import Provenance, signature_of
+from asrppl.infer.sites.read import read
+from asrppl.infer.sites.resolve import resolve
+from asrppl.infer.sites.source import Resolution
+from asrppl.infer.watch.pyro_internals import marks_of
+from asrppl.infer.watch.recorder import Tracker
+from asrppl.infer.watch.recording import Recording
 from asrppl.program import Program
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Attachment:
-    """Everything that does not change from step to step."""
-
-    resolution: Resolution
-    given: Bound
-    signature: Signature
-    plan: Plan
-    functions: dict[str, Callable[..., Tensor]]
-    rules: tuple[AttachedRule, ...]
-
-    def read(self, recording: Recording) -> Reading:
-        """Return the tensors of a run."""
-        return read(self.resolution, recording, self.given)
-
-    def violations(self, reading: Reading) -> dict[str, Tensor]:
-        """Return each rule's violation over the batch of a run.
-
-        Raises:
-            AsrError: an exposed or bound value does not fit the plates of this run (ASR096), or a bound function
-                does not return a number for each number (ASR073, ASR094).
-        """
-        try:
-            return self.plan(reading.tensors, self.functions)
-        except RuntimeError:
-            verify_lengths(self.rules, reading, self.signature, self.resolution.sources)
-            raise
-
-    def fits(self, reading: Reading) -> bool:
-        """Whether a run of the same structure also has the supports and the index plates that the plan was made for."""
-        for name, support in reading.supports.items():
-            entry = self.signature.get(name)
-            if entry is None or entry.support != support:
-                return False
-        for name, source in self.resolution.sources.items():
-            entry = self.signature.get(name)
-            if source.plates and entry is not None:
-                component = next(key[1] for key in reading.tensors if key[0] == name)
-                tensor = reading.tensors[name, component]
-                last = tensor.dim() - (component == "log_probs")
-                if tuple(tensor.shape[last - len(entry.axes) : last]) != entry.axes:
-                    return False
-        return True
 
 
 def attach(

@@ -3,9 +3,9 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from asrppl.check.signature import Entry, Level
-from asrppl.infer.attach import Attachment
-from asrppl.infer.channels import Channel
+from asrppl.core.signature import Entry, Level
+from asrppl.infer.estimate.attachment import Attachment
+from asrppl.infer.estimate.channels import Channel
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,15 +11,15 @@ from pyro.infer import Trace_ELBO, TraceEnum_ELBO
 from pyro.infer.elbo import ELBO
 from torch import Tensor
 
-from asrppl.bind.find import member
 from asrppl.bind.values import bind_values
-from asrppl.check.typed import FreeName
+from asrppl.core.typed import FreeName
 from asrppl.diagnostics import AsrError, Diagnostic
 from asrppl.infer.bindings import Bindings, describe
 from asrppl.infer.pair import CarriedError, Pair
-from asrppl.infer.recorder import kept_params, run_apart
 from asrppl.infer.report import Report
+from asrppl.infer.sites.find import member
 from asrppl.infer.verify import verify_base, verify_guide
+from asrppl.infer.watch.recorder import kept_params, run_apart
 from asrppl.program import Program, load, parse
 
 Callback = Callable[..., Any]
@@ -53,7 +53,8 @@ def regularize(
     Args:
         model: a Pyro program; any latent that a rule reads must be drawn by the guide.
         guide: a Pyro program.
-        rules: a `Program`, a path (a `Path`, or a string that ends in ``.asr``), or the text of rules.
+        rules: a `Program`, a path (a `Path`, or a string that ends in ``.asr``), or the text of rules. Without a rule
+            in it, the result is the objective itself, with a report.
         elbo: the objective to add to: `Trace_ELBO` (default), `TraceGraph_ELBO`, `TraceEnum_ELBO` or
             `TraceMeanField_ELBO`. It is used as it stands, not copied.
         bind: values, distributions and functions by the names that the rules use.
@@ -175,6 +176,10 @@ class RegularizedELBO(ELBO):
         self, compute: Callback, model: Callback, guide: Callback, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Any:
         verify_guide(guide)
+        if not self.program.rules:  # then it is the base objective itself
+            returned = compute(model, guide, *args, **kwargs)
+            self._report = Report(returned=returned.detach() if isinstance(returned, Tensor) else returned)
+            return returned
         base: Any = self.base
         guess: Callback = base._guess_max_plate_nesting
         if base.max_plate_nesting == float("inf") and (base.vectorize_particles or isinstance(base, TraceEnum_ELBO)):

@@ -7,7 +7,7 @@ from pyro.poutine.runtime import am_i_wrapped
 from torch import Tensor
 from torch.distributions import Distribution
 
-from asrppl.infer.untyped import send
+from asrppl.infer.watch.pyro_internals import send
 
 Exposed = TypeVar("Exposed", bound=Tensor | Mapping[str, Tensor] | Distribution)
 

@@ -9,11 +9,12 @@ from pyro.infer.elbo import ELBO
 from torch import Tensor
 
 from asrppl.bind.bound import Bound
-from asrppl.bind.recording import Recording
 from asrppl.diagnostics import AsrError
-from asrppl.infer.attach import Attachment, attach
-from asrppl.infer.emit import Tally, emit
-from asrppl.infer.recorder import Recorder, Tracker, recording_of, run_apart
+from asrppl.infer.attach import attach
+from asrppl.infer.estimate.attachment import Attachment
+from asrppl.infer.estimate.factor import Tally, emit
+from asrppl.infer.watch.recorder import Recorder, Tracker, recording_of, run_apart
+from asrppl.infer.watch.recording import Recording
 from asrppl.program import Program
 
 _KEPT = 32

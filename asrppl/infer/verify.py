@@ -5,7 +5,7 @@ from pyro.infer.elbo import ELBO
 from pyro.poutine.messenger import Messenger
 
 from asrppl.diagnostics import AsrError, Diagnostic
-from asrppl.infer.untyped import innermost
+from asrppl.infer.watch.pyro_internals import innermost
 
 BASES: tuple[type[ELBO], ...] = (Trace_ELBO, TraceGraph_ELBO, TraceEnum_ELBO, TraceMeanField_ELBO)
 

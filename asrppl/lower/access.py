@@ -2,7 +2,7 @@
 
 import torch
 
-from asrppl.check.typed import Offset, Variable
+from asrppl.core.typed import Offset, Variable
 from asrppl.lower import operators
 from asrppl.lower.algebra import Algebra
 from asrppl.lower.builder import Value

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from asrppl.check.typed import Variable
+from asrppl.core.typed import Variable
 from asrppl.lower import operators
 from asrppl.lower.builder import Builder, Value
 

@@ -18,8 +18,8 @@ import torch
 from torch import Tensor, fx
 
 from asrppl.bind.bound import InputKey
-from asrppl.check.signature import Entry
-from asrppl.check.typed import Variable
+from asrppl.core.signature import Entry
+from asrppl.core.typed import Variable
 
 
 @dataclass(frozen=True, slots=True)

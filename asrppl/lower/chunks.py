@@ -14,7 +14,7 @@ from typing import Any, Protocol, cast
 import torch
 from torch import fx, nn
 
-from asrppl.check.typed import AtLeast, CountTerm, Every, Reduction, Some, Variable
+from asrppl.core.typed import AtLeast, CountTerm, Every, Reduction, Some, Variable
 from asrppl.lower.algebra import Algebra
 from asrppl.lower.builder import Constant, Hidden, Input, Value
 from asrppl.lower.recompute import Parts, recomputed

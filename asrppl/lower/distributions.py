@@ -5,7 +5,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from asrppl.check.typed import (
+from asrppl.core.typed import (
     AggregateDistribution,
     CategoricalOf,
     Distribution,

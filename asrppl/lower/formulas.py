@@ -12,7 +12,7 @@ from typing import assert_never
 
 import torch
 
-from asrppl.check.typed import (
+from asrppl.core.typed import (
     AtLeast,
     AtMost,
     Conjunction,

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, fx
 
 from asrppl.bind.bound import InputKey
-from asrppl.check.signature import Signature
-from asrppl.check.typed import TypedProgram, Variable
+from asrppl.core.signature import Signature
+from asrppl.core.typed import TypedProgram, Variable
 from asrppl.lower import chunks
 from asrppl.lower.algebra import Algebra
 from asrppl.lower.builder import Hidden

@@ -6,8 +6,8 @@ from typing import Any, assert_never
 
 import torch
 
-from asrppl.check.signature import Kind
-from asrppl.check.typed import (
+from asrppl.core.signature import Kind
+from asrppl.core.typed import (
     AggregateTerm,
     Apply,
     AtLeast,

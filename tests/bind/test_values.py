@@ -12,7 +12,7 @@ from asrppl.bind.bound import Bound
 from asrppl.bind.codes import CODES
 from asrppl.bind.distributions import finite_log_probs
 from asrppl.bind.values import bind_values
-from asrppl.check.signature import BOX_FIELDS, Kind
+from asrppl.core.signature import BOX_FIELDS, Kind
 from asrppl.diagnostics import AsrError, Diagnostic
 from asrppl.program import parse
 

@@ -5,9 +5,10 @@ from pathlib import Path
 
 from asrppl.check import Checked, check_file, type_program
 from asrppl.check.params import Override
-from asrppl.check.show import show_program
-from asrppl.check.signature import BOX_FIELDS, Entry, Kind, Level, Signature
+from asrppl.core.show import show_program
+from asrppl.core.signature import BOX_FIELDS, Entry, Kind, Level, Signature
 from asrppl.diagnostics import Diagnostic
+from asrppl.files import Folder
 from asrppl.source import Source
 from asrppl.syntax import parse_file
 
@@ -49,7 +50,7 @@ def checked(text: str, *, folder: Path | None = None, **params: Override) -> Che
 def check_named(source: Source, folder: Path | None, params: Mapping[str, Override]) -> Checked:
     parsed = parse_file(source)
     assert not parsed.diagnostics, [diagnostic.message for diagnostic in parsed.diagnostics]
-    return check_file(parsed.file, params, source_dir=folder)
+    return check_file(parsed.file, params, library=None if folder is None else Folder(source.name, folder))
 
 
 def codes(found: Checked | tuple[Diagnostic, ...]) -> list[str]:

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from asrppl.check import type_program, verify_pathwise
+from asrppl.check import type_program
 from asrppl.check.codes import CODES
+from asrppl.core.pathwise import verify_pathwise
 from asrppl.diagnostics import AsrError, Diagnostic, render
 from asrppl.source import Source
 from tests.check.programs import SIGNATURE, check_named

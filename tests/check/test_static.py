@@ -10,8 +10,8 @@ import pytest
 from asrppl.check import check_file
 from asrppl.check.context import MAX_STEPS
 from asrppl.check.modules import STANDARD_FOLDER, standard_definitions
-from asrppl.check.suggest import distance, is_suspiciously_close, nearest
-from asrppl.check.typed import Schedule
+from asrppl.core.suggest import distance, is_suspiciously_close, nearest
+from asrppl.core.typed import Schedule
 from asrppl.source import Source
 from asrppl.syntax import parse_file
 from tests.check.programs import checked, codes
@@ -175,7 +175,7 @@ def test_whole_params_stay_whole() -> None:
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), "3", None, True, [1], {}])
 def test_what_is_no_finite_number_is_refused_as_a_param(value: object) -> None:
     parsed = parse_file(Source("f", "param S = 50\nx <= S"))
-    found = check_file(parsed.file, {"S": value}, source_dir=None)  # pyright: ignore[reportArgumentType]
+    found = check_file(parsed.file, {"S": value}, library=None)  # pyright: ignore[reportArgumentType]
     assert codes(found) == ["ASR032"]
 
 

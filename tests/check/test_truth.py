@@ -7,9 +7,10 @@ from itertools import product
 
 import pytest
 
-from asrppl.check import type_program, verify_pathwise
-from asrppl.check.signature import Entry, Kind, Signature
-from asrppl.check.typed import (
+from asrppl.check import type_program
+from asrppl.core.pathwise import verify_pathwise
+from asrppl.core.signature import Entry, Kind, Signature
+from asrppl.core.typed import (
     AtLeast,
     AtMost,
     BinaryTerm,

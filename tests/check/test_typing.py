@@ -3,10 +3,10 @@
 import pytest
 
 from asrppl.check import type_program
-from asrppl.check.show import show_formula
-from asrppl.check.signature import BOX_FIELDS, Entry, Kind, Level, Signature
-from asrppl.check.typed import AtMost, Every, Reduction, TypedFormula, TypedTerm
-from asrppl.check.walk import walk
+from asrppl.core.show import show_formula
+from asrppl.core.signature import BOX_FIELDS, Entry, Kind, Level, Signature
+from asrppl.core.typed import AtMost, Every, Reduction, TypedFormula, TypedTerm
+from asrppl.core.walk import walk
 from tests.check.programs import SIGNATURE, checked, codes, typed
 
 

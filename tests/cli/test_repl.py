@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from asrppl.cli.literals import LiteralError, parse_value
 from asrppl.cli.main import main
-from asrppl.cli.repl import Repl, logical_lines
-from asrppl.cli.session import Session
+from asrppl.cli.repl.command import Repl, logical_lines
+from asrppl.cli.repl.literals import LiteralError, parse_value
+from asrppl.cli.repl.session import Session
 
 BOXES = "box = [[10, 10, 8], [14, 12, 8]]"
 

@@ -195,7 +195,7 @@ def test_a_refusal_in_training_arrives_whole() -> None:
 def test_every_code_has_a_meaning() -> None:
     root = Path(asrppl.__file__).parent
     used: set[str] = set()
-    for file in [*(root / "infer").glob("*.py"), *(root / "bind").glob("*.py")]:
+    for file in [*(root / "infer").rglob("*.py"), *(root / "bind").rglob("*.py")]:
         if file.name != "codes.py":
             used |= set(re.findall(r'"(ASR\d{3})"', file.read_text(encoding="utf-8")))
     assert {code for code in used if code >= "ASR090"} == set(CODES)

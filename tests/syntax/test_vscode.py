@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from asrppl.check.names import BUILTINS
+from asrppl.check.expand.names import BUILTINS
 from asrppl.syntax.stop import RESERVED
 
 FOLDER = Path(__file__).parents[2] / "grammar" / "vscode"

@@ -11,7 +11,7 @@ import numpy as np
 import pyro
 import torch
 
-FORMAT = 1
+FORMAT = 2
 
 
 class CheckpointError(RuntimeError):

@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
+from asrppl import Program
 from asrppl_air.checkpoint import CheckpointError, load_checkpoint
 from asrppl_air.evaluate import infer
 from asrppl_air.figures import Row, draw_comparison, pick
@@ -41,9 +42,9 @@ class DemoStopped(Exception):  # noqa: N818 - no error: the user asked for it
     """Ctrl-C: both trainings stopped, with checkpoints."""
 
 
-def demo_options(rules: str, rules_name: str, given: Mapping[str, Any]) -> TrainOptions:
+def demo_options(rules: Program, given: Mapping[str, Any]) -> TrainOptions:
     """The demonstration's run with rules, with the options `given`; without rules it is the same but for `rules`."""
-    return TrainOptions(data="13", rules=rules, rules_name=rules_name, **given)
+    return TrainOptions(data="13", rules=rules.to_dict(), **given)
 
 
 def _train(
@@ -70,7 +71,7 @@ def train_both(
     written their checkpoints, and `DemoError` where one ends with an error (the other is stopped, with a checkpoint).
     """
     runs: dict[Name, TrainOptions] = {
-        "no_rules": replace(options, rules=None, rules_name=None, params={}),
+        "no_rules": replace(options, rules=None),
         "rules": options,
     }
     ends: dict[Name, DemoUpdate] = {}

@@ -1,7 +1,7 @@
 """What a training run is made of, as data: kept in `settings.json` and in every checkpoint."""
 
 import math
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -25,7 +25,7 @@ class TrainOptions:
     each training image is moved as a whole to another random place each time that it is seen. `split` says what the run
     is measured on: digits of the test set, or (for tuning) a sixth of the training digits, then not trained on.
 
-    `rules` is the text of a rule file (None: no rules), `rules_name` what messages call it, `params` its params.
+    `rules` is what `Program.to_dict` gives: the texts of all rule files, params and weights (None: no rules).
     `estimator` is "exact" in n, or "score": the original's score function with learnt baselines. `precision` is that of
     the factors of the large matrix products: with "bfloat16" they are added up in float32 and each result is rounded
     once; parameters, gradients and all else stay float32.
@@ -45,9 +45,7 @@ class TrainOptions:
     images: int = 20_000
     test_images: int = 2_000
     seed: int = 0
-    rules: str | None = None
-    rules_name: str | None = None
-    params: dict[str, float] = field(default_factory=dict[str, float])
+    rules: dict[str, Any] | None = None
     prior: Prior = "learned"
     objects: int | None = None
     scale_pixels: float | None = None
@@ -94,8 +92,6 @@ class TrainOptions:
             raise OptionError(
                 f"estimator score infers the number of objects, which is always the same in images of {self.data}"
             )
-        if self.params and self.rules is None:
-            raise OptionError(f"there are no rules that could have the params {', '.join(self.params)}")
 
     def air(self) -> AIRSettings:
         """The model's settings."""

@@ -1,9 +1,10 @@
-"""The rule files that come with the package, and rule texts changed a little: a rule left out, weights scaled."""
+"""The rule files that come with the package."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
-from asrppl.source import Source
-from asrppl.syntax import ast, parse_file
+from asrppl import Program, load
 
 _FOLDER = Path(__file__).resolve().parent / "rule_files"
 
@@ -15,48 +16,16 @@ def rule_file(name: str) -> Path:
     raise FileNotFoundError(f"{name} is not in {_FOLDER}")
 
 
-def rule_names(text: str) -> tuple[str, ...]:
-    """The names of the rules in `text`, those without one called by their line."""
-    return tuple(_name(rule) for rule in _rules(text))
+def load_rules(name: str, params: Mapping[str, Any] | None = None) -> Program:
+    """The program of a rule file of this package; in messages and results it goes by its name, wherever it lies."""
+    program = load(rule_file(name), **(params or {}))
+    data = program.to_dict()
+    return Program.from_dict({**data, "main": name, "files": {name: data["files"][data["main"]]}})
 
 
-def without_rule(text: str, name: str) -> str:
-    """`text` without its rule `name`, in whose place there is blank space: all else keeps its line.
-
-    Raises `KeyError` where there is no such rule.
-    """
-    for rule in _rules(text):
-        if _name(rule) == name:
-            blank = "".join("\n" if character == "\n" else " " for character in rule.span.text)
-            return text[: rule.span.start] + blank + text[rule.span.end :]
-    raise KeyError(name)
-
-
-def scaled_weights(text: str, factor: float) -> str:
-    """`text` with the weights of its rules `factor` times as large; hard rules, which have none, stay as they are."""
-    edits: list[tuple[int, int, str]] = []
-    for rule in _rules(text):
-        weights = [option for option in rule.options if isinstance(option, ast.Weight)]
-        if weights:
-            ends = [expression for weight in weights for expression in (weight.start, weight.end) if expression]
-            edits += [(end.span.start, end.span.end, f"{factor:g} * ({end.span.text})") for end in ends]
-        elif not any(isinstance(option, ast.Hard) for option in rule.options):
-            # Unwritten, a weight is 1. A rule with a name has its options after it; a bare one gets a name that says
-            # what it is called without.
-            if rule.name is not None:
-                edits.append((rule.name.span.end, rule.name.span.end, f" weight {factor:g}"))
-            else:
-                head = f"rule {_name(rule).replace(' ', '_')} weight {factor:g}: "
-                edits.append((rule.span.start, rule.span.start, head))
-    for start, end, new in sorted(edits, reverse=True):
-        text = text[:start] + new + text[end:]
-    return text
-
-
-def _rules(text: str) -> list[ast.Rule]:
-    parsed = parse_file(Source("<rules>", text))
-    return [statement for statement in parsed.file.statements if isinstance(statement, ast.Rule)]
-
-
-def _name(rule: ast.Rule) -> str:
-    return rule.name.text if rule.name is not None else f"line {rule.span.source.position(rule.span.start)[0]}"
+def same_rules(one: Mapping[str, Any] | None, other: Mapping[str, Any] | None) -> bool:
+    """Whether two programs, as plain data, are of the same texts, params and weights, whatever the files are called."""
+    if one is None or other is None:
+        return one is other
+    texts, others = (list(rules["files"].values()) for rules in (one, other))
+    return texts == others and all(one[part] == other[part] for part in ("params", "factors"))

@@ -6,8 +6,8 @@ Two more Pyro programs over the networks of `asrppl_air.model`, and so over the 
 
 Where the exact programs sum over `n`, these draw it: Bernoulli sites `z_pres_{t}`, t = 0..K − 1, each "one more
 object", which are 0 from the first 0 on, mask the sites of object t, and add up to `n`. Expectations are the exact
-programs'; the gradient is an estimate of theirs, whose variance the baselines lower. Under `TraceGraph_ELBO` (or
-`ScoreELBO`, which is one) the score of `z_pres_{t}` is multiplied by what comes after it alone, less the baseline.
+programs'; the gradient is an estimate of theirs, whose variance the baselines lower. Under `TraceGraph_ELBO`
+the score of `z_pres_{t}` is multiplied by what comes after it alone, less the baseline.
 
 A run that is trained with these is measured with the exact programs: they share their parameters.
 """
@@ -17,7 +17,6 @@ from typing import Any, cast
 import pyro.distributions as dist
 import torch
 from pyro.distributions import Delta
-from pyro.infer import TraceGraph_ELBO
 from torch import Size, Tensor, nn
 from torch.distributions import constraints
 
@@ -179,13 +178,3 @@ class ScoreModel(nn.Module):
         # hangs on presence, and autograd functions drop them: `Canvas` picks its frame by n, and so they arrive.
         canvas = (windows * unmark(torch.stack(presences, -1))[..., None, None]).sum(-3, keepdim=True)
         sample("x", Canvas(canvas, (n > 0).long()), obs=images)
-
-
-class ScoreELBO(TraceGraph_ELBO):
-    """`TraceGraph_ELBO` as a torch module: ``ScoreELBO(...)(model, guide)(*args)`` is a loss to differentiate."""
-
-    def differentiable_loss(self, model: Any, guide: Any, *args: Any, **kwargs: Any) -> Tensor:
-        """−ELBO, whose gradient is the estimator's; the squared errors of the baselines are in the gradient alone."""
-        base: Any = self
-        elbo, surrogate = base._loss_and_surrogate_loss(model, guide, args, kwargs)
-        return -elbo.detach() + (surrogate - surrogate.detach())

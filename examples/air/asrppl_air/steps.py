@@ -8,7 +8,6 @@ from typing import Any, NamedTuple, Protocol
 import torch
 from torch import Tensor
 
-from asrppl import RegularizedELBO
 from asrppl_air.blame import NotFiniteError
 from asrppl_air.trainer import Trainer
 
@@ -96,13 +95,11 @@ class DeviceSteps:
     def __init__(self, trainer: Trainer) -> None:
         self.trainer = trainer
         device, options = trainer.device, trainer.options
-        self.rules: tuple[str, ...] = ()
+        rules = trainer.elbo.program.rules
+        self.rules: tuple[str, ...] = tuple(rule.name for rule in rules)
         columns = [[trainer.learning_rate(step) for step in range(options.steps)]]
         columns.append([options.scale_mean(step) for step in range(options.steps)])
-        if isinstance(trainer.elbo, RegularizedELBO):
-            rules = trainer.elbo.program.rules
-            self.rules = tuple(rule.name for rule in rules)
-            columns += [[rule.weight.at(step) for step in range(options.steps)] for rule in rules]
+        columns += [[rule.weight.at(step) for step in range(options.steps)] for rule in rules]
         self.schedules = torch.tensor(columns, device=device).T.contiguous()
         self.order = torch.zeros((trainer.epoch_steps, trainer.batch_size), dtype=torch.long, device=device)
         self.epoch = -1
@@ -169,8 +166,7 @@ class DeviceSteps:
         row = self.schedules.index_select(0, self.step.clamp(max=len(self.schedules) - 1))[0]
         self.rate.copy_(row[0])
         trainer.model.move_scale_prior(row[1])
-        if isinstance(trainer.elbo, RegularizedELBO):
-            trainer.elbo.weights = {name: row[2 + i] for i, name in enumerate(self.rules)}
+        trainer.elbo.weights = {name: row[2 + i] for i, name in enumerate(self.rules)}
         indices = self.order.index_select(0, self.step % trainer.epoch_steps)[0]
         loss, evidence = trainer.objective(trainer.images(indices), indices)
         norm = trainer.gradient(loss)
@@ -191,8 +187,7 @@ class DeviceSteps:
             trainer.generator = None  # that step draws, and is looked into, with the default one
         del vars(trainer.optimiser)["found_inf"]
         trainer.step = step
-        if isinstance(trainer.elbo, RegularizedELBO):
-            trainer.elbo.weights, trainer.elbo.step = None, step
+        trainer.elbo.weights, trainer.elbo.step = None, step
         try:
             trainer.advance()
         except NotFiniteError as error:

@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, cast
 
 import pyro
@@ -10,9 +9,7 @@ import torch
 from pyro.infer import ELBO, TraceGraph_ELBO
 from torch import Tensor
 
-from asrppl.infer import RegularizedELBO, regularize
-from asrppl.program import Program
-from asrppl.source import Source
+from asrppl import Program, RegularizedELBO, parse, regularize
 from asrppl_air.blame import NotFiniteError, blame
 from asrppl_air.data.draws import Draws
 from asrppl_air.data.scenes import Scenes, moved
@@ -22,8 +19,7 @@ from asrppl_air.load import held_out, training_scenes
 from asrppl_air.metrics import Metrics
 from asrppl_air.model import Guide, Model
 from asrppl_air.options import TrainOptions
-from asrppl_air.rules import without_rule
-from asrppl_air.score import BASELINE_LR, Baseline, ScoreELBO, ScoreGuide, ScoreModel
+from asrppl_air.score import BASELINE_LR, Baseline, ScoreGuide, ScoreModel
 from asrppl_air.untyped import kept_random, put_random, random_states, seed, tensor_of
 
 
@@ -66,14 +62,8 @@ class Trainer:
             return TraceGraph_ELBO(max_plate_nesting=1)
         return ExactELBO(max_plate_nesting=1)
 
-    def _rules_folder(self) -> Path | None:
-        return None if self.options.rules_name is None else Path(self.options.rules_name).parent
-
-    def _elbo(self) -> ELBO:
-        if self.options.rules is None:
-            return ScoreELBO(max_plate_nesting=1) if self.options.estimator == "score" else self._base()
-        source = Source(self.options.rules_name or "<rules>", self.options.rules)
-        program = Program(source, self.options.params, self._rules_folder())
+    def _elbo(self) -> RegularizedELBO:
+        program = parse("") if self.options.rules is None else Program.from_dict(self.options.rules)
         elbo = regularize(*self.programs, program, elbo=self._base())
         # The first call binds the rules to the programs' sites, by runs of its own: here, where a run that is resumed
         # does it too, and without touching the random numbers of training.
@@ -127,14 +117,14 @@ class Trainer:
 
     def violations(self) -> dict[str, Any]:
         """Each rule's violation in the last step."""
-        return dict(self.elbo.report.violations) if isinstance(self.elbo, RegularizedELBO) else {}
+        return dict(self.elbo.report.violations)
 
     def objective(self, images: Tensor, indices: Tensor) -> tuple[Tensor, Tensor]:
         """The loss per image, and of it −ELBO, without the rules and without a gradient."""
         size = len(self.scenes)
         with pyro.validation_enabled(False):
             loss = self.loss(images, size, indices) / size
-        return loss, self.elbo.report.loss / size if isinstance(self.elbo, RegularizedELBO) else loss.detach()
+        return loss, self.elbo.report.loss / size
 
     def gradient(self, loss: Tensor) -> Tensor:
         """Give each parameter its gradient of `loss`, clipped; returns the norm from before."""
@@ -165,28 +155,19 @@ class Trainer:
     def _blame(self, what: str, images: Tensor, random: dict[str, Tensor]) -> NotFiniteError:
         put_random(random, self.device)
         size = len(self.scenes)
-        terms: dict[str, Tensor] = {}
-        if isinstance(self.elbo, RegularizedELBO):
-            report = self.elbo.report
-            terms = {name: size * report.weights[name] * value for name, value in report.violations.items()}
+        report = self.elbo.report
+        terms = {name: size * report.weights[name] * value for name, value in report.violations.items()}
         with pyro.validation_enabled(False):
             source = blame(what, *self.programs, images, size, terms, self._rules_alone())
         return NotFiniteError(what, self.step + 1, source, "the parameters are those of the step before.")
 
     def _rules_alone(self) -> dict[str, ELBO]:
         """The objective with each rule as the only one, by name."""
-        if not isinstance(self.elbo, RegularizedELBO):
-            return {}
-        program = self.elbo.program
-        found: dict[str, ELBO] = {}
-        for rule in program.rules:
-            text = program.source.text
-            for other in program.rules:
-                if other.name != rule.name:
-                    text = without_rule(text, other.name)
-            only = Program(Source(program.source.name, text), self.options.params, self._rules_folder())
-            found[rule.name] = regularize(*self.programs, only, elbo=self._base(), step=self.step)
-        return found
+        program, step = self.elbo.program, self.step
+        return {
+            rule.name: regularize(*self.programs, program.only(rule.name), elbo=self._base(), step=step)
+            for rule in program.rules
+        }
 
     def state(self) -> dict[str, Any]:
         """Everything that a run needs to go on."""
@@ -220,8 +201,7 @@ class Trainer:
         self.optimiser.load_state_dict(state["optimiser"])
         put_random(state, self.device)
         self.step = state["step"]
-        if isinstance(self.elbo, RegularizedELBO):
-            self.elbo.step = self.step
+        self.elbo.step = self.step
         self.seconds = state["seconds"]
 
     def evaluate(self) -> Metrics:

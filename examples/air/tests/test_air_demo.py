@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import pytest
 
+from asrppl import parse
 from asrppl_air.checkpoint import CheckpointError, load_checkpoint
 from asrppl_air.cli import air as air_command
 from asrppl_air.cli import demo as command
@@ -16,14 +17,15 @@ from asrppl_air.cli.progress import board
 from asrppl_air.demo import DemoError, DemoStopped, DemoUpdate, run_demo
 from asrppl_air.metrics import Metrics
 from asrppl_air.options import TrainOptions
+from asrppl_air.rules import load_rules
 from asrppl_air.run import FolderInUseError, RunFolder
 from asrppl_air.train import Progress
 
 
 @pytest.fixture
 def options(mnist) -> TrainOptions:
-    rules = command.rule_file("number.asr").read_text()
-    return TrainOptions(mnist=mnist, images=40, test_images=20, batch=4, steps=40, rules=rules, rules_name="number.asr")
+    rules = load_rules("number.asr").to_dict()
+    return TrainOptions(mnist=mnist, images=40, test_images=20, batch=4, steps=40, rules=rules)
 
 
 def test_the_demo_stops_resumes_and_leaves_metrics_picture_checkpoints_and_logs(tmp_path, options, capsys) -> None:
@@ -66,7 +68,7 @@ def test_the_demo_stops_resumes_and_leaves_metrics_picture_checkpoints_and_logs(
 
 
 def test_a_child_that_fails_stops_the_other_and_says_why(tmp_path, options) -> None:
-    broken = TrainOptions.from_dict(options.to_dict() | {"rules": "rule r: nosuch <= 1"})
+    broken = TrainOptions.from_dict(options.to_dict() | {"rules": parse("rule r: nosuch <= 1").to_dict()})
     with pytest.raises(DemoError, match=r"training with rules failed: error(?s:.)*nosuch"):
         run_demo(tmp_path / "demo", broken)
 

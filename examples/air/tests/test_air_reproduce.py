@@ -43,7 +43,7 @@ def test_runs_that_were_killed_go_on_and_the_results_are_those_of_runs_that_were
     out, results = tmp_path / "runs", tmp_path / "results"
     regime = Regime("custom", mnist, epochs=8)
     asr, air = table_cells(("table1",), regime, seeds=(0,), methods=("air-asr", "air"), settings=("13",))
-    bad = replace(asr, options=replace(asr.options, lr=1e30, rules=None, params={}), slug="bad")
+    bad = replace(asr, options=replace(asr.options, lr=1e30, rules=None), slug="bad")
     ends: dict[str, CellUpdate] = {}
     killed = False
 

@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import pytest
 
+from asrppl import Program, parse
 from asrppl.cli.main import main
-from asrppl.program import parse
 from asrppl_air.cli import reproduce as command
 from asrppl_air.cli.grid_progress import GridBoard, duration, summary
 from asrppl_air.options import TrainOptions
@@ -54,8 +54,8 @@ def test_the_papers_preset_undoes_what_the_paper_does_not_do() -> None:
     ours = recipe.recipe("air-asr", "13", epochs=1, seed=0, mnist=None)
     papers = recipe.recipe("air-asr", "13", epochs=1, seed=0, mnist=None, preset="paper")
     assert (papers.scale_pixels, papers.scale_var, papers.lr, papers.lr_end) == (13.0, 0.05, 1e-3, 1.0)
-    assert (papers.rules_name, papers.batch, papers.scale_begin) == ("number.asr", 64, None)
-    assert ours.rules_name != papers.rules_name
+    assert (papers.rules["main"], papers.batch, papers.scale_begin) == ("number.asr", 64, None)
+    assert ours.rules["main"] != papers.rules["main"]
     assert recipe.recipe("air", "13", epochs=1, seed=0, mnist=None, preset="paper").rules is None
 
 
@@ -76,7 +76,7 @@ def test_an_ablation_changes_one_thing_each_and_none_twice() -> None:
         for one in here:
             assert re.fullmatch(r"[a-z0-9-]+", one.name)
             assert here.count(one) == 1
-            assert parse(one.options.rules or "", **one.options.params).rules
+            assert one.options.rules is None or Program.from_dict(one.options.rules).rules
         assert len({str(one.options) for one in here}) == len(here)
     scored = [one for one in cells if one.options.estimator == "score"]
     assert [(one.change, one.setting) for one in scored] == [(SCORE, "13")]
@@ -152,7 +152,7 @@ def test_a_run_begun_with_other_options_is_refused_by_their_names(tmp_path) -> N
     one = cell()
     folder = one.folder(tmp_path)
     folder.mkdir(parents=True)
-    begun = replace(one.options, lr=0.5, rules="rule r: 1 <= 2", steps=7)
+    begun = replace(one.options, lr=0.5, rules=parse("rule r: n <= 2").to_dict(), steps=7)
     (folder / "settings.json").write_text(json.dumps(begun.to_dict()))
     (folder / "checkpoint.pt").write_bytes(b"")
     why = state_of(one, tmp_path).why or ""

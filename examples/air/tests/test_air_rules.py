@@ -1,47 +1,35 @@
-"""Rule texts with a rule left out, or with other weights."""
+"""The rule files that come with the package, as programs."""
 
 import pytest
 
-from asrppl.program import parse
-from asrppl_air.rules import rule_file, rule_names, scaled_weights, without_rule
+from asrppl import Program, parse
+from asrppl_air.rules import load_rules, rule_file, same_rules
 
-TEXT = """\
-param w = 3
-rule first weight w + 1: box[0].x <= 1
-rule ramp weight 0 -> w over 10 steps: box[0].x <= 2
-rule plain: box[0].x <= 3
-rule sure hard within 0.5: box[0].x <= 4
-box[0].x
-  <= 5
-"""
+FILES = ["air_number.asr", "air_overlap.asr", "authors_number.asr", "authors_overlap.asr", "number.asr", "overlap.asr"]
 
 
-def test_a_rule_left_out_leaves_all_others_on_their_lines() -> None:
-    assert rule_names(TEXT) == ("first", "ramp", "plain", "sure", "line 6")
-    for name in rule_names(TEXT):
-        left = without_rule(TEXT, name)
-        assert rule_names(left) == tuple(other for other in rule_names(TEXT) if other != name)
-        assert len(left.splitlines()) == len(TEXT.splitlines())
-    with pytest.raises(KeyError):
-        without_rule(TEXT, "none")
+@pytest.mark.parametrize("name", FILES)
+def test_the_files_that_come_with_the_package_can_be_taken_apart(name) -> None:
+    program = load_rules(name)
+    assert program.diagnostics == ()
+    for rule in program.rules:
+        assert program.without(rule.name).diagnostics == program.only(rule.name).diagnostics == ()
+    assert [rule.name for rule in program.scaled(0.1).rules] == [rule.name for rule in program.rules]
 
 
-@pytest.mark.parametrize("factor", [0.1, 10.0])
-def test_scaled_weights_are_those_of_the_file_times_the_factor_at_every_step(factor) -> None:
-    before, after = parse(TEXT), parse(scaled_weights(TEXT, factor))
-    assert [rule.name for rule in after.rules] == ["first", "ramp", "plain", "sure", "line_6"]
-    for old, new in zip(before.rules, after.rules, strict=True):
-        assert (old.hard, old.hard is None) == (new.hard, new.hard is None)
-        if old.hard is None:
-            for step in (0, 3, 20):
-                assert new.weight.at(step) == pytest.approx(factor * old.weight.at(step))
+def test_they_go_by_their_name_wherever_they_lie() -> None:
+    data = load_rules("number.asr", {"L": [2, 4]}).to_dict()
+    assert (data["main"], list(data["files"]), data["params"]) == ("number.asr", ["number.asr"], {"L": [2, 4]})
 
 
-@pytest.mark.parametrize("name", ["number.asr", "overlap.asr"])
-def test_the_files_that_come_with_the_package_stay_readable_when_changed(name) -> None:
-    text = rule_file(name).read_text(encoding="utf-8")
-    for changed in (*(without_rule(text, rule) for rule in rule_names(text)), scaled_weights(text, 0.1)):
-        assert parse(changed).rules
+def test_rules_are_the_same_by_text_params_and_weights_not_by_name() -> None:
+    one = load_rules("number.asr")
+    other = Program.from_dict({**one.to_dict(), "main": "my.asr", "files": {"my.asr": one.source.text}})
+    assert same_rules(one.to_dict(), other.to_dict())
+    for changed in (one.scaled(2), one.only("balanced"), load_rules("number.asr", {"L": [2]}), parse("rule r: n <= 2")):
+        assert not same_rules(one.to_dict(), changed.to_dict())
+    assert same_rules(None, None)
+    assert not same_rules(one.to_dict(), None)
 
 
 def test_a_rule_file_that_is_not_there_is_named() -> None:

@@ -18,7 +18,7 @@ from asrppl_air.checkpoint import load_checkpoint, save_checkpoint
 from asrppl_air.cli import air as command
 from asrppl_air.options import TrainOptions
 from asrppl_air.run import RunFolder
-from asrppl_air.score import Baseline, ScoreELBO, ScoreGuide, ScoreModel
+from asrppl_air.score import Baseline, ScoreGuide, ScoreModel
 from asrppl_air.train import train
 from asrppl_air.trainer import Trainer
 from examples.air.tests.small_air import BATCH, OBJECTS, parameters, small_air, small_settings
@@ -48,9 +48,7 @@ def gradient_of(loss: Tensor, wanted: list[Tensor]) -> Tensor:
 
 def objectives(programs: Any, rules: str | None, kind: Any) -> Any:
     base = kind(max_plate_nesting=1, num_particles=PARTICLES, vectorize_particles=True)
-    if rules is None:
-        return base
-    elbo = asrppl.regularize(*programs, rules, elbo=base)
+    elbo = asrppl.regularize(*programs, rules or "", elbo=base)
     images = small_air()[2]
     elbo.loss(*programs, images, SIZE)  # binds, with draws of its own
     return elbo
@@ -73,7 +71,7 @@ def test_loss_and_gradient_agree_with_the_exact_programs_in_the_mean(prior, rule
     exact = model, guide
     score = ScoreModel(model), ScoreGuide(guide, baseline_of() if with_baseline else None)
     exact_elbo = objectives(exact, rules, TraceEnum_ELBO)
-    score_elbo = objectives(score, rules, ScoreELBO if rules is None else TraceGraph_ELBO)
+    score_elbo = objectives(score, rules, TraceGraph_ELBO)
     wanted = parameters(model, guide)
     differences: list[Tensor] = []
     own: list[Tensor] = []
@@ -101,7 +99,7 @@ def test_loss_and_gradient_agree_with_the_exact_programs_in_the_mean(prior, rule
 def variance(model: Any, guide: Any, images: Tensor, baseline: Baseline | None) -> Tensor:
     """The summed variance of the presence head's gradient in nats per image, for one particle."""
     programs = ScoreModel(model), ScoreGuide(guide, baseline)
-    elbo = ScoreELBO(max_plate_nesting=1)
+    elbo = objectives(programs, None, TraceGraph_ELBO)
     wanted = list(guide.presence.parameters())
     torch.manual_seed(11)
     rows = [gradient_of(elbo.differentiable_loss(*programs, images, SIZE), wanted) for _ in range(60)]
@@ -113,7 +111,7 @@ def test_a_trained_baseline_lowers_the_variance_of_the_gradient() -> None:
     baseline = baseline_of()
     bare = variance(model, guide, images, None)
     programs = ScoreModel(model), ScoreGuide(guide, baseline)
-    module = ScoreELBO(max_plate_nesting=1)(*programs)
+    module = objectives(programs, None, TraceGraph_ELBO)(*programs)
     optimiser = torch.optim.Adam(baseline.parameters(), lr=1e-2)
     torch.manual_seed(5)
     for _ in range(80):
@@ -139,7 +137,7 @@ def test_baselines_learn_from_their_own_error_alone_and_teach_nobody() -> None:
         with torch.no_grad():
             baseline.head[-1].bias.add_(shift)
         torch.manual_seed(0)
-        losses.append(ScoreELBO(max_plate_nesting=1).differentiable_loss(*programs, images, SIZE).detach())
+        losses.append(objectives(programs, None, TraceGraph_ELBO).differentiable_loss(*programs, images, SIZE).detach())
     assert torch.equal(*losses)
 
 
@@ -195,7 +193,8 @@ def test_a_fixed_count_is_refused() -> None:
 
 @pytest.fixture
 def options(mnist) -> TrainOptions:
-    rules = "rule admissible weight 10: exists k in {1, 3}: kl(delta(k) || q(n)) <= 0\nrule low weight 2: n <= 2"
+    text = "rule admissible weight 10: exists k in {1, 3}: kl(delta(k) || q(n)) <= 0\nrule low weight 2: n <= 2"
+    rules = asrppl.parse(text).to_dict()
     return TrainOptions(mnist=mnist, images=40, test_images=20, batch=8, steps=8, estimator="score", rules=rules)
 
 

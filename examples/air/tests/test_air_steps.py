@@ -16,10 +16,10 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from asrppl_air.blame import NotFiniteError
 from asrppl_air.checkpoint import load_checkpoint
-from asrppl_air.cli.demo import rule_file
 from asrppl_air.data.scenes import Scenes
 from asrppl_air.options import TrainOptions
 from asrppl_air.processes import InTurns, SideBySide
+from asrppl_air.rules import load_rules
 from asrppl_air.run import RunFolder
 from asrppl_air.steps import DeviceSteps, SingleSteps, Sums, steps_of
 from asrppl_air.train import Training, train, training
@@ -63,9 +63,8 @@ def double(options: TrainOptions, device: str) -> Trainer:
 @pytest.mark.parametrize("rules", [None, "number.asr", "air_number.asr"])
 def test_they_are_the_steps_made_one_by_one(options, device, rules) -> None:
     if rules is not None:
-        path = rule_file(rules)
         params = {"begin": 3, "end": 9} if rules.startswith("air") else {}
-        options = replace(options, rules=path.read_text(encoding="utf-8"), rules_name=rules, params=params)
+        options = replace(options, rules=load_rules(rules, params).to_dict())
     options = replace(options, images=16)
     ends: list[tuple[list[Sums], Trainer]] = []
     for kind in (SingleSteps, DeviceSteps):
@@ -111,8 +110,8 @@ class Waits(TorchDispatchMode):
 @pytest.mark.parametrize(("data", "rules"), [("13", "air_number.asr"), ("mnist3", "air_overlap.asr"), ("24", None)])
 @pytest.mark.parametrize("prior", ["learned", "fixed"])
 def test_no_operation_of_a_step_waits_for_the_device(options, data, rules, prior) -> None:
-    text = None if rules is None else rule_file(rules).read_text(encoding="utf-8")
-    run = replace(options, data=data, rules=text, rules_name=rules, prior=prior, precision="bfloat16", move=True)
+    program = None if rules is None else load_rules(rules).to_dict()
+    run = replace(options, data=data, rules=program, prior=prior, precision="bfloat16", move=True)
     steps = DeviceSteps(Trainer(run))
     steps.launch(1, never)
     with Waits() as waits:
@@ -194,8 +193,7 @@ def test_a_stop_reaches_all_that_run_and_leaves_checkpoints(tmp_path, options, k
 
 def test_a_step_leaves_no_graph_to_the_garbage_collector(options) -> None:
     # A graph that stays alive holds memory, and ties the parameters to a stream that no CUDA graph is captured in.
-    path = rule_file("air_number.asr")
-    trainer = Trainer(replace(options, rules=path.read_text(encoding="utf-8"), rules_name=path.name))
+    trainer = Trainer(replace(options, rules=load_rules("air_number.asr").to_dict()))
     gc.collect()
     gc.disable()
     try:

@@ -16,11 +16,13 @@ import pyro
 import pytest
 import torch
 
-from asrppl.diagnostics import AsrError
+from asrppl import AsrError, parse
+from asrppl.cli.main import main
 from asrppl_air.blame import NotFiniteError
 from asrppl_air.checkpoint import CheckpointError, load_checkpoint, save_checkpoint, write_atomically
 from asrppl_air.cli import air as command
 from asrppl_air.options import OptionError, TrainOptions
+from asrppl_air.rules import load_rules
 from asrppl_air.run import FolderInUseError, RunFolder
 from asrppl_air.train import Interrupted, Progress, train
 from asrppl_air.trainer import Trainer
@@ -34,7 +36,7 @@ rule balanced   weight 0 -> 100 over 20 steps: kl(uniform(L) || aggregate(q(n)))
 
 @pytest.fixture
 def options(mnist) -> TrainOptions:
-    return TrainOptions(mnist=mnist, images=40, test_images=20, batch=8, steps=12, rules=NUMBER)
+    return TrainOptions(mnist=mnist, images=40, test_images=20, batch=8, steps=12, rules=parse(NUMBER).to_dict())
 
 
 def parameters(state: dict[str, Any]) -> list[torch.Tensor]:
@@ -68,7 +70,7 @@ def test_the_checkpoint_says_what_made_it(tmp_path, options) -> None:
     folder = RunFolder(tmp_path / "a")
     train(folder, replace(options, steps=1))
     state = load_checkpoint(folder.checkpoint)
-    assert state["options"]["rules"] == NUMBER
+    assert list(state["options"]["rules"]["files"].values()) == [NUMBER]
     assert state["step"] == 1
     assert {"torch", "pyro", "numpy", "python"} <= set(state["versions"])
     assert json.loads(folder.settings.read_text())["seed"] == 0
@@ -167,7 +169,7 @@ def test_nan_in_the_gradient_alone_names_the_site_whose_gradient_it_is(options) 
 def test_infinity_from_a_rule_names_the_rule(options) -> None:
     rules = "rule fine: n <= 3\nrule bad: forall i: exp(exp(box[i].size)) <= 1"
     with pytest.raises(NotFiniteError, match="comes from rule `bad`"):
-        Trainer(replace(options, rules=rules)).advance()
+        Trainer(replace(options, rules=parse(rules).to_dict())).advance()
 
 
 def test_a_step_that_overflows_parameters_leaves_the_checkpoint_alone(tmp_path, options, monkeypatch) -> None:
@@ -188,8 +190,10 @@ def test_a_step_that_overflows_parameters_leaves_the_checkpoint_alone(tmp_path, 
 
 @pytest.mark.parametrize("rules", ["rule broken: n == 1 or 3", "rule unbound: nosuch <= 1"])
 def test_a_run_that_cannot_begin_leaves_nothing_behind(tmp_path, options, rules) -> None:
+    name = rules.split()[1].rstrip(":")
+    plain = {"main": "my.asr", "files": {"my.asr": rules}, "params": {}, "factors": {name: 1.0}}
     with pytest.raises(AsrError):
-        train(RunFolder(tmp_path / "new" / "run"), replace(options, rules=rules))
+        train(RunFolder(tmp_path / "new" / "run"), replace(options, rules=plain))
     assert list(tmp_path.iterdir()) == []
 
 
@@ -212,7 +216,6 @@ def test_resuming_puts_back_lost_settings_and_sweeps_half_written_files(tmp_path
         ({"seed": -1}, "seed must"),
         ({"seed": 2**63}, "seed must"),
         ({"steps": 0}, "steps must be at least 1"),
-        ({"rules": None, "params": {"L": 3}}, "no rules that could have the params L"),
     ],
 )
 def test_options_out_of_range_are_refused(options, change, message) -> None:
@@ -223,7 +226,7 @@ def test_options_out_of_range_are_refused(options, change, message) -> None:
 def test_a_gradient_that_overflows_names_the_rule_it_comes_from(options) -> None:
     rules = "rule fine: n <= 3\nrule bad: exp(2.6 * box[0].size) <= 1"
     with pytest.raises(NotFiniteError, match=r"gradient of step 1 .* comes from rule `bad` \(its gradient"):
-        Trainer(replace(options, rules=rules)).advance()
+        Trainer(replace(options, rules=parse(rules).to_dict())).advance()
 
 
 def test_interruption_saves_a_checkpoint(tmp_path, options) -> None:
@@ -267,7 +270,7 @@ def wait_for_step(folder: RunFolder, step: int, process: "subprocess.Popen[str]"
 
 def test_interrupted_then_killed_then_resumed_is_the_run_never_stopped(tmp_path, mnist) -> None:
     (tmp_path / "number.asr").write_text(NUMBER)
-    options = TrainOptions(mnist=mnist, images=40, test_images=20, batch=8, steps=30, rules=NUMBER)
+    options = TrainOptions(mnist=mnist, images=40, test_images=20, batch=8, steps=30, rules=parse(NUMBER).to_dict())
     folder = RunFolder(tmp_path / "run")
     out = ("--out", str(folder.path))
     data = ("--mnist", mnist, "--images", "40", "--test-images", "20", "--batch", "8", "--steps", "30")
@@ -319,10 +322,10 @@ def test_mistakes_on_the_command_line_give_status_1(tmp_path, options, capsys, a
     assert "Traceback" not in errors
 
 
-def test_a_rule_file_that_is_no_text_is_named(tmp_path) -> None:
+def test_a_rule_file_that_is_no_text_is_named(tmp_path, capsys) -> None:
     (tmp_path / "bad.asr").write_bytes(b"rule \xff")
-    with pytest.raises(ValueError, match=r"bad\.asr: not UTF-8 text \(byte 5\)"):
-        command.read_rules(tmp_path / "bad.asr")
+    assert main(["air", "train", "--rules", str(tmp_path / "bad.asr"), "--out", str(tmp_path / "run")]) == 1
+    assert "bad.asr: not UTF-8 text: byte 5 cannot be read" in capsys.readouterr().err
 
 
 def test_the_line_to_go_on_can_be_pasted_into_the_shell(monkeypatch) -> None:
@@ -333,7 +336,7 @@ def test_the_line_to_go_on_can_be_pasted_into_the_shell(monkeypatch) -> None:
 
 def test_the_device_and_the_rules_path_may_change_on_resuming(tmp_path, options, capsys) -> None:
     folder = RunFolder(tmp_path / "run")
-    train(folder, replace(options, steps=1, rules_name="elsewhere/number.asr"))
+    train(folder, replace(options, steps=1))
     (tmp_path / "number.asr").write_text(NUMBER)
     parser = argparse.ArgumentParser()
     command.add_parser(parser.add_subparsers())
@@ -397,8 +400,9 @@ def test_options_out_of_their_range_are_refused(options, changes, words) -> None
 
 @pytest.mark.parametrize(("data", "rules"), [("13", "air_number.asr"), ("mnist3", "air_overlap.asr")])
 def test_the_rules_of_the_tables_train(mnist, data, rules) -> None:
-    text = (Path(__file__).parents[1] / "asrppl_air" / "rule_files" / rules).read_text()
-    trainer = Trainer(TrainOptions(data=data, mnist=mnist, images=16, batch=8, steps=2, rules=text))
+    trainer = Trainer(
+        TrainOptions(data=data, mnist=mnist, images=16, batch=8, steps=2, rules=load_rules(rules).to_dict())
+    )
     with pyro.validation_enabled(False):
         trainer.advance()
     found = trainer.violations()

@@ -11,7 +11,7 @@ from pyro import poutine
 from pyro.infer import TraceEnum_ELBO
 from torch import Tensor
 
-from asrppl.infer import regularize
+from asrppl import regularize
 from asrppl_air.exact import ExactELBO
 
 N, K = 6, 3

@@ -11,6 +11,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from asrppl import load
 from asrppl.commands import Commands, parse_params, printable
 from asrppl_air.cli.arguments import positive
 from asrppl_air.cli.data import add_parser as add_data
@@ -18,6 +19,7 @@ from asrppl_air.cli.output import measures
 from asrppl_air.cli.progress import board
 from asrppl_air.cli.reproduce import add_parser as add_reproduce
 from asrppl_air.cli.reproduce import add_tables_parser as add_tables
+from asrppl_air.rules import same_rules
 
 _AIR = """\
 The paper's experiments: AIR (Attend, Infer, Repeat) on images of a few MNIST digits or shapes, with or without rules:
@@ -214,7 +216,13 @@ def fail(error: object) -> int:
 
 def differing(given: Mapping[str, Any], began_with: Mapping[str, Any]) -> str | None:
     """What to say where options that are `given` with --resume are not those that the run began with."""
-    changed = sorted(name for name, value in given.items() if value != began_with[name])
+
+    def same(name: str) -> bool:
+        if name == "rules":
+            return same_rules(given[name], began_with[name])
+        return bool(given[name] == began_with[name])
+
+    changed = sorted(name for name in given if not same(name))
     if not changed:
         return None
     return f"--resume goes on with the options the run began with; these differ: {', '.join(changed)}"
@@ -224,14 +232,6 @@ def to_go_on(command: str, out: Path) -> str:
     """How to resume the run in `out`, as a line for the shell that this process was started from."""
     program = sys.argv[0] if Path(sys.argv[0]).name == "asrppl" and shutil.which("asrppl") != sys.argv[0] else "asrppl"
     return f"to go on: {shlex.quote(program)} {command} --resume --out {shlex.quote(str(out))}"
-
-
-def read_rules(path: Path) -> str:
-    """The text of a rule file; raises `ValueError` where it is no text."""
-    try:
-        return path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{path}: not UTF-8 text (byte {error.start})") from error
 
 
 _OPTIONS = (
@@ -254,17 +254,22 @@ def _train(args: argparse.Namespace) -> int:
     try:
         verify_extra()
         verify_device(args.device)
-        if "params" in args:
-            given["params"] = parse_params(args.params)
+        params = parse_params(getattr(args, "params", []))
         if "rules" in args:
-            given["rules"] = read_rules(args.rules)
-        options = None if resume else TrainOptions(**given, rules_name=str(args.rules) if "rules" in args else None)
+            given["rules"] = load(args.rules, **params).to_dict()
+        elif params and not resume:
+            raise ValueError(f"there are no rules that could have the params {', '.join(params)}")
+        options = None if resume else TrainOptions(**given)
     except (ImportError, OSError, ValueError) as error:
         return fail(error)
     _set_threads(args.threads)
     try:
         if resume:
-            changed = differing(given, load_checkpoint(folder.checkpoint)["options"])
+            began_with: dict[str, Any] = load_checkpoint(folder.checkpoint)["options"]
+            if params and "rules" not in args:
+                given["params"] = params
+                began_with["params"] = (began_with["rules"] or {"params": {}})["params"]
+            changed = differing(given, began_with)
             if changed:
                 return fail(changed)
         with board(args.out.name) as lines:

@@ -9,7 +9,7 @@ from asrppl.commands import Commands
 from asrppl_air.cli.air import differing, fail, to_go_on, verify_extra
 from asrppl_air.cli.arguments import positive
 from asrppl_air.cli.progress import board
-from asrppl_air.rules import rule_file
+from asrppl_air.rules import load_rules
 
 if TYPE_CHECKING:
     from asrppl_air.demo import Name
@@ -65,8 +65,7 @@ def _demo(args: argparse.Namespace) -> int:
             if changed:
                 return fail(changed)
         else:
-            rules = rule_file("number.asr")
-            options = demo_options(rules.read_text(encoding="utf-8"), rules.name, given)
+            options = demo_options(load_rules("number.asr"), given)
         print(f"training twice for {options.steps} steps; output in {args.out}", file=sys.stderr)
         with board(*labels.values()) as lines:
 

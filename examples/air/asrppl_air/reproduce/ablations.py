@@ -5,10 +5,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
+from asrppl import Program
 from asrppl_air.options import TrainOptions
 from asrppl_air.reproduce.grid import Cell, Regime
 from asrppl_air.reproduce.recipe import ABLATED, Setting, changes, options, settings
-from asrppl_air.rules import rule_names, scaled_weights, without_rule
 
 AS_IT_STANDS = "as it stands"
 FACTORS = (0.1, 10.0)
@@ -43,11 +43,12 @@ def _changed(setting: Setting, regime: Regime, seed: int) -> Iterator[tuple[str,
 
     whole = run()
     yield AS_IT_STANDS, whole
-    text = whole.rules or ""
-    for name in rule_names(text):
-        yield f"without the rule {name}", replace(whole, rules=without_rule(text, name))
+    assert whole.rules is not None
+    program = Program.from_dict(whole.rules)
+    for rule in program.rules:
+        yield f"without the rule {rule.name}", replace(whole, rules=program.without(rule.name).to_dict())
     for factor in FACTORS:
-        yield f"all weights × {factor:g}", replace(whole, rules=scaled_weights(text, factor))
+        yield f"all weights × {factor:g}", replace(whole, rules=program.scaled(factor).to_dict())
     for name, change in changes(setting).items():
         yield name, run(**change)
     if not whole.air().fixed_count:

@@ -10,7 +10,7 @@ from typing import Any, Literal, cast, get_args
 
 from asrppl_air.data.scenes import DataSet
 from asrppl_air.options import TrainOptions
-from asrppl_air.rules import rule_file
+from asrppl_air.rules import load_rules
 
 Method = Literal["air", "air-pprior", "air-asr"]
 Setting = Literal["13", "14", "24", "mnist3", "dsprites3"]
@@ -121,10 +121,9 @@ def options(
     steps = max(1, int(epochs * (given["images"] // batch)))
     shares: Mapping[str, float] = given.pop("shares", {})
     if given.get("rules") is not None:
-        path = rule_file(given["rules"])
         # Schedules of weights count steps; a shorter run is to go through the same ones.
         params = {**given.pop("params", {}), **{name: round(share * steps) for name, share in shares.items()}}
-        given |= {"rules": path.read_text(encoding="utf-8"), "rules_name": path.name, "params": params}
+        given["rules"] = load_rules(given["rules"], params).to_dict()
     digits = None if setting == "dsprites3" else mnist
     return TrainOptions(data=cast(DataSet, setting), mnist=digits, seed=seed, steps=steps, **given)
 

@@ -1,0 +1,1 @@
+"""Expressions to typed terms and formulas, definitions expanded."""

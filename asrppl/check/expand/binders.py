@@ -1,0 +1,300 @@
+"""Index variables: what they run over, and what guards them."""
+
+import math
+from collections.abc import Callable
+from typing import Literal, TypeVar
+
+from asrppl.check.context import MAX_GRID, MAX_RANK, MAX_VALUES, Access, Context, Scope, entries
+from asrppl.check.expand import build
+from asrppl.check.expand.arrays import term
+from asrppl.check.expand.names import RESERVED, unfold
+from asrppl.check.expand.values import Binding, Env, IndexVariable, NumberSet, Poison
+from asrppl.core.typed import Constant, Formula, IndexValue, Read, Term, TypedFormula, TypedTerm, Variable
+from asrppl.core.walk import is_poisoned, walk
+from asrppl.diagnostics import Note
+from asrppl.source import Span
+from asrppl.syntax import ast
+
+Body = TypeVar("Body", bound=TypedFormula | TypedTerm)
+Visit = Callable[[Scope, Env], tuple[list[Formula], Body]]
+Written = Literal["nothing", "varies", "constant"]
+_NO_VALUES: tuple[int, ...] = ()
+
+
+def bind(ctx: Context, env: Env, binder: ast.Binder, visit: Visit[Body]) -> tuple[Scope, list[Formula], Body]:
+    """Expand what stands under a binder: ``visit`` is given its scope and the environment with its variables.
+
+    In a typed pass a variable's values follow from what it indexes. So ``visit`` runs twice there: once silently, to
+    see the accesses, and then with the values known.
+    """
+    good = verify_names(ctx, binder.names, env)
+    first = len(ctx.scopes)
+    if first + len(binder.names) > MAX_RANK:
+        ctx.refuse(
+            "ASR059",
+            binder.span,
+            f"more than {MAX_RANK} index variables are in scope here",
+            env,
+            help="the grid of all their values would be too large; split the rule",
+        )
+    domain, explicit = _written_domain(ctx, binder, env)
+    domains = [explicit] * len(binder.names)
+    if ctx.lengths_known and (domain != "constant" or binder.where is not None):
+        probe = _probe(ctx, env, binder, domains, visit)
+        domains = [
+            _indexed_domain(ctx, probe, slot, explicit if domain == "constant" else None, env)
+            for slot in range(first, first + len(binder.names))
+        ]
+    scope, written, body = _visit(ctx, env, binder, domains, visit)
+    if ctx.static and good and domain != "constant" and not any(map(is_poisoned, (*written, body))):
+        _verify_indexing(ctx, scope, domain, env)
+    if ctx.lengths_known and not all(domains) and not ctx.sink.failed:
+        ctx.warn("ASR066", binder.span, "this runs over no index, so it says nothing", env)
+    return scope, written, body
+
+
+def _visit(
+    ctx: Context, env: Env, binder: ast.Binder, domains: list[tuple[int, ...]], visit: Visit[Body]
+) -> tuple[Scope, list[Formula], Body]:
+    first = len(ctx.scopes)
+    variables = tuple(
+        Variable(name.text, first + position, values)
+        for position, (name, values) in enumerate(zip(binder.names, domains, strict=True))
+    )
+    if math.prod(max(1, len(v.values)) for v in (*ctx.active, *variables)) > MAX_GRID:
+        ctx.refuse(
+            "ASR061",
+            binder.span,
+            f"the index variables in scope here span more than {MAX_GRID:,} combinations",
+            env,
+            help="give the variables smaller domains with `in`",
+        )
+    scope = Scope(binder, variables, len(ctx.guards))
+    bindings: dict[str, Binding] = {variable.name: IndexVariable(variable) for variable in variables}
+    ctx.scopes.extend([scope] * len(variables))
+    ctx.active.extend(variables)
+    try:
+        return scope, *visit(scope, env.bind(bindings))
+    finally:
+        del ctx.scopes[first:]
+        del ctx.active[first:]
+
+
+def _probe(ctx: Context, env: Env, binder: ast.Binder, domains: list[tuple[int, ...]], visit: Visit[Body]) -> Scope:
+    ctx.probing = True
+    try:
+        return _visit(ctx, env, binder, domains, visit)[0]
+    finally:
+        ctx.probing = False
+
+
+def verify_names(ctx: Context, names: tuple[ast.Name, ...], env: Env) -> bool:
+    """Check that names introduced locally hide nothing and differ from each other."""
+    seen: set[str] = set()
+    good = True
+    for name in names:
+        text, notes, help = name.text, (), "take another name"
+        definition = env.module.find(text)
+        if text in seen:
+            code, message, help = "ASR026", f"`{text}` is bound twice", None
+        elif text in env.bindings:
+            code, message = "ASR028", f"`{text}` is bound already"
+            _note_hidden(ctx, env.bindings[text], name)
+        elif definition is not None:
+            code, message = "ASR028", f"`{text}` hides what the file defines under this name"
+            notes = (Note(f"`{text}` is defined here", definition.node.name.span),)
+        elif text in RESERVED:
+            code, message = "ASR028", f"`{text}` is built in"
+        else:
+            seen.add(text)
+            continue
+        good = False
+        ctx.error(code, name.span, message, env, help=help, notes=notes)
+    return good
+
+
+def _note_hidden(ctx: Context, hidden: Binding, name: ast.Name) -> None:
+    # Uses of the name inside were likely meant for the outer variable too: that it indexes nothing is not said as well.
+    if isinstance(hidden, IndexVariable):
+        slot = hidden.variable.slot
+        ctx.scopes[slot].accesses.append(Access(slot, "", None, 0, "no", name.span))
+
+
+# ---- domains
+
+
+def _written_domain(ctx: Context, binder: ast.Binder, env: Env) -> tuple[Written, tuple[int, ...]]:
+    """Return what ``in`` says: nothing, a domain whose ends vary, or constants (before binding perhaps unknown)."""
+    if binder.domain is None:
+        return "nothing", _NO_VALUES
+    domain, domain_env = unfold(ctx, binder.domain, env)
+    span = binder.domain.span
+    match domain:
+        case ast.Range():
+            ends = [_constant_end(ctx, end, domain_env) for end in (domain.low, domain.high)]
+            if any(end == "varies" for end in ends):
+                return "varies", _NO_VALUES
+            low, high = ends
+            if not isinstance(low, int) or not isinstance(high, int):
+                return "constant", _NO_VALUES
+            if high - low + 1 > MAX_VALUES:
+                ctx.refuse("ASR061", span, f"an index may run over {MAX_VALUES:,} values at most", env)
+            return "constant", tuple(range(low, high + 1))
+        case ast.SetLiteral() | ast.Name():
+            value = ctx.value(domain, domain_env)
+            if isinstance(value, Poison):  # reported, or a parameter of which nothing is known yet
+                return "constant", _NO_VALUES
+            if isinstance(value, NumberSet):
+                if all(float(item).is_integer() for item in value.items):
+                    return "constant", tuple(int(item) for item in value.items)
+                ctx.error("ASR047", span, "an index runs over whole numbers", env)
+                return "constant", _NO_VALUES
+        case _:
+            pass
+    help = "write `0..3` for 0, 1, 2, 3" if isinstance(domain, ast.Interval) else "write `in 0..3` or `in {0, 3}`"
+    ctx.error("ASR047", span, "an index runs over a range or a set of whole numbers", env, help=help)
+    return "constant", _NO_VALUES
+
+
+def _constant_end(ctx: Context, expr: ast.Expr, env: Env) -> int | Literal["varies", "unknown"]:
+    # Looked at as part of a guard, so that what it reads does not shape anybody's domain.
+    ctx.guards.append(Scope(ast.Binder(expr.span, (), False, None, None), (), 0))
+    try:
+        end = term(ctx, expr, env)
+    finally:
+        ctx.guards.pop()
+    if isinstance(end, Constant):
+        if float(end.value).is_integer():
+            return int(end.value)
+        ctx.error("ASR067", expr.span, "the ends of a range are whole numbers", env)
+        return "unknown"
+    reads = [part for part in walk(end) if isinstance(part, Read | IndexValue)]
+    only_lengths = all(
+        isinstance(read, Read) and read.component in ("len", None) and (read.component == "len" or not read.name)
+        for read in reads
+    )
+    return "unknown" if reads and only_lengths else "varies"
+
+
+def _indexed_domain(
+    ctx: Context, probe: Scope, slot: int, explicit: tuple[int, ...] | None, env: Env
+) -> tuple[int, ...]:
+    """Return the values that keep what the variable indexes inside its axes.
+
+    Accesses in guards count only where there are no others; but an access in the variable's own guard that falls
+    outside makes the instance absent, which is the same as leaving the value out.
+    """
+    accesses = [access for access in probe.accesses if access.slot == slot and access.length is not None]
+    outside = [access for access in accesses if access.guard == "no"]
+    if explicit is not None:
+        outside = []
+    elif not outside:
+        outside = accesses
+    counted = outside + [access for access in accesses if access.guard == "own" and access not in outside]
+    if explicit is None:
+        _verify_lengths(ctx, counted, env)
+    low = max((-access.add for access in counted), default=None)
+    high = min((access.length - 1 - access.add for access in counted if access.length is not None), default=None)
+    if low is None or high is None:
+        return explicit or _NO_VALUES
+    if explicit is not None:
+        return tuple(value for value in explicit if low <= value <= high)
+    if high - low + 1 > MAX_VALUES:
+        ctx.refuse("ASR061", probe.binder.span, f"an index may run over {MAX_VALUES:,} values at most", env)
+    return tuple(range(low, high + 1))
+
+
+def _verify_lengths(ctx: Context, accesses: list[Access], env: Env) -> None:
+    for access in accesses[1:]:
+        if access.length != accesses[0].length:
+            name = accesses[0].name
+            ctx.error(
+                "ASR046",
+                access.span,
+                f"`{access.name}` has {entries(access.length)} along this axis, and "
+                f"`{name}` under the same index has {accesses[0].length}",
+                env,
+                help="give the index a domain with `in`",
+                notes=(Note(f"`{name}` is indexed here", accesses[0].span),),
+            )
+            return
+
+
+def _verify_indexing(ctx: Context, scope: Scope, written: Written, env: Env) -> None:
+    used = {access.slot for access in scope.accesses}
+    for name, variable in zip(scope.binder.names, scope.variables, strict=True):
+        if variable.slot not in used:
+            what = "so its domain must be constant" if written == "varies" else "so it needs a domain"
+            ctx.error(
+                "ASR045",
+                name.span,
+                f"`{name.text}` indexes nothing, {what}",
+                env,
+                help=f"add `in 0..3`, say: `{name.text} in 0..3`",
+            )
+
+
+# ---- guards
+
+
+def written_guard(ctx: Context, scope: Scope, env: Env, positive: bool) -> list[Formula]:
+    """Expand what the binder itself says (``!=``, a range whose ends vary, ``where``), or its negation."""
+    binder = scope.binder
+    guards: list[Formula] = []
+    if binder.distinct:
+        left, right = (build.index_value(v, n.span) for v, n in zip(scope.variables, binder.names, strict=True))
+        guards.append((build.differ if positive else build.equal)(left, right, binder.span))
+    ctx.guards.append(scope)
+    try:
+        guards += _varying_range(ctx, scope, env, positive)
+        if binder.where is not None:
+            guards.append(ctx.formula(binder.where, env, positive))
+    finally:
+        ctx.guards.pop()
+    return guards
+
+
+def _varying_range(ctx: Context, scope: Scope, env: Env, positive: bool) -> list[Formula]:
+    if scope.binder.domain is None:
+        return []
+    domain, domain_env = unfold(ctx, scope.binder.domain, env)
+    if not isinstance(domain, ast.Range):
+        return []
+    low, high = term(ctx, domain.low, domain_env), term(ctx, domain.high, domain_env)
+    if isinstance(low, Constant) and isinstance(high, Constant):
+        return []
+    for end, expr in ((low, domain.low), (high, domain.high)):
+        if not isinstance(end, Constant):
+            _verify_whole(ctx, end, expr.span, env)
+    parts: list[Formula] = []
+    for variable, name in zip(scope.variables, scope.binder.names, strict=True):
+        parts += _between(low, variable, name.span, high, domain.span, positive)
+    return parts
+
+
+def _verify_whole(ctx: Context, end: Term, span: Span, env: Env) -> None:
+    if ctx.signature is None and isinstance(end, Read) and end.component is None and end.name:
+        ctx.uses.add(end.name, len(end.indices), "int", span)
+    elif ctx.signature is not None and end.kind not in build.WHOLE:
+        ctx.error("ASR067", span, "the ends of a range are whole numbers, and this takes real values", env)
+
+
+def _between(low: Term, variable: Variable, place: Span, high: Term, span: Span, positive: bool) -> list[Formula]:
+    """Return the conditions ``low <= variable`` and ``variable <= high``, without those that all its values meet."""
+    value = build.index_value(variable, place)
+    known = variable.values
+    parts: list[Formula] = []
+    if not (isinstance(low, Constant) and known and min(known) >= low.value):
+        parts.append(build.at_most(low, value, span) if positive else build.less(value, low, span))
+    if not (isinstance(high, Constant) and known and max(known) <= high.value):
+        parts.append(build.at_most(value, high, span) if positive else build.less(high, value, span))
+    return parts
+
+
+def whole_guard(scope: Scope, written: list[Formula], positive: bool) -> list[Formula]:
+    """Return all that guards the scope, known once its body is expanded: presence, ranges, and what is written."""
+    guards: list[Formula] = [build.truth(mask, positive, mask.span) for mask in scope.masks]
+    span = scope.binder.span
+    for variable, low, high in scope.ranges:
+        guards += _between(build.number(low, span), variable, span, build.number(high, span), span, positive)
+    return guards + written

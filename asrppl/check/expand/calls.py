@@ -1,0 +1,197 @@
+"""Calls: of built-in functions and of functions that Python binds."""
+
+from collections.abc import Callable
+
+from asrppl.check.context import Context
+from asrppl.check.expand import build, operators
+from asrppl.check.expand.arrays import entry_of, term
+from asrppl.check.expand.distributions import functional, make
+from asrppl.check.expand.names import (
+    DISTRIBUTIONS,
+    DIVERGENCES,
+    ELEMENTWISE,
+    MOMENTS,
+    OPERATORS,
+    arguments_by_name,
+    resolve,
+    resolve_call,
+)
+from asrppl.check.expand.values import Array, Env, NumberSet, Poison, Record, Thunk, Unknown, Value
+from asrppl.core.signature import Kind
+from asrppl.core.typed import Apply, Term, TypedDistribution
+from asrppl.source import Span
+from asrppl.syntax import ast
+
+_ARITY = {"abs": 1, "sqrt": 1, "exp": 1, "log": 1, "relu": 1, "clamp": 3, "len": 1} | dict.fromkeys(
+    (*DISTRIBUTIONS, *MOMENTS), 1
+)
+
+
+def call(ctx: Context, node: ast.Call, env: Env) -> Value:
+    """Expand a call that is not one of a ``def``."""
+    name, definition, builtin = resolve_call(node.function.text, env)
+    if definition is not None or isinstance(resolve(node.function.text, env), Unknown):
+        return Poison()  # its arguments were refused; or a parameter without a call
+    if not builtin:
+        return _apply(ctx, name, node, env)
+    if name == "box":
+        return _box(ctx, node, env)
+    arguments = _plain_arguments(ctx, name, node, env)
+    if arguments is None:
+        return Poison()
+    if name in ("E", "P"):
+        ctx.error("ASR053", node.span, f"`{name}` takes square brackets", env, help=f"write `{name}[…]`")
+        return Poison()
+    if name == "aggregate":
+        if len(arguments) == 1:
+            return operators.aggregate(ctx, arguments[0], None, node.span, env)
+        ctx.error("ASR039", node.span, "`aggregate` takes 1 argument", env)
+        return Poison()
+    if name in DIVERGENCES:
+        if len(arguments) == 2 and name != "kl":
+            return functional(ctx, name, arguments, node.span, env)
+        ctx.error("ASR039", node.span, f"`{name}` takes two distributions", env, help=f"write `{name}(p || r)`")
+        return Poison()
+    if name in ("min", "max"):
+        return _extremum(ctx, name, arguments, node, env)
+    if len(arguments) != _ARITY[name]:
+        count = "1 argument" if _ARITY[name] == 1 else f"{_ARITY[name]} arguments"
+        ctx.error("ASR039", node.span, f"`{name}` takes {count}, not {len(arguments)}", env)
+        return Poison()
+    if name in DISTRIBUTIONS:
+        return make(ctx, name, arguments[0], node.span, env)
+    if name in MOMENTS:
+        return _moment(ctx, name, arguments[0], node.span, env)
+    if name == "len":
+        return _length(ctx, arguments[0], node.span, env)
+    terms = [term(ctx, argument, env) for argument in arguments]
+    if name in ELEMENTWISE:
+        return defined(ctx, lambda: build.unary(name, terms[0], node.span), node.span, env)
+    value, low, high = terms
+    return defined(
+        ctx, lambda: build.binary("min", build.binary("max", value, low, node.span), high, node.span), node.span, env
+    )
+
+
+def defined(ctx: Context, make_term: Callable[[], Term], span: Span, env: Env) -> Term:
+    """Return the term made, or report that constants combine to something without a value."""
+    try:
+        return make_term()
+    except build.UndefinedError:
+        ctx.error("ASR065", span, "this has no finite value", env)
+        return build.poison(span)
+
+
+def _plain_arguments(ctx: Context, name: str, node: ast.Call, env: Env) -> tuple[ast.Expr, ...] | None:
+    for argument in node.arguments:
+        if argument.name is not None:
+            ctx.error("ASR039", argument.name.span, f"the arguments of `{name}` have no names", env)
+            return None
+    return tuple(argument.value for argument in node.arguments)
+
+
+def _extremum(ctx: Context, name: str, arguments: tuple[ast.Expr, ...], node: ast.Call, env: Env) -> Value:
+    if len(arguments) < 2:
+        ctx.error(
+            "ASR039",
+            node.span,
+            f"`{name}` takes two arguments or more",
+            env,
+            help=f"over an index it is written `{name} i: a[i]`",
+        )
+        return Poison()
+    result = term(ctx, arguments[0], env)
+    for argument in arguments[1:]:
+        result = build.binary(name, result, term(ctx, argument, env), node.span)
+    return result
+
+
+def _moment(ctx: Context, name: str, argument: ast.Expr, span: Span, env: Env) -> Value:
+    if name == "mean" and not isinstance(ctx.value(argument, env), TypedDistribution | Poison):
+        ctx.error(
+            "ASR052",
+            argument.span,
+            "`mean(…)` takes a distribution",
+            env,
+            help="the mean over an index is `mean i: a[i]`, under the guide `E[…]`, over the data `aggregate(…)`",
+        )
+        return Poison()
+    return functional(ctx, name, (argument,), span, env)
+
+
+def _length(ctx: Context, argument: ast.Expr, span: Span, env: Env) -> Value:
+    value = ctx.value(argument, env)
+    match value:
+        case NumberSet():
+            return build.number(len(value.items), span)
+        case Array():
+            given = len(value.indices)
+            if ctx.signature is None:
+                ctx.uses.add(value.name, given + 1, "length", argument.span)
+                return build.unknown_length(span, value.name)
+            entry = entry_of(ctx, value.name, argument.span, env)
+            if entry is None:
+                return Poison()
+            if given < len(entry.axes):
+                return build.number(entry.axes[given], span)
+            ctx.error("ASR043", argument.span, f"`{argument.span.text}` has no axis left to take the length of", env)
+        case Poison():
+            pass
+        case _:
+            ctx.error("ASR038", argument.span, "`len` takes an array or a set", env)
+    return Poison()
+
+
+def _box(ctx: Context, node: ast.Call, env: Env) -> Value:
+    given = arguments_by_name(ctx, node, ("x", "y", "w", "h"), env, "box(x, y, w, h)")
+    if given is None:
+        return Poison()
+    fields = {name: Thunk(expr, env) for name, expr in given.items()}
+    return Record(fields, node.span, squares=given["w"] == given["h"])
+
+
+def _apply(ctx: Context, name: str, node: ast.Call, env: Env) -> Value:
+    arguments = _plain_arguments(ctx, name, node, env)
+    if arguments is None:
+        return Poison()
+    terms = tuple(term(ctx, argument, env) for argument in arguments)
+    levels = build.levels_of(terms)
+    if ctx.signature is None:
+        ctx.uses.add(name, len(terms), "function", node.function.span)
+        return Apply(Kind.SCALAR, levels | build.ALL_LEVELS, node.span, name, terms)
+    entry = entry_of(ctx, name, node.function.span, env)
+    if entry is None:
+        return Poison()
+    if not entry.function:
+        ctx.error(
+            "ASR062",
+            node.function.span,
+            f"`{name}` was not bound to a function",
+            env,
+            help=f"index it with square brackets: `{name}[…]`",
+        )
+        return Poison()
+    return Apply(entry.kind, levels | entry.levels, node.span, name, terms)
+
+
+def divergence(ctx: Context, node: ast.Divergence, env: Env) -> Value:
+    """Expand ``kl(p || r)`` and the like."""
+    name, _, builtin = resolve_call(node.function.text, env)
+    if not builtin or name not in DIVERGENCES:
+        ctx.error("ASR039", node.span, "`||` separates the two distributions of `kl`, `js` and `tv`", env)
+        return Poison()
+    return functional(ctx, name, (node.left, node.right), node.span, env)
+
+
+def restricted(ctx: Context, node: ast.Restricted, env: Env) -> Value:
+    """Expand ``aggregate(t where g)``."""
+    name, _, builtin = resolve_call(node.function.text, env)
+    if not builtin or name != "aggregate":
+        ctx.error("ASR039", node.where.span, "only `aggregate(… where …)` takes a `where`", env)
+        return Poison()
+    return operators.aggregate(ctx, node.value, node.where, node.span, env)
+
+
+def is_operator(expr: ast.Expr) -> str | None:
+    """Return ``E``, ``P`` or ``aggregate`` where ``expr`` is that name."""
+    return expr.text if isinstance(expr, ast.Name) and expr.text in OPERATORS else None

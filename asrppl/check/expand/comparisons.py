@@ -1,0 +1,253 @@
+"""Atoms: comparisons, membership, and how a count compares with a bound."""
+
+import math
+from typing import Literal
+
+from asrppl.check.context import Context, Scope
+from asrppl.check.expand import build
+from asrppl.check.expand.arrays import term
+from asrppl.check.expand.binders import bind, whole_guard, written_guard
+from asrppl.check.expand.names import unfold
+from asrppl.check.expand.values import Env, NumberSet, Poison
+from asrppl.check.lint.warn import warn_density
+from asrppl.core.signature import Kind
+from asrppl.core.typed import AtLeast, Constant, Formula, Read, Term, TruthValue
+from asrppl.source import Span
+from asrppl.syntax import ast
+
+Comparison = Literal["<=", "<", ">=", ">", "==", "!="]
+_NEGATED: dict[Comparison, Comparison] = {"<=": ">", "<": ">=", ">=": "<", ">": "<=", "==": "!=", "!=": "=="}
+_SWAPPED: dict[Comparison, Comparison] = {"<=": ">=", "<": ">", ">=": "<=", ">": "<", "==": "==", "!=": "!="}
+
+
+def chain(ctx: Context, node: ast.Chain, env: Env, positive: bool) -> Formula:
+    """Expand ``a <= b <= c``: each neighbouring pair compared (the parser sees to one direction)."""
+    parts = [
+        _compare(ctx, _comparison(operator), left, right, env, positive, left.span.to(right.span))
+        for operator, left, right in zip(node.operators, node.operands, node.operands[1:], strict=False)
+    ]
+    return (build.conjunction if positive else build.disjunction)(parts, node.span)
+
+
+def _comparison(operator: str) -> Comparison:
+    match operator:
+        case "<=" | "<" | ">=" | ">" | "==" | "!=":
+            return operator
+        case _:
+            raise AssertionError(operator)
+
+
+def _compare(
+    ctx: Context, operator: Comparison, left: ast.Expr, right: ast.Expr, env: Env, positive: bool, span: Span
+) -> Formula:
+    if not positive:
+        operator = _NEGATED[operator]
+    ways: tuple[tuple[ast.Expr, ast.Expr, Comparison], ...] = (
+        (left, right, operator),
+        (right, left, _SWAPPED[operator]),
+    )
+    for counted, bound, oriented in ways:
+        node, node_env = unfold(ctx, counted, env)
+        if isinstance(node, ast.Count):
+            bound_term = term(ctx, bound, env)
+            if _is_count_bound(bound_term):
+                return _compare_count(ctx, oriented, node, node_env, bound_term, span)
+            break
+    return _atom(ctx, operator, term(ctx, left, env), term(ctx, right, env), span, env, positive)
+
+
+def _atom(ctx: Context, operator: Comparison, left: Term, right: Term, span: Span, env: Env, positive: bool) -> Formula:
+    match operator:
+        case "<=":
+            return build.at_most(left, right, span)
+        case ">=":
+            return build.at_most(right, left, span)
+        case "<":
+            return build.less(left, right, span)
+        case ">":
+            return build.less(right, left, span)
+        case "==":
+            warn_density(ctx, left, right, span, env)
+            return build.equal(left, right, span)
+        case "!=":
+            return _differ(ctx, left, right, span, env, positive)
+
+
+def _differ(ctx: Context, left: Term, right: Term, span: Span, env: Env, positive: bool) -> Formula:
+    if build.is_poison(left) or build.is_poison(right):
+        return build.truth(build.poison(span), True, span)
+    for one, other in ((left, right), (right, left)):
+        if one.kind in build.WHOLE and isinstance(other, Constant) and not build.is_whole(other):
+            return TruthValue(build.NO_LEVELS, span, True)
+    for side in (left, right):
+        if ctx.static and isinstance(side, Read) and side.component is None:
+            ctx.uses.add(side.name, len(side.indices), "int", side.span)
+        elif not build.is_whole(side) and not (ctx.static and (side.kind is Kind.SCALAR or isinstance(side, Constant))):
+            what = "`!=` between reals" if positive else "the negation of `==` between reals"
+            distance = f"abs({left.span.text} - {right.span.text}) >= m"
+            ctx.error(
+                "ASR049",
+                span,
+                f"{what} holds almost everywhere, so it teaches nothing",
+                env,
+                help=f"say how far apart they have to be: `{distance}`",
+            )
+            break
+    return build.differ(left, right, span)
+
+
+# ---- counts
+
+
+def _is_count_bound(bound: Term) -> bool:
+    # A bound that takes fractions cannot be turned into a number of indices, unless it is a constant.
+    return isinstance(bound, Constant) or bound.kind is not Kind.REAL
+
+
+def _compare_count(ctx: Context, operator: Comparison, node: ast.Count, env: Env, bound: Term, span: Span) -> Formula:
+    if isinstance(bound, Constant) and not build.is_whole(bound):
+        match operator:
+            case "<=" | "<":
+                operator, bound = "<=", build.number(math.floor(bound.value), bound.span)
+            case ">=" | ">":
+                operator, bound = ">=", build.number(math.ceil(bound.value), bound.span)
+            case "==" | "!=":
+                return TruthValue(build.NO_LEVELS, span, operator == "!=")
+    match operator:
+        case ">=":
+            return _at_least(ctx, node, env, bound, span)
+        case ">":
+            return _at_least(ctx, node, env, _shifted(bound, 1), span)
+        case "<=":
+            return _at_most(ctx, node, env, bound, span)
+        case "<":
+            return _at_most(ctx, node, env, _shifted(bound, -1), span)
+        case "==":
+            parts = (_at_least(ctx, node, env, bound, span), _at_most(ctx, node, env, bound, span))
+            return build.conjunction(parts, span)
+        case "!=":
+            more = _at_least(ctx, node, env, _shifted(bound, 1), span)
+            return build.disjunction((more, _at_most(ctx, node, env, _shifted(bound, -1), span)), span)
+
+
+def _shifted(bound: Term, by: int) -> Term:
+    return build.binary("+", bound, build.number(by, bound.span), bound.span)
+
+
+def _at_least(ctx: Context, node: ast.Count, env: Env, bound: Term, span: Span) -> Formula:
+    scope, body = _counted(ctx, node, env, True)
+    if ctx.lengths_known and _size(scope) == 0:
+        return build.at_most(bound, build.number(0, span), span)
+    return AtLeast(body.levels | bound.levels, span, scope.variables, body, bound)
+
+
+def _at_most(ctx: Context, node: ast.Count, env: Env, bound: Term, span: Span) -> Formula:
+    # At most k of N hold where at least N - k of the negation do.
+    scope, body = _counted(ctx, node, env, False)
+    size = _size(scope)
+    if ctx.lengths_known and size == 0:
+        return build.at_most(build.number(0, span), bound, span)
+    if size == 0:  # before binding: some number
+        return AtLeast(body.levels | bound.levels, span, scope.variables, body, build.unknown_length(span))
+    rest = build.binary("-", build.number(size, span), bound, bound.span)
+    return AtLeast(body.levels | bound.levels, span, scope.variables, body, rest)
+
+
+def _size(scope: Scope) -> int:
+    return math.prod(len(variable.values) for variable in scope.variables)
+
+
+def _counted(ctx: Context, node: ast.Count, env: Env, positive: bool) -> tuple[Scope, Formula]:
+    def visit(scope: Scope, inner: Env) -> tuple[list[Formula], Formula]:
+        return written_guard(ctx, scope, inner, positive), ctx.formula(node.body, inner, positive)
+
+    scope, written, body = bind(ctx, env, node.binder, visit)
+    join = build.conjunction if positive else build.disjunction
+    return scope, join([*whole_guard(scope, written, positive), body], node.body.span)
+
+
+# ---- membership
+
+
+def member(ctx: Context, node: ast.Member, env: Env, positive: bool) -> Formula:
+    """Expand ``t in S`` or ``t not in S``."""
+    positive = positive != node.negated
+    container, container_env = unfold(ctx, node.container, env)
+    counted, counted_env = unfold(ctx, node.value, env)
+    value = term(ctx, node.value, env)
+    span = node.span
+
+    def compared(operator: Comparison, other: Term) -> Formula:
+        # `(count i: φ) in 1..3` costs what `1 <= (count i: φ) <= 3` does.
+        if isinstance(counted, ast.Count) and _is_count_bound(other):
+            return _compare_count(ctx, operator, counted, counted_env, other, span)
+        return _atom(ctx, operator, value, other, span, env, positive)
+
+    match container:
+        case ast.Interval() | ast.Range():
+            low, high = term(ctx, container.low, container_env), term(ctx, container.high, container_env)
+            if isinstance(container, ast.Range):
+                _verify_whole(ctx, value, low, high, node, container, env)
+            if not _verify_order(ctx, low, high, container, container_env):
+                return build.truth(build.poison(span), positive, span)
+            if positive:
+                return build.conjunction((compared(">=", low), compared("<=", high)), span)
+            return build.disjunction((compared("<", low), compared(">", high)), span)
+        case ast.SetLiteral():
+            items = [term(ctx, item, container_env) for item in container.items]
+        case _:
+            found = ctx.value(container, container_env)
+            if isinstance(found, Poison):
+                return build.truth(build.poison(span), positive, span)
+            if not isinstance(found, NumberSet):
+                ctx.error(
+                    "ASR047",
+                    node.container.span,
+                    "`in` takes a set, a range or an interval",
+                    env,
+                    help="write `{1, 3}`, `1..3` or `[0.5, 1]`",
+                )
+                return build.truth(build.poison(span), positive, span)
+            items = [build.number(item, node.container.span) for item in found.items]
+    operator: Comparison = "==" if positive else "!="
+    for _ in items:
+        ctx.step(span, env)
+    parts = [compared(operator, item) for item in items]
+    return (build.disjunction if positive else build.conjunction)(parts, span)
+
+
+def _verify_order(ctx: Context, low: Term, high: Term, container: ast.Interval | ast.Range, env: Env) -> bool:
+    """Refuse constant ends in the wrong order, between which nothing lies."""
+    if not isinstance(low, Constant) or not isinstance(high, Constant) or low.value <= high.value:
+        return True
+    first, last = container.low.span.text, container.high.span.text
+    swapped = f"[{last}, {first}]" if isinstance(container, ast.Interval) else f"{last}..{first}"
+    ctx.error(
+        "ASR047",
+        container.span,
+        f"nothing lies in here: {low.value:g} is above {high.value:g}",
+        env,
+        help=f"the lower end comes first: `{swapped}`",
+    )
+    return False
+
+
+def _verify_whole(
+    ctx: Context, value: Term, low: Term, high: Term, node: ast.Member, container: ast.Range, env: Env
+) -> None:
+    for side, expr in ((value, node.value), (low, container.low), (high, container.high)):
+        if build.is_poison(side) or build.is_whole(side):
+            continue
+        if ctx.static and side.kind is Kind.SCALAR:
+            if isinstance(side, Read) and side.component is None:
+                ctx.uses.add(side.name, len(side.indices), "int", side.span)
+            continue
+        interval = f"{node.value.span.text} in [{container.low.span.text}, {container.high.span.text}]"
+        ctx.error(
+            "ASR067",
+            expr.span,
+            "a range holds whole numbers, and this takes real values",
+            env,
+            help=f"an interval of reals is written `{interval}`",
+        )
+        return

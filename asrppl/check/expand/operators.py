@@ -1,0 +1,112 @@
+"""What changes levels: ``E[…]``, ``P[…]``, ``aggregate(…)``."""
+
+from asrppl.check.context import Context
+from asrppl.check.expand import build
+from asrppl.check.expand.arrays import scalar
+from asrppl.check.expand.names import sort
+from asrppl.check.expand.values import Env, Poison, Value
+from asrppl.core.signature import Kind, Level
+from asrppl.core.typed import (
+    AggregateDistribution,
+    AggregateTerm,
+    Distribution,
+    Expectation,
+    ExpectedDistribution,
+    Formula,
+    Probability,
+    TypedDistribution,
+)
+from asrppl.source import Span
+from asrppl.syntax import ast
+
+_DRAW = frozenset({Level.DRAW})
+_DATUM = frozenset({Level.DATUM})
+
+
+def bracketed(ctx: Context, operator: str, index: ast.Index, env: Env) -> Value:
+    """Expand ``E[t]`` or ``P[φ]``."""
+    if len(index.indices) != 1 or operator == "aggregate":
+        help = "write `aggregate(…)`" if operator == "aggregate" else f"write `{operator}[…]` of one expression"
+        ctx.error("ASR053", index.span, f"`{operator}` is not an array", env, help=help)
+        return Poison()
+    body, span = index.indices[0], index.span
+    kind = sort(ctx, body, env)
+    if operator == "P":
+        if kind == "number":
+            ctx.error(
+                "ASR053",
+                span,
+                "`P[…]` is the probability of a formula, and this is a number",
+                env,
+                help="its expectation is `E[…]`",
+            )
+            return Poison()
+        formula = ctx.formula(body, env)
+        return Probability(Kind.REAL, formula.levels - _DRAW, span, formula)
+    if kind == "formula":
+        ctx.error(
+            "ASR053",
+            span,
+            "`E[…]` is the expectation of a number, and this is a formula",
+            env,
+            help="its probability is `P[…]`",
+        )
+        return Poison()
+    value = ctx.value(body, env)
+    if isinstance(value, Poison):
+        return value
+    if isinstance(value, TypedDistribution):
+        return _expected_distribution(value, span)
+    term = scalar(ctx, value, body.span, env)
+    if Level.DRAW not in term.levels:
+        return term  # what reads no draw is its own expectation
+    return Expectation(Kind.REAL, term.levels - _DRAW, span, term)
+
+
+def _expected_distribution(body: Distribution, span: Span) -> Distribution:
+    if Level.DRAW not in body.levels:
+        return body
+    return ExpectedDistribution(body.support, body.levels - _DRAW, span, body)
+
+
+def aggregate(ctx: Context, body: ast.Expr, where: ast.Expr | None, span: Span, env: Env) -> Value:
+    """Expand ``aggregate(t)`` or ``aggregate(t where g)``."""
+    if sort(ctx, body, env) == "formula":
+        ctx.error(
+            "ASR053",
+            body.span,
+            "`aggregate` is the mean of a number over the data, and this is a formula",
+            env,
+            help=f"aggregate its probability: `aggregate(P[{body.span.text}])`",
+        )
+        return Poison()
+    value = ctx.value(body, env)
+    if isinstance(value, Poison):
+        return value
+    condition: Formula | None = None
+    if where is not None:
+        condition = ctx.formula(where, env)
+        if not ctx.static and Level.DRAW in condition.levels:
+            ctx.error(
+                "ASR054",
+                where.span,
+                "which data `aggregate` takes in must not vary with draws",
+                env,
+                help="select by something observed, or by its probability: `P[…] >= 0.5`",
+            )
+    outer = condition.levels if condition is not None else build.NO_LEVELS
+    if isinstance(value, TypedDistribution):
+        # aggregate(q(n)) means aggregate(E[q(n)]): the mixture over draws and data at once.
+        inner = value.body if isinstance(value, ExpectedDistribution) else value
+        return AggregateDistribution(inner.support, (inner.levels | outer) - _DRAW - _DATUM, span, inner, condition)
+    term = scalar(ctx, value, body.span, env)
+    if not ctx.static and Level.DRAW in term.levels:
+        ctx.error(
+            "ASR054",
+            body.span,
+            "`aggregate` is a mean over the data, and this still varies with draws",
+            env,
+            help=f"write `aggregate(E[{body.span.text}])`",
+        )
+        return Poison()
+    return AggregateTerm(Kind.REAL, (term.levels | outer) - _DRAW - _DATUM, span, term, condition)

@@ -1,0 +1,106 @@
+"""What is legal but hardly meant."""
+
+from asrppl.check.context import Context, Scope
+from asrppl.check.expand.values import Env
+from asrppl.core.signature import Kind
+from asrppl.core.typed import (
+    BinaryTerm,
+    Conjunction,
+    Formula,
+    Read,
+    Term,
+    Unary,
+)
+from asrppl.core.walk import is_poisoned, variable_slots
+from asrppl.source import Span
+from asrppl.syntax import ast
+
+
+def warn_density(ctx: Context, left: Term, right: Term, span: Span, env: Env) -> None:
+    """Warn of an equality that a draw with a density meets with probability 0."""
+    if ctx.signature is None or not any(_has_density(ctx, side) for side in (left, right)):
+        return
+    ctx.warn(
+        "ASR050",
+        span,
+        "a draw with a density equals nothing exactly: this never holds",
+        env,
+        help=f"allow a distance: `abs({left.span.text} - {right.span.text}) <= eps`",
+    )
+
+
+def _has_density(ctx: Context, side: Term) -> bool:
+    """Whether the term is arithmetic of a draw with a density.
+
+    A sum over the entries of a draw is left alone: it may be fixed (on a simplex it is 1).
+    """
+    assert ctx.signature is not None
+    match side:
+        case Read():
+            entry = ctx.signature.get(side.name)
+            return entry is not None and entry.density and side.kind is Kind.REAL and side.component != "mask"
+        case Unary():
+            return _has_density(ctx, side.operand)
+        case BinaryTerm():
+            return _has_density(ctx, side.left) or _has_density(ctx, side.right)
+        case _:
+            return False
+
+
+def _ignored(scope: Scope, guards: list[Formula], part: Formula | Term) -> list[str]:
+    """Return the names of the scope's variables that neither ``part`` nor a written guard mentions."""
+    # The part `i != j` of a binder does not count: it chooses pairs, it does not say which are meant.
+    said = guards[1:] if scope.binder.distinct else guards
+    mentioned = variable_slots(part).union(*(variable_slots(guard) for guard in said))
+    # A variable without a domain has been reported as that; and so has one that a binder further in hides.
+    with_domain = {access.slot for access in scope.accesses}
+    mentioned |= {access.slot for access in scope.accesses if not access.name}
+    return [
+        variable.name
+        for variable in scope.variables
+        if variable.slot not in mentioned and (scope.binder.domain is not None or variable.slot in with_domain)
+    ]
+
+
+def warn_ignored_in_quantifier(
+    ctx: Context, node: ast.Quantified, scope: Scope, guards: list[Formula], body: Formula, env: Env
+) -> None:
+    """Warn of a conjunct that counts once for every value of an index that it does not read."""
+    if is_poisoned(body) or any(is_poisoned(guard) for guard in guards):
+        return
+    parts = body.operands if isinstance(body, Conjunction) and node.quantifier == "forall" else (body,)
+    if node.quantifier == "exists":
+        for name in _ignored(scope, guards, body):
+            ctx.warn("ASR056", body.span, f"this does not depend on `{name}`", env, help=f"leave `exists {name}` out")
+        return
+    for part in parts:
+        for name in _ignored(scope, guards, part):
+            message = f"this does not depend on `{name}`, so it counts once for every value of `{name}`"
+            ctx.warn("ASR056", part.span, message, env, help="say it in a rule of its own")
+
+
+def warn_ignored_in_reduction(
+    ctx: Context, node: ast.Reduced, scope: Scope, guards: list[Formula], body: Term, env: Env
+) -> None:
+    """Warn of a summand that counts once for every value of an index that it does not read."""
+    if is_poisoned(body) or any(is_poisoned(guard) for guard in guards):
+        return
+    parts = _summands(body) if node.reduction == "sum" else [body]
+    for part in parts:
+        for name in _ignored(scope, guards, part):
+            counted = f", so it counts once for every value of `{name}`" if node.reduction == "sum" else ""
+            ctx.warn(
+                "ASR056",
+                part.span,
+                f"this does not depend on `{name}`{counted}",
+                env,
+                help="put it outside, in parentheses",
+            )
+
+
+def _summands(body: Term) -> list[Term]:
+    found: list[Term] = []
+    while isinstance(body, BinaryTerm) and body.operator in ("+", "-"):
+        found.append(body.right)
+        body = body.left
+    return [body, *reversed(found)]

@@ -1,0 +1,1 @@
+"""`asrppl repl`."""

@@ -1,0 +1,157 @@
+"""Typed programs as text, close to the language, for people and for tests."""
+
+from asrppl.core.typed import (
+    AggregateDistribution,
+    AggregateTerm,
+    Apply,
+    AtLeast,
+    AtMost,
+    BinaryTerm,
+    CategoricalOf,
+    Choose,
+    Conjunction,
+    Constant,
+    CountTerm,
+    Differ,
+    Disjunction,
+    Distribution,
+    Equal,
+    Every,
+    Expectation,
+    ExpectedDistribution,
+    Formula,
+    Functional,
+    IndexValue,
+    Offset,
+    PointMass,
+    Posterior,
+    Probability,
+    Read,
+    Reduction,
+    Some,
+    Term,
+    TruthValue,
+    TypedProgram,
+    Unary,
+    UniformOver,
+    Variable,
+)
+
+
+def show_program(program: TypedProgram) -> str:
+    """Return one line a rule: its name, what it varies with, and its formula."""
+    lines: list[str] = []
+    for rule in program.rules:
+        levels = "".join(sorted(level.value for level in rule.levels))
+        lines.append(f"{rule.name} [{levels}]: {show_formula(rule.formula)}")
+    return "\n".join(lines)
+
+
+def _number(value: float) -> str:
+    return str(value).lower() if isinstance(value, bool) else f"{value:g}"
+
+
+def _offset(offset: Offset) -> str:
+    if offset.variable is None:
+        return str(offset.add)
+    sign = "" if offset.add == 0 else f" + {offset.add}" if offset.add > 0 else f" - {-offset.add}"
+    return offset.variable.name + sign
+
+
+def _entry(name: str, indices: tuple[Offset, ...]) -> str:
+    return f"{name}[{', '.join(map(_offset, indices))}]" if indices else name
+
+
+def _variables(variables: tuple[Variable, ...]) -> str:
+    return ", ".join(f"{variable.name} in {_values(variable.values)}" for variable in variables)
+
+
+def _values(values: tuple[int, ...]) -> str:
+    if len(values) > 1 and values == tuple(range(values[0], values[-1] + 1)):
+        return f"{values[0]}..{values[-1]}"
+    return "{" + ", ".join(map(str, values)) + "}"
+
+
+def show_term(term: Term) -> str:
+    """Return a term as text."""
+    match term:
+        case Constant():
+            return _number(term.value)
+        case IndexValue():
+            return term.variable.name
+        case Read():
+            return _entry(term.name, term.indices) + (f".{term.component}" if term.component is not None else "")
+        case Unary():
+            operand = show_term(term.operand)
+            return f"-{operand}" if term.operator == "neg" else f"{term.operator}({operand})"
+        case BinaryTerm(operator="min" | "max"):
+            return f"{term.operator}({show_term(term.left)}, {show_term(term.right)})"
+        case BinaryTerm():
+            return f"({show_term(term.left)} {term.operator} {show_term(term.right)})"
+        case Choose():
+            condition = show_formula(term.condition)
+            return f"(if {condition} then {show_term(term.then)} else {show_term(term.otherwise)})"
+        case Reduction():
+            where = f" where {show_formula(term.guard)}" if term.guard is not None else ""
+            return f"({term.reduction} {_variables(term.variables)}{where}: {show_term(term.body)})"
+        case CountTerm():
+            return f"(count {_variables(term.variables)}: {show_formula(term.body)})"
+        case Apply():
+            return f"{term.function}({', '.join(map(show_term, term.arguments))})"
+        case Functional():
+            separator = " || " if len(term.distributions) == 2 else ""
+            return f"{term.functional}({separator.join(map(show_distribution, term.distributions))})"
+        case Expectation():
+            return f"E[{show_term(term.body)}]"
+        case Probability():
+            return f"P[{show_formula(term.body)}]"
+        case AggregateTerm():
+            where = f" where {show_formula(term.where)}" if term.where is not None else ""
+            return f"aggregate({show_term(term.body)}{where})"
+
+
+def show_distribution(distribution: Distribution) -> str:
+    """Return a distribution as text."""
+    match distribution:
+        case Posterior():
+            return f"q({_entry(distribution.name, distribution.indices)})"
+        case PointMass():
+            at = _offset(distribution.at) if isinstance(distribution.at, Offset) else _number(distribution.at)
+            return f"delta({at})"
+        case UniformOver():
+            return f"uniform({{{', '.join(map(_number, distribution.support))}}})"
+        case CategoricalOf():
+            return f"categorical({_entry(distribution.name, distribution.indices)})"
+        case AggregateDistribution():
+            where = f" where {show_formula(distribution.where)}" if distribution.where is not None else ""
+            return f"aggregate({show_distribution(distribution.body)}{where})"
+        case ExpectedDistribution():
+            return f"E[{show_distribution(distribution.body)}]"
+
+
+def show_formula(formula: Formula) -> str:
+    """Return a formula as text; a comparison of ints and Booleans only is in angle brackets."""
+    match formula:
+        case TruthValue():
+            return "true" if formula.value else "false"
+        case AtMost():
+            text = f"{show_term(formula.left)} {'<' if formula.strict else '<='} {show_term(formula.right)}"
+            return f"⟨{text}⟩" if formula.discrete else text
+        case Equal():
+            text = f"{show_term(formula.left)} == {show_term(formula.right)}"
+            return f"⟨{text}⟩" if formula.discrete else text
+        case Differ():
+            return f"⟨{show_term(formula.left)} != {show_term(formula.right)}⟩"
+        case Conjunction():
+            return "(" + " and ".join(map(show_formula, formula.operands)) + ")"
+        case Disjunction():
+            return "(" + " or ".join(map(show_formula, formula.operands)) + ")"
+        case Every():
+            return f"(forall {_variables(formula.variables)}: {show_formula(formula.body)})"
+        case Some():
+            return f"(exists {_variables(formula.variables)}: {show_formula(formula.body)})"
+        case AtLeast():
+            return (
+                f"(at least {show_term(formula.bound)} of {_variables(formula.variables)}: "
+                f"{show_formula(formula.body)})"
+            )

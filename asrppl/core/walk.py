@@ -1,0 +1,82 @@
+"""Questions about typed trees that one walk answers."""
+
+from collections.abc import Iterator
+from dataclasses import fields
+from functools import cache
+
+from asrppl.core.signature import Kind
+from asrppl.core.typed import (
+    AggregateTerm,
+    Apply,
+    Expectation,
+    Functional,
+    IndexValue,
+    Offset,
+    Probability,
+    Read,
+    TypedDistribution,
+    TypedFormula,
+    TypedTerm,
+)
+
+TypedNode = TypedTerm | TypedFormula | TypedDistribution
+
+
+@cache
+def _field_names(kind: type[TypedNode]) -> tuple[str, ...]:
+    return tuple(field.name for field in fields(kind) if field.name not in ("span", "levels", "kind", "variables"))
+
+
+def _parts(node: TypedNode) -> Iterator[object]:
+    for name in _field_names(type(node)):
+        part: object = getattr(node, name)
+        if isinstance(part, tuple):
+            yield from part  # pyright: ignore[reportUnknownVariableType]  # tuples of a generic walk have no type
+        else:
+            yield part
+
+
+def _children(node: TypedNode) -> list[TypedNode]:
+    return [part for part in _parts(node) if isinstance(part, TypedTerm | TypedFormula | TypedDistribution)]
+
+
+def walk(node: TypedNode) -> Iterator[TypedNode]:
+    """Yield ``node`` and all nodes below it, parents first."""
+    pending: list[TypedNode] = [node]
+    while pending:
+        node = pending.pop()
+        yield node
+        pending.extend(reversed(_children(node)))
+
+
+def variable_slots(node: TypedNode) -> set[int]:
+    """Return the slots of the index variables that occur in ``node``, bound inside it or not."""
+    slots: set[int] = set()
+    for part in walk(node):
+        if isinstance(part, IndexValue):
+            slots.add(part.variable.slot)
+        for child in _parts(part):
+            if isinstance(child, Offset) and child.variable is not None:
+                slots.add(child.variable.slot)
+    return slots
+
+
+def is_poisoned(node: TypedNode) -> bool:
+    """Whether ``node`` holds something that an error was reported for."""
+    return any(isinstance(part, Read) and not part.name for part in walk(node))
+
+
+def reads_real(node: TypedNode) -> bool:
+    """Whether the node reads something that takes real values, so that a comparison of it is graded."""
+    pending: list[TypedNode] = [node]
+    while pending:
+        node = pending.pop()
+        if isinstance(node, Functional | Expectation | Probability | AggregateTerm):
+            return True
+        if isinstance(node, Read | Apply):
+            # What a Boolean function of reals does to its arguments is its own business: its value is 0 or 1.
+            if node.kind in (Kind.REAL, Kind.SCALAR):
+                return True
+            continue
+        pending.extend(_children(node))
+    return False

@@ -1,0 +1,102 @@
+"""Rule files as they are read: one reader, with one set of words for what it cannot read."""
+
+import errno
+import os
+import stat
+from collections.abc import Mapping
+from pathlib import Path, PurePosixPath
+from typing import Protocol
+
+MAX_BYTES = 1_000_000
+"""A file that is larger holds no rules: it is not read to its end."""
+
+
+def read_text(path: str | Path) -> str:
+    """Return the text of a rule file: UTF-8, line ends and byte order mark as they are.
+
+    Raises:
+        OSError: there is no such file, it is too large, or it is none: a folder, a pipe or a device, at once.
+        UnicodeDecodeError: it is not UTF-8.
+    """
+    # A pipe that nobody writes to would keep an ordinary open waiting.
+    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    with os.fdopen(descriptor, "rb") as file:
+        kind = os.fstat(descriptor).st_mode
+        if stat.S_ISDIR(kind):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+        if not stat.S_ISREG(kind):
+            what = "a pipe" if stat.S_ISFIFO(kind) else "a socket" if stat.S_ISSOCK(kind) else "a device"
+            raise OSError(errno.EINVAL, f"is {what}, not a file", str(path))
+        data = file.read(MAX_BYTES + 1)
+    if len(data) > MAX_BYTES:
+        raise OSError(errno.EFBIG, f"is larger than {MAX_BYTES:,} bytes", str(path))
+    return data.decode("utf-8")
+
+
+def unreadable(error: OSError | UnicodeDecodeError) -> str:
+    """Return in words why a file cannot be read."""
+    if isinstance(error, UnicodeDecodeError):
+        return f"not UTF-8 text: byte {error.start} cannot be read"
+    return error.strerror or str(error)
+
+
+class Library(Protocol):
+    """Where imported files come from; they go by the name that messages give them."""
+
+    def identity(self, name: str) -> object:
+        """Return what is the same for one file under two names; None where it lies outside its importer's folder."""
+        ...
+
+    def read(self, name: str) -> str:
+        """Return a file's text (errors as `read_text` has them)."""
+        ...
+
+    def beside(self, name: str) -> list[str]:
+        """Return the names of the rule files in the folder where ``name`` is looked for."""
+        ...
+
+
+class Folder:
+    """A library on disk: the folder of the file ``main``, and what is below."""
+
+    def __init__(self, main: str, folder: Path) -> None:
+        self._root = PurePosixPath(main).parent
+        self._folder = folder
+
+    def _path(self, name: str) -> Path:
+        return self._folder / PurePosixPath(name).relative_to(self._root)
+
+    def identity(self, name: str) -> object:
+        """See `Library`."""
+        path = self._path(name).resolve()  # follows links, which may lead out
+        return path if path.is_relative_to(self._folder.resolve()) else None
+
+    def read(self, name: str) -> str:
+        """See `Library`."""
+        return read_text(self._path(name))
+
+    def beside(self, name: str) -> list[str]:
+        """See `Library`."""
+        return [found.name for found in self._path(name).parent.glob("*.asr")]
+
+
+class Kept:
+    """A library in memory: texts by name. One text under two names is one file, as a link is on disk."""
+
+    def __init__(self, texts: Mapping[str, str]) -> None:
+        self._texts = texts
+
+    def identity(self, name: str) -> object:
+        """See `Library`."""
+        return self._texts.get(name, name)
+
+    def read(self, name: str) -> str:
+        """See `Library`."""
+        if name not in self._texts:
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), name)
+        return self._texts[name]
+
+    def beside(self, name: str) -> list[str]:
+        """See `Library`."""
+        folder = PurePosixPath(name).parent
+        return [known.name for known in map(PurePosixPath, self._texts) if known.parent == folder]

@@ -1,0 +1,1 @@
+"""How a rule's term enters the objective, and what has no sound estimator."""

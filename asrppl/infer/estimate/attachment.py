@@ -1,0 +1,60 @@
+"""Rules attached: what stays the same from step to step."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from asrppl.bind.bound import Bound
+from asrppl.core.signature import Signature
+from asrppl.infer.estimate.channels import AttachedRule
+from asrppl.infer.estimate.lengths import verify_lengths
+from asrppl.infer.sites.read import Reading, read
+from asrppl.infer.sites.source import Resolution
+from asrppl.infer.watch.recording import Recording
+from asrppl.lower import Plan
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Attachment:
+    """Everything that does not change from step to step."""
+
+    resolution: Resolution
+    given: Bound
+    signature: Signature
+    plan: Plan
+    functions: dict[str, Callable[..., Tensor]]
+    rules: tuple[AttachedRule, ...]
+
+    def read(self, recording: Recording) -> Reading:
+        """Return the tensors of a run."""
+        return read(self.resolution, recording, self.given)
+
+    def violations(self, reading: Reading) -> dict[str, Tensor]:
+        """Return each rule's violation over the batch of a run.
+
+        Raises:
+            AsrError: an exposed or bound value does not fit the plates of this run (ASR096), or a bound function
+                does not return a number for each number (ASR073, ASR094).
+        """
+        try:
+            return self.plan(reading.tensors, self.functions)
+        except RuntimeError:
+            verify_lengths(self.rules, reading, self.signature, self.resolution.sources)
+            raise
+
+    def fits(self, reading: Reading) -> bool:
+        """Whether a run of the same structure also has the supports and the index plates that the plan was made for."""
+        for name, support in reading.supports.items():
+            entry = self.signature.get(name)
+            if entry is None or entry.support != support:
+                return False
+        for name, source in self.resolution.sources.items():
+            entry = self.signature.get(name)
+            if source.plates and entry is not None:
+                component = next(key[1] for key in reading.tensors if key[0] == name)
+                tensor = reading.tensors[name, component]
+                last = tensor.dim() - (component == "log_probs")
+                if tuple(tensor.shape[last - len(entry.axes) : last]) != entry.axes:
+                    return False
+        return True

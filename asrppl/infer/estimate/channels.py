@@ -1,0 +1,121 @@
+"""The channel of each rule, decided by the draws that it depends on."""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from asrppl.bind.bound import Bound
+from asrppl.core.typed import AggregateDistribution, AggregateTerm, TypedRule
+from asrppl.diagnostics import Sink
+from asrppl.infer.estimate.soundness import (
+    Case,
+    draws_of,
+    inputs_of,
+    nodes_of,
+    verify_axes,
+    verify_draws,
+    verify_plates,
+)
+from asrppl.infer.sites.read import read
+from asrppl.infer.watch.recorder import Tracker
+from asrppl.infer.watch.recording import Recording
+
+logger = logging.getLogger(__name__)
+
+Channel = Literal["S", "P"]
+Rerun = Callable[[Tracker | None], Recording]
+
+
+@dataclass(frozen=True, slots=True)
+class AttachedRule:
+    """One rule of an attachment.
+
+    Args:
+        rule: typed.
+        channel: S where the violation depends on a draw that gradients do not pass through, else P.
+        names: that it reads outside aggregates: those whose plates it varies over.
+        reason: of the channel, for people.
+    """
+
+    rule: TypedRule
+    channel: Channel
+    names: tuple[str, ...]
+    reason: str
+
+
+def choose_channel(rule: TypedRule, case: Case, sink: Sink) -> AttachedRule:
+    """Return a rule with the channel that is right for it; note an error where there is none."""
+    inputs = inputs_of(rule.formula)
+    names = tuple(sorted({name for name, _ in inputs_of(rule.formula, aggregates=False)}))
+    aggregated = any(isinstance(node, AggregateTerm | AggregateDistribution) for node in nodes_of(rule.formula))
+    draws = frozenset(draw for key in inputs for draw in case.draws(key))
+    stuck = sorted({draw.site for draw in draws if not draw.pathwise and not draw.model})
+    verify_draws(rule, inputs, case, sink)
+    verify_axes(rule, names, case, sink)
+    if aggregated and stuck:
+        sink.error(
+            "ASR093",
+            rule.span,
+            f"rule `{rule.name}` takes an aggregate of what depends on {draws_of(stuck)}, "
+            "which gradients do not pass through: there is no sound estimator yet",
+            help="aggregate probabilities that read no such draw",
+        )
+    hidden = sorted({name for name, _ in inputs if name in case.reading.masks and name not in names})
+    if hidden:
+        sink.error(
+            "ASR093",
+            rule.span,
+            f"rule `{rule.name}` takes an aggregate of `{hidden[0]}` over data that are masked: "
+            "there is no estimator yet that leaves the absent ones out",
+        )
+    if stuck:
+        verify_plates(rule, names, stuck, case, sink)
+        reason = f"depends on {draws_of(stuck)}" if case.provenance is not None else "the guide could not be tracked"
+        return AttachedRule(rule, "S", names, reason)
+    return AttachedRule(rule, "P", names, "depends on reparameterised draws only" if draws else "depends on no draw")
+
+
+def doubt(rules: tuple[AttachedRule, ...], case: Case, given: Bound, rerun: Rerun) -> tuple[AttachedRule, ...]:
+    """Return the rules with channel S for those whose inputs change with draws that left no mark on them.
+
+    Marks are lost in functions of a user's own, in ``item()`` and in branches.
+    """
+    suspects = any(site.traced and not site.observed and not site.pathwise for site in case.recording.guide.values())
+    if not suspects or all(rule.channel == "S" for rule in rules):
+        return rules
+    try:
+        before = read(case.resolution, rerun(None), given).tensors
+        after = read(case.resolution, rerun(Tracker(disturb=True)), given).tensors
+    except Exception as error:  # a guide may refuse a draw it never makes, each in its own way
+        logger.warning("asrppl: draws cannot be exchanged (%s: %s); their marks decide", type(error).__name__, error)
+        return rules
+    changed = {key for key, tensor in before.items() if not _same(tensor, after.get(key))}
+    found: list[AttachedRule] = []
+    sink = Sink()
+    for attached in rules:
+        keys = inputs_of(attached.rule.formula)
+        if attached.channel == "S" or changed.isdisjoint(keys):
+            found.append(attached)
+            continue
+        reason = "changes with draws that gradients do not pass through"
+        if any(isinstance(node, AggregateTerm | AggregateDistribution) for node in nodes_of(attached.rule.formula)):
+            sink.error(
+                "ASR093",
+                attached.rule.span,
+                f"rule `{attached.rule.name}` takes an aggregate of what {reason}: there is no sound estimator yet",
+            )
+        found.append(replace(attached, channel="S", reason=reason))
+    sink.raise_if_failed()
+    return tuple(found)
+
+
+def _same(left: Tensor, right: Tensor | None) -> bool:
+    if right is None or left.shape != right.shape:
+        return False
+    if not left.is_floating_point():
+        return bool(torch.equal(left, right))
+    return bool(torch.allclose(left, right, rtol=1e-5, atol=1e-8, equal_nan=True))

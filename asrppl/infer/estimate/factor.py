@@ -1,0 +1,296 @@
+"""The rules' terms: one factor in the model for each rule.
+
+Within Pyro's sum over plates a rule with violation v, weight λ and a data plate of full size N stands as
+
+    log-factor = −λ · N / Π_f full(f) · v,    over the plates f that v varies over, each scaled by full(f) / size(f),
+
+so that the sum is −λ · N · mean(v): λ is nats per datum whatever the plate, the batch or the level.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from math import prod
+from types import MappingProxyType
+from typing import Any, cast
+
+import pyro
+import torch
+from pyro.poutine.messenger import Messenger
+from torch import Tensor
+
+from asrppl.diagnostics import AsrError, Diagnostic
+from asrppl.infer.estimate.attachment import Attachment
+from asrppl.infer.estimate.channels import AttachedRule
+from asrppl.infer.report import Report
+from asrppl.infer.sites.read import Reading
+from asrppl.infer.watch.pyro_internals import send, unmark
+from asrppl.infer.watch.recording import PARTICLES, Frame, Recording, Site, full_size, unwrap
+
+
+class _Within(Messenger):
+    """Puts what is sampled into plates that are not open, as the sites that a rule reads were."""
+
+    def __init__(self, frames: tuple[Frame, ...], scale: float | Tensor, mask: Tensor | None) -> None:
+        super().__init__()
+        self.frames = frames
+        self.scale = scale
+        self.mask = mask
+
+    def _process_message(self, msg: Any) -> None:
+        msg["cond_indep_stack"] = self.frames + msg["cond_indep_stack"]
+        msg["scale"] = self.scale * msg["scale"]
+        if self.mask is not None:
+            msg["mask"] = self.mask if msg["mask"] is None else self.mask & msg["mask"]
+
+
+@dataclass(slots=True)
+class Tally:
+    """Sums over the runs of one call: by rule its violation, and what it adds to the loss."""
+
+    violations: dict[str, Tensor] = field(default_factory=dict[str, Tensor])
+    costs: dict[str, Tensor] = field(default_factory=dict[str, Tensor])
+    pathwise: dict[str, Tensor] = field(default_factory=dict[str, Tensor])
+    weights: dict[str, float | Tensor] = field(default_factory=dict[str, "float | Tensor"])
+
+    def add(self, name: str, violation: Tensor, cost: Tensor, *, pathwise: bool) -> None:
+        """Add one run's."""
+        self.violations[name] = self.violations[name] + violation if name in self.violations else violation
+        self.costs[name] = self.costs[name] + cost if name in self.costs else cost
+        if pathwise:
+            self.pathwise[name] = self.costs[name]
+
+    def report(self, runs: int, returned: float | Tensor) -> Report:
+        """Return the means over ``runs``."""
+        costs = list(self.costs.values())
+        return Report(
+            violations=MappingProxyType({name: violation / runs for name, violation in self.violations.items()}),
+            weights=MappingProxyType(self.weights),
+            penalty=sum(costs[1:], start=costs[0]) / runs if costs else torch.zeros(()),
+            returned=returned,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Surroundings:
+    """What is open where the factors are emitted: those handlers reach the factors by themselves."""
+
+    frames: tuple[Frame, ...]
+    scale: float | Tensor
+
+
+def _probe() -> _Surroundings:
+    message: dict[str, Any] = {
+        "type": "asrppl_probe",
+        "name": "asrppl_probe",
+        "fn": None,
+        "is_observed": False,
+        "args": (),
+        "kwargs": {},
+        "value": True,
+        "infer": {},
+        "scale": 1.0,
+        "mask": None,
+        "cond_indep_stack": (),
+        "done": True,
+        "stop": False,
+        "continuation": None,
+    }
+    send(message)
+    return _Surroundings(tuple(message["cond_indep_stack"]), message["scale"])
+
+
+def emit(
+    attachment: Attachment,
+    recording: Recording,
+    reading: Reading,
+    weights: Mapping[str, float | Tensor],
+    *,
+    max_plate_nesting: float,
+    tally: Tally,
+) -> None:
+    """Evaluate the rules on a run and put their terms into the model that is running.
+
+    Args:
+        attachment: the rules, bound.
+        recording: the run of guide and model.
+        reading: its tensors.
+        weights: by rule, now.
+        max_plate_nesting: axes further left are enumerated.
+        tally: gets each rule's violation and cost.
+
+    Raises:
+        AsrError: a violation varies over an axis that no plate explains (ASR096).
+    """
+    violations = attachment.violations(reading)
+    around = _probe()
+    data = _data_size(attachment.resolution.data, recording)
+    residual = _common_scale(recording)
+    inner = residual / _over(around.scale, around.frames)
+    dtype = _dtype(recording)
+    enumerated = [site for site in recording.guide.values() if _enumerates(site)]
+    for attached in attachment.rules:
+        name = attached.rule.name
+        frames = _frames(attached, reading)
+        open_names = {frame.name for frame in around.frames}
+        own = tuple(frame for frame in frames if frame.name not in open_names)
+        counted = own + tuple(f for f in around.frames if f.dim is not None and f.name != PARTICLES)
+        violation = violations[name] if dtype is None else violations[name].to(dtype)
+        _verify_axes(attached, violation, own + around.frames, max_plate_nesting)
+        violation = _expand(violation, own)
+        mask = _mask(attached, reading)
+        weight = weights[name] * data / prod(full_size(frame) for frame in counted)
+        term = violation if attached.channel == "S" else violation - violation.detach()
+        scale = inner * prod(full_size(frame) / frame.size for frame in own)
+        with _Within(own, scale, mask):
+            pyro.factor(f"asrppl.{name}", -weight * term)
+        mean = _mean(violation, mask, enumerated, counted, max_plate_nesting)
+        tally.add(name, mean, weights[name] * data * residual * mean, pathwise=attached.channel == "P")
+        tally.weights[name] = weights[name]
+
+
+# ---- where a factor stands
+
+
+def _frames(attached: AttachedRule, reading: Reading) -> tuple[Frame, ...]:
+    found: dict[str, Frame] = {}
+    for name in attached.names:
+        for frame in reading.frames[name]:
+            found.setdefault(frame.name, frame)
+    return tuple(found.values())
+
+
+def _expand(violation: Tensor, frames: Sequence[Frame]) -> Tensor:
+    shape = list(violation.shape)
+    for frame in frames:
+        dim = cast(int, frame.dim)
+        shape = [1] * (-dim - len(shape)) + shape
+        shape[dim] = frame.size
+    return violation.expand(shape)
+
+
+def _verify_axes(attached: AttachedRule, violation: Tensor, frames: Sequence[Frame], max_plate_nesting: float) -> None:
+    known = {frame.dim for frame in frames}
+    for dim in range(-violation.dim(), 0):
+        if violation.shape[dim] != 1 and dim not in known and dim >= -max_plate_nesting:
+            names = ", ".join(f"`{name}`" for name in attached.names)
+            raise AsrError(
+                [
+                    Diagnostic(
+                        "ASR096",
+                        f"the violation of rule `{attached.rule.name}` varies over axis {dim} "
+                        f"(length {violation.shape[dim]}), where no plate is around {names}",
+                        attached.rule.span,
+                        help="expose a value within the plates it varies over, with event_dim counting its index axes; "
+                        "mark a vectorised guide's batch axes with plates",
+                    )
+                ]
+            )
+
+
+def _mask(attached: AttachedRule, reading: Reading) -> Tensor | None:
+    mask: Tensor | None = None
+    for name in attached.names:
+        other = reading.masks.get(name)
+        if other is not None and other is not mask:
+            mask = other if mask is None else mask & other
+    return mask
+
+
+# ---- units
+
+
+def _dtype(recording: Recording) -> torch.dtype | None:
+    """Return the dtype that the programs compute in; TraceEnum_ELBO does not mix it with a rule's on whole numbers."""
+    for site in (*recording.guide.values(), *recording.model.values()):
+        if site.value.is_floating_point():
+            return site.value.dtype
+    for site in (*recording.guide.values(), *recording.model.values()):
+        for part in vars(unwrap(site.fn)).values():
+            if isinstance(part, Tensor) and part.is_floating_point():
+                return part.dtype
+    return None
+
+
+def _data_size(data: str | None, recording: Recording) -> int:
+    if data is not None:
+        for site in (*recording.model.values(), *recording.guide.values()):
+            for frame in site.frames:
+                if frame.name == data:
+                    return full_size(frame)
+    return 1
+
+
+def _common_scale(recording: Recording) -> float | Tensor:
+    """Return what scales all the model's sites beside their plates' subsampling, 1 if they differ."""
+    found: float | Tensor | None = None
+    for site in recording.model.values():
+        if site.deterministic:
+            continue
+        residual = _over(site.scale, site.frames)
+        if found is None:
+            found = residual
+        elif found is not residual and not _close(found, residual):
+            return 1.0
+    return 1.0 if found is None else found
+
+
+def _over(scale: float | Tensor, frames: Sequence[Frame]) -> float | Tensor:
+    """Return what of ``scale`` the subsampling of ``frames`` does not account for."""
+    return scale / prod(full_size(frame) / frame.size for frame in frames)
+
+
+def _close(left: float | Tensor, right: float | Tensor) -> bool:
+    return abs(float(left) - float(right)) <= 1e-6 * abs(float(left))
+
+
+# ---- the report's mean over draws
+
+
+def _enumerates(site: Site) -> bool:
+    return site.infer.get("_enumerate_dim") is not None or "_enum_total" in site.infer
+
+
+def _mean(
+    violation: Tensor,
+    mask: Tensor | None,
+    enumerated: Sequence[Site],
+    frames: Sequence[Frame],
+    max_plate_nesting: float,
+) -> Tensor:
+    """Return the mean over data and particles, exact over enumerated draws: their probabilities are at hand."""
+    violation = unmark(violation.detach())
+    if mask is not None:
+        violation = torch.where(unmark(mask), violation, violation.new_zeros(()))
+    if not enumerated:
+        return violation.mean()
+    with torch.no_grad():
+        probability = _probability(violation, enumerated, frames)
+    if probability is not None:
+        violation = violation * probability
+    dims = [dim for dim in range(-violation.dim(), 0) if dim < -max_plate_nesting]
+    if dims:
+        violation = violation.sum(dims)
+    return violation.mean()
+
+
+def _probability(violation: Tensor, enumerated: Sequence[Site], frames: Sequence[Frame]) -> Tensor | float | None:
+    """Return the probability of the enumerated draws that the violation was computed from, and of those before them."""
+    wanted = {dim for dim in range(-violation.dim(), 0) if violation.shape[dim] > 1}
+    names = {frame.name for frame in frames}
+    found: Tensor | float | None = None
+    for site in reversed(enumerated):  # those that come later may depend on those before
+        total = site.infer.get("_enum_total")
+        dim = site.infer.get("_enumerate_dim")
+        if total is not None:
+            # Each value is a run of its own; a site in plates that the rule does not vary over is counted that often.
+            inside = all(frame.name in names for frame in site.plates)
+            part: Tensor | float = site.fn.log_prob(site.value).exp() if inside else 1 / total
+        elif dim not in wanted:
+            continue
+        elif (samples := site.infer.get("num_samples")) is not None:
+            part = 1 / samples
+        else:
+            part = site.fn.log_prob(site.value).exp()
+            wanted |= {axis for axis in range(-part.dim(), 0) if part.shape[axis] > 1}
+        found = part if found is None else found * part
+    return found

@@ -1,0 +1,215 @@
+"""What no base objective has a sound estimator for, refused rule by rule."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, fields, is_dataclass
+from typing import cast
+
+from pyro.infer import TraceEnum_ELBO, TraceMeanField_ELBO
+from torch import Tensor
+
+from asrppl.bind.bound import InputKey
+from asrppl.core.signature import Kind, Level, Signature
+from asrppl.core.typed import (
+    AggregateDistribution,
+    AggregateTerm,
+    CategoricalOf,
+    Expectation,
+    Posterior,
+    Probability,
+    Read,
+    TypedRule,
+)
+from asrppl.diagnostics import Sink
+from asrppl.infer.sites.entries import Provenance
+from asrppl.infer.sites.read import Reading
+from asrppl.infer.sites.source import Resolution
+from asrppl.infer.watch.recording import Draw, Recording
+
+
+def inputs_of(formula: object, *, aggregates: bool = True) -> frozenset[InputKey]:
+    """Return the tensors that a formula reads, or those that it reads outside aggregates."""
+    keys: set[InputKey] = set()
+    for node in nodes_of(formula, aggregates=aggregates):
+        match node:
+            case Read():
+                keys.add((node.name, node.component))
+            case Posterior():
+                keys.add((node.name, "log_probs"))
+            case CategoricalOf():
+                keys.add((node.name, None))
+            case _:
+                pass
+    return frozenset(keys)
+
+
+def nodes_of(node: object, *, aggregates: bool = True) -> Iterator[object]:
+    """Yield the nodes of a typed tree, or those that are not within an aggregate."""
+    if isinstance(node, tuple):
+        for part in cast("tuple[object, ...]", node):
+            yield from nodes_of(part, aggregates=aggregates)
+    elif is_dataclass(node) and (aggregates or not isinstance(node, AggregateTerm | AggregateDistribution)):
+        yield node
+        for part in fields(node):
+            if part.name not in ("span", "levels"):
+                yield from nodes_of(getattr(node, part.name), aggregates=aggregates)
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """What the verdicts on a rule are drawn from."""
+
+    recording: Recording
+    resolution: Resolution
+    reading: Reading
+    signature: Signature
+    provenance: Provenance | None
+    base: type
+
+    def draws(self, key: InputKey) -> frozenset[Draw]:
+        """Return the draws that a tensor was computed from; the worst case where they were not tracked."""
+        if self.provenance is not None:
+            return self.provenance.get(key, frozenset())
+        name, component = key
+        entry = self.signature.get(name)
+        if entry is None:
+            return frozenset()
+        levels = entry.distribution_levels if component == "log_probs" else entry.levels
+        return frozenset({Draw(name, False, False, False)} if Level.DRAW in levels else ())
+
+
+def verify_estimable(rule: TypedRule, sink: Sink) -> None:
+    """Note an error for what has no estimator yet."""
+    if rule.hard is not None:
+        sink.error(
+            "ASR093",
+            rule.span,
+            f"rule `{rule.name}` is `hard`, and there are no multipliers yet that would hold it",
+            help="give it a weight, with a warm-up if it is large: `weight 0 -> 100 over 2000 steps`",
+        )
+    for node in nodes_of(rule.formula):
+        match node:
+            case Expectation():
+                sink.error(
+                    "ASR093",
+                    node.span,
+                    "`E[..]` has no sound estimator yet under a comparison",
+                    help="leave `E` out, so that every draw has to keep the rule, or read probabilities: `mean(q(n))`",
+                )
+            case Probability():
+                sink.error(
+                    "ASR093",
+                    node.span,
+                    "`P[..]` has no sound estimator yet under a comparison",
+                    help="state the formula itself, so that every draw has to keep it; "
+                    "or read the probabilities: `kl(delta(1) || q(n))`",
+                )
+            case _:
+                pass
+
+
+def verify_draws(rule: TypedRule, inputs: frozenset[InputKey], case: Case, sink: Sink) -> None:
+    """Note an error for what the model alone draws (ASR092), and for what jumps in a draw or is cut off (ASR094)."""
+    for key in sorted(inputs, key=str):
+        name, component = key
+        source = case.resolution.sources[name]
+        draws = case.draws(key)
+        hidden = sorted({draw.site for draw in draws if draw.model})
+        if hidden:
+            sink.error(
+                "ASR092",
+                source.free.span,
+                f"`{name}` depends on {draws_of(hidden)} in the model, which the guide does not make: "
+                "a term that reads it would tilt the model instead of taking an expectation under the guide",
+                help="let the guide sample it (it can be enumerated there)",
+            )
+        entry = case.signature.get(name)
+        jumps = component == "mask" or (component != "log_probs" and entry is not None and entry.kind is not Kind.REAL)
+        smooth = sorted({draw.site for draw in draws if draw.pathwise and draw.continuous})
+        if jumps and smooth:
+            what = f"the presence of `{name}`" if component == "mask" else f"`{name}`"
+            sink.error(
+                "ASR094",
+                source.free.span,
+                f"{what} is discrete and computed from {draws_of(smooth)}, which is reparameterised: it jumps, "
+                "so the pathwise gradient misses what it does",
+                help="write the comparison in the rule as an amount, or draw the discrete value as a site of its own",
+            )
+        elif _is_cut(case.reading.tensors[key], smooth, case.recording):
+            what = f"q({name})" if component == "log_probs" else name
+            sink.error(
+                "ASR094",
+                source.free.span,
+                f"`{what}` is computed from {draws_of(smooth)}, which is reparameterised, but no gradient gets from "
+                "there to it: it jumps (a comparison made a number, say), or it was detached",
+                help="expose an amount, undetached, and make the comparison in the rule",
+            )
+
+
+def _is_cut(value: Tensor, smooth: list[str], recording: Recording) -> bool:
+    # In a run without gradients, or of draws whose parameters are constants, there is nothing to be cut.
+    sites = (recording.guide[name] for name in smooth if name in recording.guide)
+    return not value.requires_grad and any(site.value.requires_grad for site in sites)
+
+
+def verify_axes(rule: TypedRule, names: tuple[str, ...], case: Case, sink: Sink) -> None:
+    """Note an error where a rule would pair the entries of two plates on one axis (ASR097)."""
+    found: dict[int | None, tuple[str, str]] = {}
+    for name in names:
+        for frame in case.reading.frames[name]:
+            plate, other = found.setdefault(frame.dim, (frame.name, name))
+            if plate != frame.name:
+                sink.error(
+                    "ASR097",
+                    case.resolution.sources[name].free.span,
+                    f"rule `{rule.name}` reads `{other}` for each entry of the plate {plate!r} and `{name}` for each "
+                    f"of {frame.name!r}, and both plates are axis {frame.dim}: it would pair their entries",
+                    help="index what is in one of them, or give each plate an axis of its own (`dim=`)",
+                )
+
+
+def verify_plates(rule: TypedRule, names: tuple[str, ...], stuck: list[str], case: Case, sink: Sink) -> None:
+    """Note errors for draws without a pathwise gradient where plates or base leave part of it out (ASR095, ASR097)."""
+    frames = {frame.name for name in names for frame in case.reading.frames[name]}
+    indexed = {plate: name for name in names for plate, _ in case.resolution.sources[name].plates}
+    for plate in sorted(frames & indexed.keys()):
+        whole = next(name for name in names if plate in {frame.name for frame in case.reading.frames[name]})
+        sink.error(
+            "ASR097",
+            case.resolution.sources[whole].free.span,
+            f"rule `{rule.name}` indexes the plate {plate!r} in `{indexed[plate]}` "
+            f"and reads `{whole}` for each of its entries without an index",
+            help=f"index `{whole}` too",
+        )
+    if case.base is TraceMeanField_ELBO and case.provenance is not None:
+        sink.error(
+            "ASR095",
+            rule.span,
+            f"rule `{rule.name}` depends on {draws_of(stuck)}, and TraceMeanField_ELBO has the pathwise gradient only",
+            help="use Trace_ELBO, TraceGraph_ELBO or TraceEnum_ELBO",
+        )
+    if not issubclass(case.base, TraceEnum_ELBO):
+        return
+    for name in stuck:
+        site = case.recording.guide.get(name)
+        if site is not None and site.infer.get("enumerate") == "parallel" and site.infer.get("_markov_depth"):
+            sink.error(
+                "ASR095",
+                rule.span,
+                f"rule `{rule.name}` depends on the draw of {name!r}, which is enumerated within pyro.markov: "
+                "its axis is used again by later sites, and the rule would take one for the other",
+                help="enumerate it outside pyro.markov, or use Trace_ELBO",
+            )
+        missing = [frame.name for frame in site.plates if frame.name not in frames] if site is not None else []
+        if missing:
+            sink.error(
+                "ASR095",
+                rule.span,
+                f"rule `{rule.name}` stands outside the plate {missing[0]!r} and depends on the draw of {name!r} "
+                "inside it; TraceEnum_ELBO is right only where nothing outside a plate depends on what is inside",
+                help="use Trace_ELBO or TraceGraph_ELBO, or reparameterise the draw",
+            )
+
+
+def draws_of(names: list[str]) -> str:
+    """Return what messages call the draws of these sites."""
+    return f"the draw of {names[0]!r}" if len(names) == 1 else "the draws of " + ", ".join(map(repr, names))

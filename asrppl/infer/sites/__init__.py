@@ -1,0 +1,1 @@
+"""What the names of a program mean in a recorded run, and their tensors."""

@@ -1,0 +1,179 @@
+"""Which recorded thing each free name of a program means."""
+
+import re
+from collections.abc import Collection, Mapping
+from difflib import get_close_matches
+
+from torch import Tensor
+from torch.distributions import Distribution
+
+from asrppl.core.typed import FreeName
+from asrppl.diagnostics import Sink
+from asrppl.infer.sites.plates import plate_names
+from asrppl.infer.sites.source import Item, Origin, Source
+from asrppl.infer.watch.recording import Recording
+
+
+def tables_of(recording: Recording) -> dict[Origin, Mapping[str, Item]]:
+    """Return what the names of a program may mean, by origin in the order in which it is looked up."""
+    guide = {name: site for name, site in recording.guide.items() if site.traced and not site.factor}
+    model = {
+        name: site
+        for name, site in recording.model.items()
+        if site.traced and not site.factor and site.observed and name not in guide
+    }
+    return {
+        "exposed": recording.exposed,
+        "guide": {name: site for name, site in guide.items() if not site.observed},
+        "model": {**{name: site for name, site in guide.items() if site.observed}, **model},
+        "param": recording.params,
+    }
+
+
+def describe(origin: Origin) -> str:
+    """Return what messages call a thing of this origin."""
+    return {
+        "bind": "bound value",
+        "exposed": "exposed value",
+        "guide": "guide site",
+        "model": "site",
+        "param": "param",
+    }[origin]
+
+
+def find_source(
+    use: FreeName, recording: Recording, tables: Mapping[Origin, Mapping[str, Item]], given: Collection[str], sink: Sink
+) -> Source | None:
+    """Return what the name of ``use`` means, or note why it means nothing (ASR080, ASR081, ASR083, ASR085, ASR089).
+
+    Args:
+        use: of the name.
+        recording: one run of guide and model.
+        tables: what names may mean, by origin.
+        given: names that ``bind=`` gives.
+        sink: of the errors.
+    """
+    name = use.name
+    if name in given:
+        if name in recording.exposed:
+            sink.error("ASR081", use.span, f"`{name}` is in bind= and the guide exposes it too", help="give it once")
+        return Source(use, "bind", (name,))
+    exposed = recording.exposed.get(name)
+    if exposed is not None and (use.pattern is None):
+        of_distribution = isinstance(exposed.value, Distribution)
+        only_distribution = use.shape == "distribution" and not use.draw
+        value = exposed.value
+        if only_distribution and isinstance(value, Tensor) and not value.is_floating_point():
+            pass  # a count, say: no probabilities, so q(name) is that of the site
+        elif not (of_distribution and use.draw):
+            return Source(use, "exposed", (name,), site_distribution=False)
+        # Only the distribution is exposed; the draws are those of the site of that name.
+        elif name in tables["guide"]:
+            return Source(use, "guide", (name,), site_distribution=False)
+        else:
+            sink.error(
+                "ASR089",
+                use.span,
+                f"`{name}` was exposed as a distribution, and its value is read too",
+                help=f"read only `q({name})`, or draw a site {name!r}",
+            )
+            return None
+    for origin in ("guide", "model", "param"):
+        if use.pattern is None and name in tables[origin]:
+            if (
+                origin == "model"
+                and name in recording.guide
+                and name in recording.model
+                and _both_computed(recording, name)
+            ):
+                sink.error("ASR081", use.span, f"both the guide and the model have a deterministic site {name!r}")
+            return Source(use, origin, (name,))
+    if use.pattern is not None or use.rank is None or use.rank >= 1:
+        for origin in ("guide", "model", "param"):
+            members = _family(use, tables[origin], sink)
+            if members:
+                return Source(use, origin, members, family=True)
+            if members is None:
+                return None
+    _missing(use, recording, tables, sink)
+    return None
+
+
+def _both_computed(recording: Recording, name: str) -> bool:
+    return recording.guide[name].deterministic and recording.model[name].deterministic
+
+
+def member(use: FreeName) -> re.Pattern[str]:
+    """Return what the names of numbered sites look like: ``name_{i}``, or as a ``site`` statement has them."""
+    pattern = use.pattern if use.pattern is not None else f"{use.name}_{{i}}"
+    before, _, rest = pattern.partition("{")
+    return re.compile(re.escape(before) + r"(0|[1-9]\d*)" + re.escape(rest.partition("}")[2]))
+
+
+def _family(use: FreeName, table: Mapping[str, Item], sink: Sink) -> tuple[str, ...] | None:
+    """Return the members in order, () where there are none, None after an error."""
+    expression = member(use)
+    numbered = {int(match[1]): name for name in table if (match := expression.fullmatch(name))}
+    if not numbered:
+        return ()
+    missing = [i for i in range(max(numbered) + 1) if i not in numbered]
+    if missing:
+        there = ", ".join(repr(numbered[i]) for i in sorted(numbered))
+        sink.error(
+            "ASR085", use.span, f"the sites of `{use.name}` are not numbered 0, 1, 2, … without gaps: there are {there}"
+        )
+        return None
+    return tuple(numbered[i] for i in sorted(numbered))
+
+
+def _missing(use: FreeName, recording: Recording, tables: Mapping[Origin, Mapping[str, Item]], sink: Sink) -> None:
+    name = use.name
+    latents = [site for site in recording.model.values() if not site.observed and site.name not in recording.guide]
+    for site in latents:
+        if site.name == name or re.fullmatch(re.escape(name) + r"_\d+", site.name):
+            if site.infer.get("enumerate") == "parallel":
+                why = "the model enumerates it: a term that reads it tilts the model instead of taking an expectation"
+                mend = "let the guide sample it (it can be enumerated there), so that q is a distribution over it"
+            else:
+                why = "the guide does not sample it, so there is no q of it"
+                mend = "sample it in the guide"
+            sink.error("ASR083", use.span, f"`{name}` is a latent of the model, but {why}", help=mend)
+            return
+    if name in plate_names(recording):
+        sink.error("ASR080", use.span, f"`{name}` is a plate; the rules read sites, and index the plates by rank")
+        return
+    if any(member(use).fullmatch(exposed) for exposed in recording.exposed):
+        sink.error(
+            "ASR080",
+            use.span,
+            f"`{name}` was exposed in numbered parts, and only sites and params are put together by number",
+            help=f'expose it whole: asrppl.expose("{name}", torch.stack(parts, -1), event_dim=1)',
+        )
+        return
+    known = sorted(
+        ({_base(known) for table in tables.values() for known in table} | {k for t in tables.values() for k in t})
+        - {name}
+    )
+    close = get_close_matches(name, known, n=3)
+    writable = [k for k in close if k.isidentifier()]
+    there = ", ".join(f"`{k}`" for k in (writable or [k for k in known if k.isidentifier()][:8]))
+    if writable:
+        help = f"did you mean {there}?"
+    elif close:
+        help = (
+            f"rules cannot write {close[0]!r}; expose its value in the guide under a name that they can: "
+            f'asrppl.expose("{name}", value, event_dim=...)'
+        )
+    else:
+        help = f"names there are: {there}" if there else None
+    looked = f"sites numbered {use.pattern!r}" if use.pattern is not None else f"`{name}`"
+    sink.error(
+        "ASR080",
+        use.span,
+        f"nothing gives {looked}: no bind=, exposed value, site, param or family of numbered sites is called so",
+        help=help,
+    )
+
+
+def _base(name: str) -> str:
+    return re.sub(r"_\d+$", "", name)

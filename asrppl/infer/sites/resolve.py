@@ -1,0 +1,71 @@
+"""Which recorded thing each free name of a program means, and which of its plates are index axes."""
+
+from collections.abc import Collection
+from difflib import get_close_matches
+
+from asrppl.core.typed import FreeNames
+from asrppl.diagnostics import Sink
+from asrppl.infer.sites.axes import settle
+from asrppl.infer.sites.find import describe, find_source, tables_of
+from asrppl.infer.sites.plates import common_plates, find_data_plate, plate_names, verify_whole
+from asrppl.infer.sites.source import Resolution, Source
+from asrppl.infer.watch.recording import Recording
+
+
+def resolve(
+    free: FreeNames,
+    recording: Recording,
+    *,
+    given: Collection[str] = (),
+    own: Collection[str] = (),
+    data: str | None = None,
+) -> Resolution:
+    """Return what every name of ``free`` means in ``recording``.
+
+    Args:
+        free: the program's free names.
+        recording: one run of guide and model.
+        given: names that ``bind=`` gives.
+        own: names that the rule file defines.
+        data: the data plate's name, if the caller says.
+
+    Raises:
+        AsrError: all findings at once: ASR080 to ASR088.
+    """
+    sink = Sink()
+    tables = tables_of(recording)
+    for name in own:
+        for origin, table in tables.items():
+            if name in table:
+                sink.error(
+                    "ASR082",
+                    None,
+                    f"the rules define `{name}`, which hides the {describe(origin)} {name!r}",
+                    help="rename it in the rules; both would be called the same",
+                )
+    found: dict[str, Source] = {}
+    for name, use in free.items():
+        source = find_source(use, recording, tables, given, sink)
+        if source is not None:
+            found[name] = source
+    candidates = common_plates(recording)
+    if data is not None and data not in plate_names(recording):
+        there = sorted(plate_names(recording))
+        close = get_close_matches(data, there, n=1)
+        sink.error(
+            "ASR087",
+            None,
+            f"there is no plate {data!r} for the data; plates there are: {', '.join(map(repr, there)) or 'none'}",
+            help=f'did you mean regularize(..., data="{close[0]}")?' if close else None,
+        )
+    sink.raise_if_failed()
+    sources = {
+        name: source if source.origin == "bind" else settle(source, recording, candidates, data, sink)
+        for name, source in found.items()
+    }
+    sink.raise_if_failed()
+    indexed = {plate: source.free for source in sources.values() for plate, _ in source.plates}
+    plate = data if data is not None else find_data_plate(recording, candidates, indexed.keys(), sink)
+    verify_whole(recording, indexed, sink)
+    sink.raise_if_failed()
+    return Resolution(sources, plate)

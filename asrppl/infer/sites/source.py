@@ -1,0 +1,91 @@
+"""What the free names of a program were found to be among what was recorded."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from asrppl.core.typed import FreeName
+from asrppl.infer.watch.recording import Exposure, Parameter, Recording, Site
+
+Origin = Literal["bind", "exposed", "guide", "model", "param"]
+Item = Site | Exposure | Parameter
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """What a free name was found to be, and how its axes are read.
+
+    Args:
+        free: the name and what its uses ask for.
+        origin: where it was found.
+        members: names of the sites: one, or a numbered family's in order.
+        family: whether the numbers are the first index axis.
+        event_dim: how many axes on the right of a member's value are no batch axes.
+        plates: name and axis of the plates that became index axes, outermost first.
+        columns: whether the last event axis holds the fields of a record.
+        drop: whether a last index axis of length 1 is left out.
+        site_distribution: whether ``q(name)`` is the distribution of the sites (else what was exposed or bound).
+    """
+
+    free: FreeName
+    origin: Origin
+    members: tuple[str, ...]
+    family: bool = False
+    event_dim: int = 0
+    plates: tuple[tuple[str, int], ...] = ()
+    columns: bool = False
+    drop: bool = False
+    site_distribution: bool = True
+
+    @property
+    def event_axes(self) -> int:
+        """How many axes on the right of the tensors read come from event axes."""
+        return self.event_dim - self.columns - self.drop
+
+    @property
+    def rank(self) -> int:
+        """How many axes on the right of the tensors read are no batch axes."""
+        return self.family + len(self.plates) + self.event_axes
+
+    @property
+    def title(self) -> str:
+        """How messages call it."""
+        what = {
+            "bind": "bind=",
+            "exposed": f"exposed {self.free.name!r}",
+            "guide": "guide site",
+            "model": "model site",
+            "param": "param",
+        }[self.origin]
+        if self.origin in ("bind", "exposed"):
+            return what
+        if self.family:
+            return f"{what}s {self.members[0]!r} to {self.members[-1]!r}"
+        return f"{what} {self.members[0]!r}"
+
+    def items(self, recording: Recording) -> Iterator[Item]:
+        """Yield the recorded members."""
+        table = table_of(recording, self.origin)
+        for member in self.members:
+            yield table[member]
+
+
+@dataclass(frozen=True, slots=True)
+class Resolution:
+    """All names resolved: ``data`` is the name of the data plate, None where there is none."""
+
+    sources: Mapping[str, Source]
+    data: str | None
+
+
+def table_of(recording: Recording, origin: Origin) -> Mapping[str, Item]:
+    """Return what ``recording`` holds of one origin, by name."""
+    match origin:
+        case "exposed":
+            return recording.exposed
+        case "param":
+            return recording.params
+        case "model":
+            return {**recording.guide, **recording.model}
+        case _:
+            return recording.guide

@@ -1,0 +1,1 @@
+"""What a run of guide and model does, recorded."""

@@ -1,0 +1,59 @@
+"""The parts of Pyro and torch that have no types, behind signatures that do."""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import Any, cast
+
+import torch
+from pyro import poutine
+from pyro.ops import provenance as _provenance
+from pyro.poutine import runtime as _runtime
+from torch import Tensor
+
+from asrppl.infer.watch.recording import Draw
+
+_pyro: Any = poutine
+_marks: Any = _provenance
+_stack: Any = _runtime
+_torch: Any = torch
+
+
+def send(message: dict[str, Any]) -> None:
+    """Pass a message through the handlers that are open."""
+    _stack.apply_stack(message)
+
+
+def marks_of(value: object) -> frozenset[Draw]:
+    """Return the draws that a value was computed from, as a `Tracker` marked them."""
+    return cast("frozenset[Draw]", _marks.get_provenance(value))
+
+
+def mark(value: Tensor, draws: frozenset[Draw]) -> Tensor:
+    """Return ``value`` marked with ``draws`` and nothing else."""
+    return _marks.track_provenance(unmark(value), draws)
+
+
+def unmark(value: Tensor) -> Tensor:
+    """Return ``value`` without marks."""
+    return _marks.detach_provenance(value)
+
+
+def hidden() -> AbstractContextManager[Any]:
+    """Keep what is sampled within from all handlers outside."""
+    return _pyro.block()
+
+
+def trace_of(program: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Run a program; return Pyro's trace of it."""
+    return _pyro.trace(program).get_trace(*args, **kwargs)
+
+
+def innermost(program: object) -> object:
+    """Return what is inside all handlers that a program is wrapped in."""
+    return _pyro.unwrap(program)
+
+
+def kept_generators() -> AbstractContextManager[Any]:
+    """Put torch's generators back afterwards: the CPU's, and the GPUs' where one was used."""
+    devices = list(range(torch.cuda.device_count())) if torch.cuda.is_initialized() else []
+    return _torch.random.fork_rng(devices=devices)

@@ -1,0 +1,200 @@
+"""Handlers that watch a run: what it drew, and which draws each value was computed from."""
+
+import random
+from collections.abc import Callable, Generator
+from contextlib import contextmanager, nullcontext
+from typing import Any, cast
+
+import numpy as np
+import pyro
+import torch
+from pyro import poutine
+from pyro.poutine.messenger import Messenger
+from torch import Tensor
+from torch.distributions import Distribution
+
+from asrppl.infer.watch.pyro_internals import hidden, kept_generators, mark, marks_of, trace_of
+from asrppl.infer.watch.recording import (
+    Draw,
+    Exposure,
+    Parameter,
+    Recording,
+    Site,
+    read_exposure,
+    read_parameter,
+    read_site,
+    unwrap,
+)
+
+Program = Callable[..., Any]
+
+
+class Recorder(Messenger):
+    """Keeps the messages of one run. They are read when it is over: plates inside it write to them last."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.samples: list[Any] = []
+        self.exposures: list[Any] = []
+        self.parameters: list[Any] = []
+
+    def _pyro_post_sample(self, msg: Any) -> None:
+        self.samples.append(msg)
+
+    def _pyro_post_param(self, msg: Any) -> None:
+        self.parameters.append(msg)
+
+    def _pyro_post_asrppl_expose(self, msg: Any) -> None:
+        self.exposures.append(msg)
+
+    def sites(self) -> dict[str, Site]:
+        """Return the sample statements by name, in order; a draft that is not traced gives way to its site."""
+        found: dict[str, Site] = {}
+        for message in self.samples:
+            site = read_site(message)
+            if site is not None and (site.traced or site.name not in found):
+                found[site.name] = site
+        return found
+
+    def exposed(self) -> dict[str, Exposure]:
+        """Return what was exposed, by name; of a name exposed twice, the last."""
+        return {message["name"]: read_exposure(message) for message in self.exposures}
+
+    def params(self) -> dict[str, Parameter]:
+        """Return the params by name."""
+        return {message["name"]: read_parameter(message) for message in self.parameters}
+
+
+def recording_of(guide: Recorder, model: Recorder) -> Recording:
+    """Return what a run of the guide and one of the model left behind."""
+    return Recording(
+        guide=guide.sites(),
+        model=model.sites(),
+        exposed={**model.exposed(), **guide.exposed()},
+        params={**model.params(), **guide.params()},
+    )
+
+
+class Tracker(Messenger):
+    """Marks every draw, so that a tensor computed from it says so (`pyro.ops.provenance`).
+
+    A reparameterised draw also carries what its parameters were computed from. A draw that gradients do not pass
+    through does not: given its value, what led to it no longer matters to a pathwise gradient.
+
+    Args:
+        disturb: replace the value of every draw that gradients do not pass through by another one, marking nothing:
+            what then changes depends on those draws, whether or not marks have survived on the way.
+    """
+
+    def __init__(self, *, disturb: bool = False) -> None:
+        super().__init__()
+        self.disturb = disturb
+        self.in_model = False
+        self.guide_names: set[str] = set()
+
+    def _pyro_post_sample(self, msg: Any) -> None:
+        site = read_site(msg)
+        if site is None or site.observed:
+            return
+        if self.in_model:
+            if site.name in self.guide_names:
+                return  # replayed: marked already
+        else:
+            self.guide_names.add(site.name)
+        if self.disturb:
+            if not site.pathwise:
+                msg["value"] = _another(site)
+            return
+        origin = frozenset[Draw]()
+        if site.pathwise:
+            origin = marks_of(site.value) | _draws_of(site.fn)
+        base = unwrap(site.fn)
+        if type(base).__name__ != "Delta":
+            continuous = not getattr(getattr(base, "support", None), "is_discrete", False)
+            origin |= {Draw(site.name, site.pathwise, continuous, self.in_model)}
+        msg["value"] = mark(site.value, origin)
+
+
+def _draws_of(fn: Distribution) -> frozenset[Draw]:
+    """Return what a distribution's parameters were computed from: some samplers lose the marks of their inputs."""
+    found = frozenset[Draw]()
+    for part in vars(fn).values():
+        if isinstance(part, Distribution):
+            found |= _draws_of(part)
+        elif isinstance(part, Tensor):
+            found |= marks_of(part)
+        elif isinstance(part, list | tuple):
+            for element in cast("list[object]", part):
+                found |= _draws_of(element) if isinstance(element, Distribution) else marks_of(element)
+    return found
+
+
+def _another(site: Site) -> Tensor:
+    """Return a value of the site other than the one drawn, without using up random numbers."""
+    with _kept_rng():
+        fn: Any = site.fn
+        if getattr(fn, "has_enumerate_support", False):
+            support = cast(Tensor, fn.enumerate_support(expand=True))
+            alike = support.shape[1:] == site.value.shape
+            others = [value for value in support if not (alike and torch.equal(value, site.value))]
+            return others[len(others) // 2] if others else support[0]
+        return cast(Tensor, fn.sample())
+
+
+@contextmanager
+def _kept_rng() -> Generator[None]:
+    """Put all generators back afterwards."""
+    numpy_state = np.random.get_state()
+    python_state = random.getstate()
+    try:
+        with kept_generators():
+            yield
+    finally:
+        np.random.set_state(numpy_state)
+        random.setstate(python_state)
+
+
+def run_apart(
+    model: Program, guide: Program, args: tuple[Any, ...], kwargs: dict[str, Any], tracker: Tracker | None = None
+) -> Recording:
+    """Run guide and model once, unseen by inference and without using up random numbers; return what they left."""
+    guide_recorder, model_recorder = Recorder(), Recorder()
+    with _kept_rng(), _kept_buffers(model, guide), hidden():
+        # The tracker is outside the trace: post-processing runs from the outside in, and the trace must see the marks.
+        with tracker or nullcontext():
+            trace = trace_of(guide_recorder(guide), args, kwargs)
+        if tracker is not None:
+            tracker.in_model = True
+        with tracker or nullcontext():
+            poutine.replay(model_recorder(model), trace=trace)(*args, **kwargs)
+    return recording_of(guide_recorder, model_recorder)
+
+
+@contextmanager
+def _kept_buffers(*programs: Program) -> Generator[None]:
+    """Put the buffers of modules (running means of batch norms) back afterwards."""
+    owners = [getattr(program, "__self__", program) for program in programs]
+    buffers = [buffer for owner in owners if isinstance(owner, torch.nn.Module) for buffer in owner.buffers()]
+    kept = [buffer.detach().clone() for buffer in buffers]
+    try:
+        yield
+    finally:
+        with torch.no_grad():
+            for buffer, before in zip(buffers, kept, strict=True):
+                buffer.copy_(before)
+
+
+@contextmanager
+def kept_params() -> Generator[None]:
+    """Take the params that a run makes out of the store afterwards: its start must not depend on this run."""
+    store: Any = pyro.get_param_store()
+    before = set(store.keys())
+    try:
+        yield
+    finally:
+        for name in set(store.keys()) - before:
+            try:
+                del store[name]
+            except KeyError:  # a tensor under two names (a module held twice) goes with the first of them
+                store.setdefault(name, torch.zeros(()))
+                del store[name]
