@@ -6,7 +6,6 @@ from dataclasses import replace
 import pytest
 import torch
 
-import asrppl
 from asrppl_air.evaluate import evaluate
 from asrppl_air.load import held_out, restore
 from asrppl_air.options import TrainOptions
