@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from asrppl.check import Checked, RuleInfo, check_file, type_program
+from asrppl.check.params import ParamValue
+from asrppl.core.bounded import Bounded
 from asrppl.core.signature import Signature
 from asrppl.core.typed import FreeNames, TypedProgram
 from asrppl.diagnostics import AsrError, Diagnostic, Severity
@@ -22,12 +23,6 @@ if TYPE_CHECKING:  # torch takes seconds to import, and rules are read without i
 
     from asrppl.bind.bound import Bound
     from asrppl.lower import Plan
-
-Parameter = float | Iterable[float]
-"""What a ``param`` may be set to: a number, or the numbers of a set."""
-
-Key = TypeVar("Key")
-Item = TypeVar("Item")
 
 _KEPT = 8
 """Plans that a program keeps: one a signature that it meets, the least recently used dropped first."""
@@ -49,7 +44,7 @@ class Program:
     def __init__(
         self,
         source: Source,
-        params: Mapping[str, Parameter] | None = None,
+        params: Mapping[str, ParamValue] | None = None,
         *,
         library: Library | None = None,
         factors: Mapping[str, float] | None = None,
@@ -63,8 +58,8 @@ class Program:
         self._checked: Checked = checked
         self._given = {name: checked.params[name] for name in params}
         self._factors = {rule.name: 1.0 if factors is None else factors[rule.name] for rule in checked.rules}
-        self._typed: OrderedDict[Signature, tuple[TypedProgram, tuple[Diagnostic, ...]]] = OrderedDict()
-        self._plans: OrderedDict[tuple[Signature, int, bool], Plan] = OrderedDict()
+        self._typed: Bounded[Signature, tuple[TypedProgram, tuple[Diagnostic, ...]]] = Bounded(_KEPT)
+        self._plans: Bounded[tuple[Signature, int, bool], Plan] = Bounded(_KEPT)
         self.source = source
         self.files: Mapping[str, str] = MappingProxyType({source.name: source.text, **checked.imported})
         self.diagnostics: tuple[Diagnostic, ...] = diagnostics
@@ -189,7 +184,7 @@ class Program:
         return self._type(signature)[1]
 
     def _type(self, signature: Signature) -> tuple[TypedProgram, tuple[Diagnostic, ...]]:
-        return _kept(self._typed, signature, lambda: type_program(self._checked, signature))
+        return self._typed.get_or(signature, lambda: type_program(self._checked, signature))
 
     def plan(self, signature: Signature, *, elements: int = 64, skip_off: bool = False) -> Plan:
         """Return the lowered program for what the names were bound to; kept, so that a second call costs nothing.
@@ -214,7 +209,7 @@ class Program:
                 help = "attach the rules to a guide with asrppl.regularize"
                 raise AsrError([Diagnostic("ASR078", str(error), error.span, help=help)]) from None
 
-        return _kept(self._plans, (signature, rounded, skip_off), make)
+        return self._plans.get_or((signature, rounded, skip_off), make)
 
     # ---- values
 
@@ -279,15 +274,6 @@ class Program:
         return Program.from_dict, (self.to_dict(),)
 
 
-def _kept(items: OrderedDict[Key, Item], key: Key, make: Callable[[], Item]) -> Item:
-    if key not in items:
-        items[key] = make()
-        while len(items) > _KEPT:
-            items.popitem(last=False)
-    items.move_to_end(key)
-    return items[key]
-
-
 def _ordered(found: list[Diagnostic]) -> tuple[Diagnostic, ...]:
     return tuple(sorted(found, key=lambda diagnostic: diagnostic.span.start if diagnostic.span is not None else -1))
 
@@ -299,7 +285,7 @@ def _zero(bound: Bound) -> Tensor:
     return torch.zeros(()) if first is None else first.new_zeros(())
 
 
-def load(path: str | Path, /, **params: Parameter) -> Program:
+def load(path: str | Path, /, **params: ParamValue) -> Program:
     """Read a rule file; its imports are looked up beside it.
 
     Args:
@@ -318,7 +304,7 @@ def load(path: str | Path, /, **params: Parameter) -> Program:
     return Program(Source(name, text), params, library=Folder(name, Path(path).parent))
 
 
-def parse(text: str, /, **params: Parameter) -> Program:
+def parse(text: str, /, **params: ParamValue) -> Program:
     """Read rules from a text, which may not import files.
 
     Raises:

@@ -10,9 +10,11 @@ from torch import Tensor
 from torch.distributions import Distribution, constraints
 
 from asrppl.bind.bound import Bound, InputKey
-from asrppl.bind.distributions import Support, finite_log_probs
+from asrppl.bind.finite import Support, finite_log_probs
 from asrppl.bind.functions import WatchedFunction
+from asrppl.bind.records import RecordError, from_columns, from_fields
 from asrppl.bind.shapes import broadcast_shape
+from asrppl.core.families import member, members
 from asrppl.core.signature import BOX_FIELDS, Entry, Kind, Level, Signature
 from asrppl.core.suggest import did_you_mean
 from asrppl.core.typed import FreeName, FreeNames
@@ -69,19 +71,11 @@ def _with_families(free: FreeNames, given: Mapping[str, object]) -> dict[str, ob
     for name, use in free.items():
         if name in found or not use.rank:
             continue
-        members: list[object] = []
-        while (member := _member(use, len(members))) in found:
-            members.append(found.pop(member))
-        if members:
-            found[name] = _Family(tuple(members))
+        numbered = members(use, found)
+        whole = [numbered[i] for i in range(len(numbered)) if i in numbered]  # up to the first gap
+        if whole:
+            found[name] = _Family(tuple(found.pop(part) for part in whole))
     return found
-
-
-def _member(use: FreeName, number: int) -> str:
-    if use.pattern is None:
-        return f"{use.name}_{number}"
-    before, _, rest = use.pattern.partition("{")
-    return f"{before}{number}{rest.partition('}')[2]}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,10 +152,10 @@ class _Binder:
             parts = [self._tensor(use, member) for member in value.members]
             if len({part.shape for part in parts}) > 1:
                 shapes = ", ".join(str(tuple(part.shape)) for part in parts)
-                _refuse("ASR073", f"the values numbered from `{_member(use, 0)}` differ in shape: {shapes}")
+                _refuse("ASR073", f"the values numbered from `{member(use, 0)}` differ in shape: {shapes}")
             inner = (use.rank or 1) - 1 + (use.shape in ("box", "record", "probabilities"))
             if parts[0].ndim < inner:
-                _refuse("ASR073", f"`{_member(use, 0)}` has shape {tuple(parts[0].shape)}, and needs {inner} axes")
+                _refuse("ASR073", f"`{member(use, 0)}` has shape {tuple(parts[0].shape)}, and needs {inner} axes")
             return torch.stack(parts, parts[0].ndim - inner)
         kind = _type_name(value)
         if isinstance(value, Tensor):
@@ -181,42 +175,24 @@ class _Binder:
             return {None: tensor}
         if tensor.ndim == 0:
             _refuse("ASR074", f"`{use.name}` is a {use.shape} in the rules, but one number was given")
-        columns = tensor.unbind(-1)
-        if _is_plain_box(use):
-            if len(columns) not in (3, 4):
-                _refuse(
-                    "ASR074",
-                    f"`{use.name}` is a box: 4 columns (x, y, w, h), or 3 (x, y, size); {_shape(tensor)} has "
-                    f"{len(columns)}",
-                )
-            return dict(zip(BOX_FIELDS, (*columns, columns[-1])[:4], strict=True))
-        if use.fields is None or not use.declared:
-            _refuse(
-                "ASR074", f"the fields of `{use.name}` are not known", f"declare them: site {use.name}[i]: (a, b, c)"
-            )
-        if len(columns) != len(use.fields):
-            names = ", ".join(use.fields)
-            _refuse("ASR074", f"`{use.name}` is ({names}), but {_shape(tensor)} has {len(columns)} columns")
-        return dict(zip(use.fields, columns, strict=True))
+        try:
+            fields = from_columns(use, tensor.unbind(-1), f"the value given, of shape {tuple(tensor.shape)},")
+        except RecordError as error:
+            _refuse("ASR074", error.message, error.help)
+        return {**fields}
 
     def _fields(self, use: FreeName, parts: Mapping[str, object]) -> dict[str | None, Tensor]:
         if use.shape not in ("box", "record"):
             _refuse("ASR074", f"`{use.name}` has no fields in the rules, but {', '.join(sorted(parts))} were given")
-        tensors = {name: self._tensor(use, part) for name, part in parts.items()}
-        if _is_plain_box(use) and "size" in tensors:
-            tensors["w"] = tensors["h"] = tensors.pop("size")
-        wanted = BOX_FIELDS if _is_plain_box(use) else use.fields or tuple(tensors)
-        for name in wanted:
-            if name not in tensors:
-                there = ", ".join(parts)
-                _refuse("ASR074", f"`{use.name}` needs a field `{name}`; given are {there}")
-        for name in tensors:
-            if name not in wanted:
-                _refuse("ASR074", f"`{use.name}` has no field `{name}`", did_you_mean(name, wanted))
+        given = {name: self._tensor(use, part) for name, part in parts.items()}
+        try:
+            tensors = from_fields(use, given, "the value given")
+        except RecordError as error:
+            _refuse("ASR074", error.message, error.help)
         shape = broadcast_shape(tensor.shape for tensor in tensors.values())
         # Fields that are one tensor (the sides of squares) stay one.
         spread = {id(tensor): tensor.expand(shape) for tensor in tensors.values()}
-        return {name: spread[id(tensors[name])] for name in wanted}
+        return {name: spread[id(tensor)] for name, tensor in tensors.items()}
 
     def _distribution(self, use: FreeName, value: object) -> dict[str | None, Tensor]:
         found = finite_log_probs(value) if isinstance(value, Distribution) else None
@@ -273,10 +249,6 @@ def _verify_probabilities(name: str, tensor: Tensor) -> None:
     if bool((found < 0).any()) or bool((off > _OFF).any()):
         worst = "some are negative" if bool((found < 0).any()) else f"a sum is off by {float(off.max()):.3g}"
         _refuse("ASR072", f"`categorical({name}…)` takes probabilities along the last axis, which sum to 1: {worst}")
-
-
-def _is_plain_box(use: FreeName) -> bool:
-    return use.shape == "box" and (use.fields is None or use.fields == BOX_FIELDS)
 
 
 def _kind(use: FreeName, components: Mapping[str | None, Tensor], drawn: Kind | None) -> Kind:
@@ -351,7 +323,3 @@ def _refuse(code: str, message: str, help: str | None = None) -> NoReturn:
 
 def _type_name(value: object) -> str:
     return type(value).__name__
-
-
-def _shape(tensor: Tensor) -> str:
-    return f"the value given, of shape {tuple(tensor.shape)},"

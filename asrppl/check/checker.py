@@ -9,21 +9,21 @@ from asrppl.check.expand.formulas import expand_formula
 from asrppl.check.expand.names import sort
 from asrppl.check.expand.terms import expand_value
 from asrppl.check.expand.values import (
-    Binding,
     DefDefinition,
     Definition,
     Env,
     LetDefinition,
+    Local,
     Module,
     NumberSet,
     ParamDefinition,
     Record,
     Unknown,
 )
-from asrppl.check.free import infer
+from asrppl.check.free import infer_free
 from asrppl.check.lint.unused import warn_names
 from asrppl.check.modules import Loader, verify_no_recursion
-from asrppl.check.params import Override, give_values
+from asrppl.check.params import ParamValue, give_values
 from asrppl.check.rules import RuleInfo, check_rules, expand_rule
 from asrppl.core.signature import Signature
 from asrppl.core.typed import FreeNames, TypedProgram
@@ -62,7 +62,7 @@ class Checked:
 
 def check_file(
     file: ast.File,
-    params: Mapping[str, Override],
+    params: Mapping[str, ParamValue],
     *,
     library: Library | None,
     factors: Mapping[str, float] | None = None,
@@ -93,7 +93,7 @@ def check_file(
                 _check_definition(ctx, definition)
     ctx.uses.on = True
     rules = check_rules(ctx, module, factors)
-    free = infer(ctx.uses, loader.sites, sink)
+    free = infer_free(ctx.uses, loader.sites, sink)
     warn_names(ctx, module, free)
     return Checked(
         rules=rules,
@@ -117,7 +117,7 @@ def _check_definition(ctx: Context, definition: Definition) -> None:
             return
     env = Env(definition.module, {})
     verify_names(ctx, names, env)
-    bindings: dict[str, Binding] = {name.text: Unknown() for name in names}
+    bindings: dict[str, Local] = {name.text: Unknown() for name in names}
     env = env.bind(bindings)
     ctx.begin()
     try:

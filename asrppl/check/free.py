@@ -49,7 +49,7 @@ class Uses:
             self.by_name.setdefault(name, []).append(Use(rank, shape, field, span))
 
 
-def infer(uses: Uses, sites: Mapping[str, ast.Site], sink: Sink) -> dict[str, FreeName]:
+def infer_free(uses: Uses, sites: Mapping[str, ast.Site], sink: Sink) -> dict[str, FreeName]:
     """Return what each name must be; uses that exclude each other are errors."""
     return {name: _infer_name(name, found, sites.get(name), sink) for name, found in uses.by_name.items()}
 

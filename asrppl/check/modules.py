@@ -6,13 +6,13 @@ from functools import cache
 from pathlib import Path, PurePosixPath
 
 from asrppl.check.context import Context
-from asrppl.check.expand.names import BUILTINS, PARAMETER_TYPES, RESERVED
 from asrppl.check.expand.values import DefDefinition, Definition, LetDefinition, Module, ParamDefinition
 from asrppl.core.suggest import did_you_mean
 from asrppl.diagnostics import Note
 from asrppl.files import Library, unreadable
 from asrppl.source import Source, Span
 from asrppl.syntax import ast, parse_file
+from asrppl.words import BUILTINS, CLOSED_NAMES, PARAMETER_TYPES
 
 STANDARD_FOLDER = Path(__file__).resolve().parent.parent / "stdlib"
 MAX_FILES = 60
@@ -137,7 +137,7 @@ class Loader:
     def _define(self, module: Module, definition: Definition) -> None:
         name = definition.node.name
         is_def = isinstance(definition, DefDefinition)
-        if name.text in (BUILTINS if is_def else RESERVED) or (is_def and name.text in module.standard):
+        if name.text in (BUILTINS if is_def else CLOSED_NAMES) or (is_def and name.text in module.standard):
             what = "in the standard library" if name.text in module.standard else "built in"
             self.ctx.error("ASR027", name.span, f"`{name.text}` is {what}", help="take another name")
             return

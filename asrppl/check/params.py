@@ -11,10 +11,11 @@ from asrppl.check.modules import names_in
 from asrppl.core.suggest import did_you_mean
 from asrppl.syntax import ast
 
-Override = float | Iterable[float]
+ParamValue = float | Iterable[float]
+"""What a ``param`` may be set to: a number, or the numbers of a set."""
 
 
-def give_values(ctx: Context, modules: list[Module], overrides: Mapping[str, Override]) -> None:
+def give_values(ctx: Context, modules: list[Module], overrides: Mapping[str, ParamValue]) -> None:
     """Set the value of every param, imported files first; overrides of params that nobody has are errors."""
     known: list[str] = []
     for module in modules:
@@ -58,7 +59,7 @@ def _default(ctx: Context, definition: ParamDefinition) -> float | NumberSet | N
 
 
 def _overridden(
-    ctx: Context, definition: ParamDefinition, default: float | NumberSet | None, given: Override
+    ctx: Context, definition: ParamDefinition, default: float | NumberSet | None, given: ParamValue
 ) -> float | NumberSet | None:
     name = definition.node.name.text
     if default is None:

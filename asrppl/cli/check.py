@@ -34,7 +34,7 @@ examples:
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class FileReport:
     """What was found out about one file; ``problem`` where it could not be read at all."""
 
     file: str
@@ -107,12 +107,12 @@ def read_source(file: str) -> tuple[Source, Path | None]:
     return Source(file, read_text(file)), Path(file).parent
 
 
-def check_path(file: str, params: Mapping[str, Any], *, alone: bool = True) -> Report:
+def check_path(file: str, params: Mapping[str, Any], *, alone: bool = True) -> FileReport:
     """Check one file; unless it is ``alone``, params that it does not have are meant for others."""
     try:
         source, folder = read_source(file)
     except (OSError, UnicodeDecodeError) as error:
-        return Report(file, unreadable(error))
+        return FileReport(file, unreadable(error))
     parsed = parse_file(source)
     library = None if folder is None else Folder(file, folder)
     if not alone:
@@ -121,7 +121,7 @@ def check_path(file: str, params: Mapping[str, Any], *, alone: bool = True) -> R
     checked = check_file(parsed.file, params, library=library)
     diagnostics = sorted((*parsed.diagnostics, *checked.diagnostics), key=_place)
     expects, rules = tuple(checked.free.values()), tuple(checked.rules)
-    return Report(file, None, tuple(diagnostics), expects, rules, dict(checked.params), source)
+    return FileReport(file, None, tuple(diagnostics), expects, rules, dict(checked.params), source)
 
 
 def _place(diagnostic: Diagnostic) -> tuple[bool, str, int]:
@@ -129,11 +129,11 @@ def _place(diagnostic: Diagnostic) -> tuple[bool, str, int]:
     return (False, "", 0) if span is None else (True, span.source.name, span.start)
 
 
-def _nowhere_known(reports: list[Report], params: Mapping[str, object]) -> list[str]:
+def _nowhere_known(reports: list[FileReport], params: Mapping[str, object]) -> list[str]:
     return [name for name in params if not any(name in (report.params or {}) for report in reports)]
 
 
-def _as_json(report: Report) -> dict[str, object]:
+def _as_json(report: FileReport) -> dict[str, object]:
     return {
         "file": report.file,
         "error": report.problem,
@@ -164,7 +164,7 @@ def _as_json(report: Report) -> dict[str, object]:
     }
 
 
-def _print(report: Report) -> None:
+def _print(report: FileReport) -> None:
     if report.problem is not None:
         print(printable(f"asrppl check: {report.file}: {report.problem}"), file=sys.stderr)
         return
@@ -178,7 +178,7 @@ def _print(report: Report) -> None:
     print(_summary(printable(report.file), report.diagnostics, [report]))
 
 
-def _summary(name: str, diagnostics: list[Diagnostic] | tuple[Diagnostic, ...], reports: list[Report]) -> str:
+def _summary(name: str, diagnostics: list[Diagnostic] | tuple[Diagnostic, ...], reports: list[FileReport]) -> str:
     errors, warnings = count_errors(diagnostics)
     unread = sum(report.problem is not None for report in reports)
     parts = [counted(sum(len(report.rules) for report in reports), "rule"), counted(errors, "error")]

@@ -10,13 +10,13 @@ from asrppl.core.pathwise import verify_pathwise
 from asrppl.core.signature import Signature
 from asrppl.diagnostics import Sink
 from asrppl.infer.estimate.attachment import Attachment
-from asrppl.infer.estimate.channels import Rerun, choose_channel, doubt
+from asrppl.infer.estimate.channels import Rerun, choose_channel, recheck_pathwise
 from asrppl.infer.estimate.lengths import verify_lengths
-from asrppl.infer.estimate.soundness import Case, verify_estimable
+from asrppl.infer.estimate.soundness import Evidence, verify_estimable
 from asrppl.infer.sites.entries import Provenance, signature_of
 from asrppl.infer.sites.read import read
+from asrppl.infer.sites.referent import Resolution
 from asrppl.infer.sites.resolve import resolve
-from asrppl.infer.sites.source import Resolution
 from asrppl.infer.watch.pyro_internals import marks_of
 from asrppl.infer.watch.recorder import Tracker
 from asrppl.infer.watch.recording import Recording
@@ -57,15 +57,15 @@ def attach(
         verify_estimable(rule, sink)
     sink.raise_if_failed()
     verify_pathwise(typed, signature)
-    case = Case(recording, resolution, reading, signature, provenance, base)
+    evidence = Evidence(recording, resolution, reading, signature, provenance, base)
     rules = tuple(
-        choose_channel(rule, case, sink) for rule in typed.rules if not rule.weight.off or rule.hard is not None
+        choose_channel(rule, evidence, sink) for rule in typed.rules if not rule.weight.off or rule.hard is not None
     )
     sink.raise_if_failed()
     if provenance is not None:
-        rules = doubt(rules, case, given, rerun)
+        rules = recheck_pathwise(rules, evidence, given, rerun)
     elements = max((_batch_elements(signature, key, tensor) for key, tensor in reading.tensors.items()), default=1)
-    verify_lengths(rules, reading, signature, resolution.sources)
+    verify_lengths(rules, reading, signature, resolution.referents)
     plan = program.plan(signature, elements=elements, skip_off=True)
     return Attachment(resolution, given, signature, plan, given.functions, rules)
 

@@ -79,15 +79,15 @@ def _columns(rows: list[tuple[str, ...]]) -> list[str]:
     return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
 
 
-def describe(attachment: Attachment) -> Bindings:
+def bindings_of(attachment: Attachment) -> Bindings:
     """Return what an attachment binds."""
     names: dict[str, Binding] = {}
     for name, entry in attachment.signature.entries:
-        source = attachment.resolution.sources[name]
-        meanings = ["sites"] * source.family + [f"plate {plate!r}" for plate, _ in source.plates]
+        referent = attachment.resolution.referents[name]
+        meanings = ["sites"] * referent.family + [f"plate {plate!r}" for plate, _ in referent.plates]
         meanings += ["event"] * (len(entry.axes) - len(meanings))
         levels = {Level.DRAW: "z", Level.DATUM: "x"}
-        only_distribution = source.free.shape == "distribution" and not source.free.draw
+        only_distribution = referent.free.shape == "distribution" and not referent.free.draw
         read = entry.distribution_levels if only_distribution else entry.levels
         names[name] = Binding(
             origin=entry.origin,

@@ -12,12 +12,13 @@ from pyro.infer.elbo import ELBO
 from torch import Tensor
 
 from asrppl.bind.values import bind_values
+from asrppl.core.bounded import Bounded
+from asrppl.core.families import members
 from asrppl.core.typed import FreeName
 from asrppl.diagnostics import AsrError, Diagnostic
-from asrppl.infer.bindings import Bindings, describe
+from asrppl.infer.bindings import Bindings, bindings_of
 from asrppl.infer.pair import CarriedError, Pair
 from asrppl.infer.report import Report
-from asrppl.infer.sites.find import member
 from asrppl.infer.verify import verify_base, verify_guide
 from asrppl.infer.watch.recorder import kept_params, run_apart
 from asrppl.program import Program, load, parse
@@ -89,11 +90,7 @@ def _program(rules: str | Path | Program, params: Mapping[str, Any]) -> Program:
 
 def _free_in(program: Program, bind: Mapping[str, object]) -> dict[str, FreeName]:
     """Return the free names that ``bind`` gives, by themselves or as numbered members (``w_0``, ``w_1``, …)."""
-    return {
-        name: use
-        for name, use in program.free.items()
-        if name in bind or any(member(use).fullmatch(key) for key in bind)
-    }
+    return {name: use for name, use in program.free.items() if name in bind or members(use, bind)}
 
 
 def _refuse(message: str, help: str) -> None:
@@ -141,7 +138,7 @@ class RegularizedELBO(ELBO):
         self.step = step
         self.weights: Mapping[str, float | Tensor] | None = None
         self._report = Report()
-        self._pairs: dict[object, Pair] = {}
+        self._pairs: Bounded[object, Pair] = Bounded(_PAIRS_KEPT)
 
     # ---- the objective
 
@@ -209,9 +206,8 @@ class RegularizedELBO(ELBO):
             key = (id(model), id(guide))
             found = self._pairs.get(key)
         if found is None:
-            while len(self._pairs) >= _PAIRS_KEPT:
-                del self._pairs[next(iter(self._pairs))]
-            found = self._pairs[key] = Pair(model, guide, self.program, self.given, self.data, self.base)
+            pair = Pair(model, guide, self.program, self.given, self.data, self.base)
+            found = self._pairs.put(key, pair)
         return found
 
     # ---- what there is to read
@@ -232,7 +228,7 @@ class RegularizedELBO(ELBO):
         with kept_params():
             pair = self._pair(self.model, self.guide)
             attachment = pair.attach(run_apart(self.model, self.guide, args, kwargs), args, kwargs)
-        return describe(attachment)
+        return bindings_of(attachment)
 
     # ---- settings of the base objective
 
@@ -277,7 +273,7 @@ class RegularizedELBO(ELBO):
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state)
         self._report = Report()
-        self._pairs = {}
+        self._pairs = Bounded(_PAIRS_KEPT)
 
 
 def _keep_quiet() -> None:

@@ -9,6 +9,7 @@ from pyro.infer.elbo import ELBO
 from torch import Tensor
 
 from asrppl.bind.bound import Bound
+from asrppl.core.bounded import Bounded
 from asrppl.diagnostics import AsrError
 from asrppl.infer.attach import attach
 from asrppl.infer.estimate.attachment import Attachment
@@ -57,7 +58,7 @@ class Pair:
         self.data = data
         self.base: Any = base
         self.kind: type = type(base)
-        self.attachments: dict[object, Attachment] = {}
+        self.attachments: Bounded[object, Attachment] = Bounded(_KEPT)
         self.tally = Tally()
         self.recorder = Recorder()
         self.step = 0
@@ -97,10 +98,7 @@ class Pair:
         attachment = self.attachments.get(structure)
         reading = None if attachment is None else attachment.read(recording)
         if attachment is None or reading is None or not attachment.fits(reading):
-            attachment = self.attach(recording, args, kwargs)
-            while len(self.attachments) >= _KEPT:
-                del self.attachments[next(iter(self.attachments))]
-            self.attachments[structure] = attachment
+            attachment = self.attachments.put(structure, self.attach(recording, args, kwargs))
             reading = attachment.read(recording)
         weights = self.weights
         if weights is None:

@@ -23,7 +23,7 @@ from asrppl.core.typed import Variable
 
 
 @dataclass(frozen=True, slots=True)
-class Constant:
+class ConstantTensor:
     """A constant tensor, equal to those of equal content."""
 
     key: Hashable
@@ -40,7 +40,7 @@ class Hidden:
     """
 
     role: Literal["constant", "positions", "numbers"]
-    of: Variable | Constant
+    of: Variable | ConstantTensor
 
 
 Input = InputKey | str | Hidden
@@ -178,7 +178,7 @@ class Builder:
         """Return a constant tensor as a node; floats take the dtype and device of the inputs."""
         key = ("buffer", tensor.dtype, tuple(tensor.shape), tensor.numpy().tobytes())
         if self.variables:
-            return self.input(Hidden("constant", Constant(key, tensor)), "constant")
+            return self.input(Hidden("constant", ConstantTensor(key, tensor)), "constant")
         if key not in self._made:
             name = f"constant_{sum(isinstance(kept, Tensor) for kept in self.root.values())}"
             self.root[name] = tensor.clone()

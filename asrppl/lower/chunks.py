@@ -16,7 +16,7 @@ from torch import fx, nn
 
 from asrppl.core.typed import AtLeast, CountTerm, Every, Reduction, Some, Variable
 from asrppl.lower.algebra import Algebra
-from asrppl.lower.builder import Constant, Hidden, Input, Value
+from asrppl.lower.builder import ConstantTensor, Hidden, Input, Value
 from asrppl.lower.recompute import Parts, recomputed
 
 BOUND = 2**22
@@ -121,7 +121,7 @@ def _loops(variables: tuple[Variable, ...], size: int, allowed: int) -> list[tup
 def _argument(g: Algebra, key: Input, name: str, own: tuple[Variable, ...]) -> fx.Node:
     """Return what a loop hands to its body for one of the body's inputs."""
     match key:
-        case Hidden(of=Constant() as constant):
+        case Hidden(of=ConstantTensor() as constant):
             return g.buffer(constant.tensor)
         case Hidden(of=Variable() as variable) if variable in own:
             return g.buffer(

@@ -31,10 +31,10 @@ _FUNCTIONS: dict[str, Callable[..., Tensor]] = {
     "var": operators.variance,
 }
 
-Truth = Callable[[Algebra, Formula], Value]
+TruthOf = Callable[[Algebra, Formula], Value]
 
 
-def functional(g: Algebra, node: Functional, truth: Truth) -> Value:
+def functional(g: Algebra, node: Functional, truth: TruthOf) -> Value:
     """Return the value of a functional."""
     values = [log_probs(g, distribution, truth) for distribution in node.distributions]
     function = _FUNCTIONS[node.functional]
@@ -54,7 +54,7 @@ def functional(g: Algebra, node: Functional, truth: Truth) -> Value:
     return g.call(function, *values, support, low=low, slots=_slots(values), tensors=True)
 
 
-def log_probs(g: Algebra, node: Distribution, truth: Truth) -> Value:
+def log_probs(g: Algebra, node: Distribution, truth: TruthOf) -> Value:
     """Return log-probabilities over ``node.support``: ``(*batch, *slots, support)``."""
     match node:
         case Posterior():

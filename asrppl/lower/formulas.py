@@ -32,7 +32,7 @@ from asrppl.lower.terms import Add, term
 
 
 @dataclass(frozen=True, slots=True)
-class Pair:
+class Violation:
     """A violation; None is 0 everywhere."""
 
     discrete: Value | None = None
@@ -53,11 +53,11 @@ def total_violation(g: Algebra, node: Formula, style: Style) -> Value:
     return _sum(g, [pair.discrete, pair.graded]) or g.constant(0.0)
 
 
-def violation(g: Algebra, node: Formula, style: Style) -> Pair:
+def violation(g: Algebra, node: Formula, style: Style) -> Violation:
     """Return the violation of a formula."""
     match node:
         case TruthValue():
-            return Pair() if node.value else Pair(discrete=g.constant(1.0))
+            return Violation() if node.value else Violation(discrete=g.constant(1.0))
         case AtMost():
             excess = g.subtract(term(g, node.left), term(g, node.right))
             if node.strict and style.margin:
@@ -70,26 +70,26 @@ def violation(g: Algebra, node: Formula, style: Style) -> Pair:
             return _atom(g.indicator(equal), discrete=True)
         case Conjunction():
             pairs = [violation(g, operand, style) for operand in node.operands]
-            return Pair(_sum(g, [pair.discrete for pair in pairs]), _sum(g, [pair.graded for pair in pairs]))
+            return Violation(_sum(g, [pair.discrete for pair in pairs]), _sum(g, [pair.graded for pair in pairs]))
         case Disjunction():
             return _either(g, [violation(g, operand, style) for operand in _branches(node)], style)
         case Every():
             if not all(variable.values for variable in node.variables):
-                return Pair()
+                return Violation()
             return _over(g, node, style, Add())
         case Some():
             if not all(variable.values for variable in node.variables):
-                return Pair(discrete=g.constant(1.0))
+                return Violation(discrete=g.constant(1.0))
             return _over(g, node, style, Smallest(style.smooth))
         case AtLeast():
             return _at_least(g, node, style)
     assert_never(node)
 
 
-def _atom(amount: Value, *, discrete: bool) -> Pair:
+def _atom(amount: Value, *, discrete: bool) -> Violation:
     if amount.number == 0:
-        return Pair()
-    return Pair(discrete=amount) if discrete else Pair(graded=amount)
+        return Violation()
+    return Violation(discrete=amount) if discrete else Violation(graded=amount)
 
 
 def _sum(g: Algebra, amounts: list[Value | None]) -> Value | None:
@@ -111,12 +111,12 @@ def _branches(node: Disjunction) -> list[Formula]:
     return found
 
 
-def _either(g: Algebra, pairs: list[Pair], style: Style) -> Pair:
+def _either(g: Algebra, pairs: list[Violation], style: Style) -> Violation:
     guards = [pair.discrete for pair in pairs if pair.graded is None and pair.discrete is not None]
     others = [pair for pair in pairs if pair.graded is not None]
     if len(guards) + len(others) < len(pairs):  # one of them always holds
-        return Pair()
-    best = others[0] if others else Pair(guards.pop(0))
+        return Violation()
+    best = others[0] if others else Violation(guards.pop(0))
     for pair in others[1:]:
         best = _smaller(g, best, pair, style)
     if best.graded is not None and best.discrete is None:
@@ -127,11 +127,11 @@ def _either(g: Algebra, pairs: list[Pair], style: Style) -> Pair:
             active = g.both(active, g.positive(guard))
         return _pair(None, g.where(active, best.graded, g.constant(0.0)))
     for guard in guards:
-        best = _smaller(g, best, Pair(guard), style)
+        best = _smaller(g, best, Violation(guard), style)
     return best
 
 
-def _smaller(g: Algebra, a: Pair, b: Pair, style: Style) -> Pair:
+def _smaller(g: Algebra, a: Violation, b: Violation, style: Style) -> Violation:
     """Return the smaller of two pairs in dictionary order; with `smooth`, the power mean where neither is less."""
     graded: Value | None = None
     if a.graded is not None and b.graded is not None:
@@ -151,14 +151,14 @@ def _smaller(g: Algebra, a: Pair, b: Pair, style: Style) -> Pair:
     return _pair(discrete, graded)
 
 
-def _pair(discrete: Value | None, graded: Value | None) -> Pair:
-    return Pair(*(part if part is not None and part.number != 0 else None for part in (discrete, graded)))
+def _pair(discrete: Value | None, graded: Value | None) -> Violation:
+    return Violation(*(part if part is not None and part.number != 0 else None for part in (discrete, graded)))
 
 
 # ---- forall, exists, count
 
 
-def _over(g: Algebra, node: Every | Some, style: Style, reducer: chunks.Reducer) -> Pair:
+def _over(g: Algebra, node: Every | Some, style: Style, reducer: chunks.Reducer) -> Violation:
     def parts(h: Algebra) -> list[Value]:
         pair = violation(h, node.body, style)
         return [pair.discrete or h.constant(0.0), pair.graded or h.constant(0.0)]
@@ -190,10 +190,10 @@ class Smallest:
         return torch.minimum(d, e), torch.where(d < e, a, torch.where(e < d, b, tie))
 
 
-def _at_least(g: Algebra, node: AtLeast, style: Style) -> Pair:
+def _at_least(g: Algebra, node: AtLeast, style: Style) -> Violation:
     bound = term(g, node.bound)
     if bound.high <= 0:
-        return Pair()
+        return Violation()
     lengths = [len(variable.values) for variable in node.variables]
     missing = g.relu(g.subtract(bound, g.constant(float(math.prod(lengths)))))
     pair = violation(g, node.body, style)

@@ -12,7 +12,7 @@ from asrppl.diagnostics import Note, Sink
 from asrppl.source import Source, Span
 from asrppl.syntax import ast
 
-MAX_DEPTH = 100
+MAX_NESTING = 100
 MAX_INTEGER = 2**53  # up to here a float holds every integer exactly
 
 
@@ -52,11 +52,11 @@ def build(tree: lark.Tree[lark.Token], source: Source, offset: int, sink: Sink) 
         value = _BUILDERS[kind](frame.parts, span, sink)
         deeper = kind not in _FLAT
         depth = max(part.depth for part in frame.parts) + deeper
-        if deeper and depth == MAX_DEPTH + 1:  # further up it is the same finding
+        if deeper and depth == MAX_NESTING + 1:  # further up it is the same finding
             sink.error(
                 "ASR014",
                 span,
-                f"this is nested more than {MAX_DEPTH} deep",
+                f"this is nested more than {MAX_NESTING} deep",
                 help="name its parts with `let` or `def`, or split the rule",
             )
         if not frames:

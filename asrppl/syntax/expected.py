@@ -6,6 +6,7 @@ from lark import Token
 from lark.exceptions import UnexpectedInput
 
 from asrppl.syntax.grammar import parser
+from asrppl.words import OPTIONS
 
 # Tokens in the order in which a message lists them.
 _SHOWN = {
@@ -22,7 +23,7 @@ _SHOWN = {
 }
 # Tokens worth a word only where nothing else may stand.
 _ALONE = {"LPAR": "`(`", "ARROW": "`->`", "$END": "the end of the statement"}
-_OPTIONS = frozenset({"WEIGHT", "HARD", "SMOOTH", "MARGIN"})
+_OPTION_TOKENS = frozenset(word.upper() for word in OPTIONS)
 
 
 def accepted(text: str) -> frozenset[str]:
@@ -66,7 +67,7 @@ def described(accepts: frozenset[str]) -> str:
     if accepts & {"PLUS", "TIMES", "AND"}:
         words.append("an operator")
     words += [shown for kind, shown in _SHOWN.items() if kind in accepts]
-    if accepts >= _OPTIONS:
+    if accepts >= _OPTION_TOKENS:
         words.append("an option (`weight`, `hard`, `smooth`, `margin`)")
     if "$END" in accepts:
         words.append("the end of the statement")

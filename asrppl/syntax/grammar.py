@@ -43,7 +43,7 @@ def grammar_path() -> Path:
     return installed if installed.is_file() else _PACKAGE.parent / "grammar" / "asr.lark"
 
 
-def build_parser(grammar: str, *, strict: bool = False) -> Parser:
+def make_parser(grammar: str, *, strict: bool = False) -> Parser:
     """Return a parser made afresh; ``strict`` refuses a grammar with conflicts (it needs interegular)."""
     made = lark.Lark(
         grammar,
@@ -65,7 +65,7 @@ def parser() -> Parser:
     kept = _load(file) if file is not None else None
     if kept is not None:
         return kept
-    made = build_parser(grammar)
+    made = make_parser(grammar)
     if file is not None:
         _save(file, made)
     return made

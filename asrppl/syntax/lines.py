@@ -12,14 +12,14 @@ from itertools import islice
 
 from asrppl.diagnostics import Note, Sink
 from asrppl.source import Source, Span
+from asrppl.words import NO_NAME, STATEMENTS
 
 MAX_FILE = 262_144
 MAX_STATEMENT = 16_384
 MAX_ERRORS = 100
 
 _STATEMENT_WORD = re.compile(
-    r"import(?=[ \t]*\")|(?:import|param|site|let|def|rule)(?=[ \t]+"
-    r"(?!(?:iff|implies|or|and|not|in|where|then|else)(?![A-Za-z0-9_]))[A-Za-z_])"
+    rf"import(?=[ \t]*\")|(?:{'|'.join(STATEMENTS)})(?=[ \t]+(?!(?:{'|'.join(NO_NAME)})(?![A-Za-z0-9_]))[A-Za-z_])"
 )
 # Line ends are \n only. A \r belongs to one just before it; alone it is a character that the language does not have.
 _NOTABLE = re.compile(

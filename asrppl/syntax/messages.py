@@ -9,7 +9,8 @@ from asrppl.source import Source, Span
 from asrppl.syntax import spelling, structure
 from asrppl.syntax.expected import accepted, described
 from asrppl.syntax.lines import Piece
-from asrppl.syntax.stop import RESERVED, WORD, Stop
+from asrppl.syntax.stop import WORD, Stop
+from asrppl.words import KEYWORDS
 
 # The most telling first.
 _MISTAKES: tuple[Callable[[Stop], Diagnostic | None], ...] = (
@@ -66,7 +67,7 @@ def _general(stop: Stop) -> Diagnostic:
         return stop.found("ASR018", f"the statement ends where {expected} belongs")
     what = f"the text {stop.token}" if stop.token.startswith('"') else f"`{stop.token}`"
     help: str | None = None
-    close = [word for word in RESERVED if word == stop.token.lower()] if stop.token not in RESERVED else []
+    close = [word for word in KEYWORDS if word == stop.token.lower()] if stop.token not in KEYWORDS else []
     if close:
         help = f"the words of the language are written small: `{close[0]}`"
     elif stop.token == "where":

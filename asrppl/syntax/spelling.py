@@ -8,7 +8,8 @@ import re
 
 from asrppl.diagnostics import Diagnostic
 from asrppl.source import Span
-from asrppl.syntax.stop import BINDING, JOINING, RESERVED, STATEMENTS, Stop
+from asrppl.syntax.stop import Stop
+from asrppl.words import BINDING, JOINING, KEYWORDS, STATEMENTS
 
 # How other languages write our operators; the longer spellings first.
 _FOREIGN = (
@@ -53,9 +54,9 @@ def reserved_as_name(stop: Stop) -> Diagnostic | None:
     if first in STATEMENTS and len(stop.before) >= 2 and stop.before[1][0] in JOINING | {"not"}:
         word, start = stop.before[1]  # `let in = 3`: `let` has been read as a name
         return _reserved(stop, word, stop.span(start, start + len(word)))
-    if stop.token in RESERVED and "NAME" in stop.accepts and "NUMBER" not in stop.accepts:
+    if stop.token in KEYWORDS and "NAME" in stop.accepts and "NUMBER" not in stop.accepts:
         return _reserved(stop, stop.token, None)
-    if stop.token in RESERVED and first in STATEMENTS and len(stop.before) == 1:
+    if stop.token in KEYWORDS and first in STATEMENTS and len(stop.before) == 1:
         return _reserved(stop, stop.token, None)
     return None
 
@@ -69,7 +70,7 @@ def _reserved(stop: Stop, word: str, span: Span | None) -> Diagnostic:
 def capitals(stop: Stop) -> Diagnostic | None:
     """`Forall i: ...`: a word of the language in capitals."""
     word = stop.previous.lower()
-    if word == stop.previous or word not in (*RESERVED, *BINDING):
+    if word == stop.previous or word not in (*KEYWORDS, *BINDING):
         return None
     start = stop.before[-1][1]
     message = f"the words of the language are written small, not `{stop.previous}`"
@@ -82,7 +83,7 @@ def misspelt(stop: Stop) -> Diagnostic | None:
         return None
     near = [_QUANTIFIERS[stop.previous]] if stop.previous in _QUANTIFIERS else []
     near += difflib.get_close_matches(stop.previous, sorted({"forall", "exists", "count", "not"}), n=1, cutoff=0.7)
-    if not near or stop.previous in RESERVED or stop.previous in BINDING:
+    if not near or stop.previous in KEYWORDS or stop.previous in BINDING:
         return None
     word, start = stop.before[-1]
     span = stop.span(start, start + len(word))

@@ -7,26 +7,7 @@ from asrppl.diagnostics import Diagnostic
 from asrppl.source import Source, Span
 from asrppl.syntax.lines import Piece
 
-RESERVED = (
-    "forall",
-    "exists",
-    "in",
-    "where",
-    "and",
-    "or",
-    "not",
-    "implies",
-    "iff",
-    "if",
-    "then",
-    "else",
-    "true",
-    "false",
-)
-JOINING = frozenset({"and", "or", "implies", "iff", "in", "where", "then", "else"})
-STATEMENTS = ("import", "param", "site", "let", "def", "rule")
 COMPARISONS = frozenset({"<", "<=", ">", ">=", "==", "!=", "="})
-BINDING = frozenset({"forall", "exists", "sum", "mean", "max", "min", "count"})
 WORD = re.compile(r'"[^"]*"|[A-Za-z_][A-Za-z0-9_]*|[0-9][A-Za-z0-9_.]*|<=|>=|==|!=|->|\.\.|\|\||\S')
 
 

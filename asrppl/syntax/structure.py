@@ -8,7 +8,8 @@ import re
 
 from asrppl.diagnostics import Diagnostic
 from asrppl.syntax.expected import described, operand
-from asrppl.syntax.stop import BINDING, COMPARISONS, JOINING, RESERVED, STATEMENTS, WORD, Stop
+from asrppl.syntax.stop import COMPARISONS, WORD, Stop
+from asrppl.words import BINDING, JOINING, KEYWORDS, OPTIONS, STATEMENTS
 
 _BORROWED = {
     "assert": "rule",
@@ -23,7 +24,6 @@ _BORROWED = {
     "include": "import",
     "use": "import",
 }
-_OPTIONS = ("weight", "hard", "smooth", "margin")
 _OPTION_HELP = {
     "weight": "as in `weight 10` or `weight 0 -> 10 over 2000 steps`",
     "within": "as in `hard within 0.01`",
@@ -52,7 +52,7 @@ def nameless(stop: Stop) -> Diagnostic | None:
 
 def unknown_statement(stop: Stop) -> Diagnostic | None:
     """`rul x: ...`, and what other languages call our statements."""
-    if len(stop.before) != 1 or not re.match(r"[A-Za-z_\"]", stop.token) or stop.token in RESERVED:
+    if len(stop.before) != 1 or not re.match(r"[A-Za-z_\"]", stop.token) or stop.token in KEYWORDS:
         return None
     word, start = stop.before[0]
     near = difflib.get_close_matches(word.lower(), STATEMENTS, n=1, cutoff=0.7)
@@ -120,9 +120,9 @@ def option(stop: Stop) -> Diagnostic | None:
             f"`{stop.token}` stands alone between the rule's name and its `:`",
             f"a weight is written `weight {stop.token}`",
         )
-    close = difflib.get_close_matches(stop.token, _OPTIONS, n=1, cutoff=0.6)
+    close = difflib.get_close_matches(stop.token, OPTIONS, n=1, cutoff=0.6)
     rest = stop.piece.text[stop.at + len(stop.token) :]
-    if re.match(r"[A-Za-z_]", stop.token) and stop.token not in RESERVED and (close or re.match(r"[ \t]*[0-9]", rest)):
+    if re.match(r"[A-Za-z_]", stop.token) and stop.token not in KEYWORDS and (close or re.match(r"[ \t]*[0-9]", rest)):
         mend = f"did you mean `{close[0]}`?" if close else "the options are `weight`, `hard`, `smooth` and `margin`"
         return stop.found("ASR011", f"a rule has no option `{stop.token}`", mend)
     return None

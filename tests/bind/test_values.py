@@ -10,7 +10,7 @@ from torch.distributions import Bernoulli, Binomial, Categorical, Independent, N
 
 from asrppl.bind.bound import Bound
 from asrppl.bind.codes import CODES
-from asrppl.bind.distributions import finite_log_probs
+from asrppl.bind.finite import finite_log_probs
 from asrppl.bind.values import bind_values
 from asrppl.core.signature import BOX_FIELDS, Kind
 from asrppl.diagnostics import AsrError, Diagnostic

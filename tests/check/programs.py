@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from asrppl.check import Checked, check_file, type_program
-from asrppl.check.params import Override
+from asrppl.check.params import ParamValue
 from asrppl.core.show import show_program
 from asrppl.core.signature import BOX_FIELDS, Entry, Kind, Level, Signature
 from asrppl.diagnostics import Diagnostic
@@ -42,12 +42,12 @@ SIGNATURE = Signature.of(
 )
 
 
-def checked(text: str, *, folder: Path | None = None, **params: Override) -> Checked:
+def checked(text: str, *, folder: Path | None = None, **params: ParamValue) -> Checked:
     """Check a text that has no syntax errors."""
     return check_named(Source("rules.asr", text), folder, params)
 
 
-def check_named(source: Source, folder: Path | None, params: Mapping[str, Override]) -> Checked:
+def check_named(source: Source, folder: Path | None, params: Mapping[str, ParamValue]) -> Checked:
     parsed = parse_file(source)
     assert not parsed.diagnostics, [diagnostic.message for diagnostic in parsed.diagnostics]
     return check_file(parsed.file, params, library=None if folder is None else Folder(source.name, folder))
@@ -58,7 +58,7 @@ def codes(found: Checked | tuple[Diagnostic, ...]) -> list[str]:
     return [diagnostic.code for diagnostic in diagnostics]
 
 
-def typed(text: str, signature: Signature = SIGNATURE, **params: Override) -> str:
+def typed(text: str, signature: Signature = SIGNATURE, **params: ParamValue) -> str:
     """Return the typed formulas of a text's rules, a line each, without their names."""
     program, _ = type_program(checked(text, **params), signature)
     return "\n".join(line.split("]: ", 1)[1] for line in show_program(program).splitlines())

@@ -24,7 +24,7 @@ def reads() -> bool:
 
 
 def test_strict_mode_finds_no_conflict() -> None:
-    grammar.build_parser(grammar.grammar_path().read_text(encoding="utf-8"), strict=True)
+    grammar.make_parser(grammar.grammar_path().read_text(encoding="utf-8"), strict=True)
 
 
 def test_the_table_is_kept_and_read_again(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -35,14 +35,14 @@ def test_the_table_is_kept_and_read_again(cache: Path, monkeypatch: pytest.Monke
     def never(text: str, *, strict: bool = False) -> grammar.Parser:
         raise AssertionError("the cached table was not used")
 
-    monkeypatch.setattr(grammar, "build_parser", never)
+    monkeypatch.setattr(grammar, "make_parser", never)
     assert reads()
     assert file.stat() == before
 
 
 def test_a_damaged_cache_is_made_anew(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    made = grammar.build_parser(grammar.grammar_path().read_text(encoding="utf-8"))
-    monkeypatch.setattr(grammar, "build_parser", lambda text: made)
+    made = grammar.make_parser(grammar.grammar_path().read_text(encoding="utf-8"))
+    monkeypatch.setattr(grammar, "make_parser", lambda text: made)
     assert reads()
     (file,) = cache.iterdir()
     good = file.read_bytes()

@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from asrppl.check.expand.names import BUILTINS
-from asrppl.syntax.stop import RESERVED
+from asrppl.words import BUILTINS, KEYWORDS
 
 FOLDER = Path(__file__).parents[2] / "grammar" / "vscode"
 GRAMMAR = json.loads((FOLDER / "syntaxes" / "asr.tmLanguage.json").read_text(encoding="utf-8"))
@@ -39,7 +38,7 @@ def test_the_files_name_each_other() -> None:
     assert grammar["scopeName"] == GRAMMAR["scopeName"]
 
 
-@pytest.mark.parametrize("word", RESERVED)
+@pytest.mark.parametrize("word", KEYWORDS)
 def test_reserved_words_are_marked(word: str) -> None:
     assert any(scope.startswith(("keyword", "constant.language")) for scope in scopes(word))
     assert not any(scope.startswith(("keyword", "constant")) for scope in scopes(f"{word}_x"))

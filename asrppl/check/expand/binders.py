@@ -7,13 +7,14 @@ from typing import Literal, TypeVar
 from asrppl.check.context import MAX_GRID, MAX_RANK, MAX_VALUES, Access, Context, Scope, entries
 from asrppl.check.expand import build
 from asrppl.check.expand.arrays import term
-from asrppl.check.expand.names import RESERVED, unfold
-from asrppl.check.expand.values import Binding, Env, IndexVariable, NumberSet, Poison
+from asrppl.check.expand.names import unfold
+from asrppl.check.expand.values import Env, IndexVariable, Local, NumberSet, Poison
 from asrppl.core.typed import Constant, Formula, IndexValue, Read, Term, TypedFormula, TypedTerm, Variable
 from asrppl.core.walk import is_poisoned, walk
 from asrppl.diagnostics import Note
 from asrppl.source import Span
 from asrppl.syntax import ast
+from asrppl.words import CLOSED_NAMES
 
 Body = TypeVar("Body", bound=TypedFormula | TypedTerm)
 Visit = Callable[[Scope, Env], tuple[list[Formula], Body]]
@@ -70,7 +71,7 @@ def _visit(
             help="give the variables smaller domains with `in`",
         )
     scope = Scope(binder, variables, len(ctx.guards))
-    bindings: dict[str, Binding] = {variable.name: IndexVariable(variable) for variable in variables}
+    bindings: dict[str, Local] = {variable.name: IndexVariable(variable) for variable in variables}
     ctx.scopes.extend([scope] * len(variables))
     ctx.active.extend(variables)
     try:
@@ -103,7 +104,7 @@ def verify_names(ctx: Context, names: tuple[ast.Name, ...], env: Env) -> bool:
         elif definition is not None:
             code, message = "ASR028", f"`{text}` hides what the file defines under this name"
             notes = (Note(f"`{text}` is defined here", definition.node.name.span),)
-        elif text in RESERVED:
+        elif text in CLOSED_NAMES:
             code, message = "ASR028", f"`{text}` is built in"
         else:
             seen.add(text)
@@ -113,7 +114,7 @@ def verify_names(ctx: Context, names: tuple[ast.Name, ...], env: Env) -> bool:
     return good
 
 
-def _note_hidden(ctx: Context, hidden: Binding, name: ast.Name) -> None:
+def _note_hidden(ctx: Context, hidden: Local, name: ast.Name) -> None:
     # Uses of the name inside were likely meant for the outer variable too: that it indexes nothing is not said as well.
     if isinstance(hidden, IndexVariable):
         slot = hidden.variable.slot

@@ -6,21 +6,13 @@ from asrppl.check.context import Context
 from asrppl.check.expand import build, operators
 from asrppl.check.expand.arrays import entry_of, term
 from asrppl.check.expand.distributions import functional, make
-from asrppl.check.expand.names import (
-    DISTRIBUTIONS,
-    DIVERGENCES,
-    ELEMENTWISE,
-    MOMENTS,
-    OPERATORS,
-    arguments_by_name,
-    resolve,
-    resolve_call,
-)
+from asrppl.check.expand.names import arguments_by_name, look_up, resolve_call
 from asrppl.check.expand.values import Array, Env, NumberSet, Poison, Record, Thunk, Unknown, Value
 from asrppl.core.signature import Kind
 from asrppl.core.typed import Apply, Term, TypedDistribution
 from asrppl.source import Span
 from asrppl.syntax import ast
+from asrppl.words import DISTRIBUTIONS, DIVERGENCES, ELEMENTWISE, MOMENTS, OPERATORS
 
 _ARITY = {"abs": 1, "sqrt": 1, "exp": 1, "log": 1, "relu": 1, "clamp": 3, "len": 1} | dict.fromkeys(
     (*DISTRIBUTIONS, *MOMENTS), 1
@@ -30,7 +22,7 @@ _ARITY = {"abs": 1, "sqrt": 1, "exp": 1, "log": 1, "relu": 1, "clamp": 3, "len":
 def call(ctx: Context, node: ast.Call, env: Env) -> Value:
     """Expand a call that is not one of a ``def``."""
     name, definition, builtin = resolve_call(node.function.text, env)
-    if definition is not None or isinstance(resolve(node.function.text, env), Unknown):
+    if definition is not None or isinstance(look_up(node.function.text, env), Unknown):
         return Poison()  # its arguments were refused; or a parameter without a call
     if not builtin:
         return _apply(ctx, name, node, env)

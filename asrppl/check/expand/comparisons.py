@@ -169,7 +169,7 @@ def _counted(ctx: Context, node: ast.Count, env: Env, positive: bool) -> tuple[S
 # ---- membership
 
 
-def member(ctx: Context, node: ast.Member, env: Env, positive: bool) -> Formula:
+def membership(ctx: Context, node: ast.Member, env: Env, positive: bool) -> Formula:
     """Expand ``t in S`` or ``t not in S``."""
     positive = positive != node.negated
     container, container_env = unfold(ctx, node.container, env)

@@ -7,7 +7,7 @@ from asrppl.check.context import Context, Scope
 from asrppl.check.expand import build
 from asrppl.check.expand.arrays import scalar
 from asrppl.check.expand.binders import bind, whole_guard, written_guard
-from asrppl.check.expand.comparisons import chain, member
+from asrppl.check.expand.comparisons import chain, membership
 from asrppl.check.expand.names import sort, unfold
 from asrppl.check.expand.values import Env, Poison
 from asrppl.check.lint.warn import warn_ignored_in_quantifier
@@ -45,7 +45,7 @@ def expand_formula(ctx: Context, expr: ast.Expr, env: Env, positive: bool) -> Fo
         case ast.Chain():
             return chain(ctx, expr, env, positive)
         case ast.Member():
-            return member(ctx, expr, env, positive)
+            return membership(ctx, expr, env, positive)
         case _:
             return _boolean(ctx, expr, env, positive, written.span)
 

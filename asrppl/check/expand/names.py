@@ -6,12 +6,12 @@ from typing import Literal
 from asrppl.check.context import Context
 from asrppl.check.expand.values import (
     Array,
-    Binding,
     DefDefinition,
     Definition,
     Env,
     IndexVariable,
     LetDefinition,
+    Local,
     ParamDefinition,
     Poison,
     Record,
@@ -23,26 +23,16 @@ from asrppl.core.signature import BOX_FIELDS
 from asrppl.diagnostics import Note
 from asrppl.source import Span
 from asrppl.syntax import ast
+from asrppl.words import BUILTINS, OPERATORS, PARAMETER_TYPES
 
-ELEMENTWISE = ("abs", "sqrt", "exp", "log", "relu")
-DISTRIBUTIONS = ("q", "delta", "uniform", "categorical")
-DIVERGENCES = ("kl", "js", "tv")
-MOMENTS = ("entropy", "mean", "var")
-OPERATORS = ("E", "P", "aggregate")
-BUILTINS = frozenset(
-    (*ELEMENTWISE, "min", "max", "clamp", "len", "box", *DISTRIBUTIONS, *DIVERGENCES, *MOMENTS, *OPERATORS)
-)
-RESERVED = BUILTINS - {"box"}
-"""Names that no definition or binder may take; boxes are so often called `box` that only its `def` is closed."""
-PARAMETER_TYPES = ("box", "number", "formula")
 FORMULAS = (ast.Chain, ast.Member, ast.Not, ast.Logic, ast.Quantified)
 """Constructs that are formulas whatever their names stand for."""
 _TRAIL = 4  # of the calls that led to a place so many are shown
 
-Resolved = Binding | Definition | None
+Resolved = Local | Definition | None
 
 
-def resolve(name: str, env: Env) -> Resolved:
+def look_up(name: str, env: Env) -> Resolved:
     """Return what ``name`` stands for as a value: None for a name that the guide has to give."""
     bound = env.bindings.get(name)
     if bound is not None:
@@ -76,7 +66,7 @@ def unfold(ctx: Context, expr: ast.Expr, env: Env) -> tuple[ast.Expr, Env]:
         ctx.step(expr.span, env)
         match expr:
             case ast.Name():
-                found = resolve(expr.text, env)
+                found = look_up(expr.text, env)
                 if isinstance(found, Thunk):
                     expr, env = found.expr, found.env
                 elif isinstance(found, LetDefinition) and not found.node.indices:
@@ -93,7 +83,7 @@ def unfold(ctx: Context, expr: ast.Expr, env: Env) -> tuple[ast.Expr, Env]:
                 expr, env = found.node.body, _inside(found, bindings, env, expr.span)
             case ast.Index():
                 base, base_env = unfold(ctx, expr.base, env)
-                found = resolve(base.text, base_env) if isinstance(base, ast.Name) else None
+                found = look_up(base.text, base_env) if isinstance(base, ast.Name) else None
                 if not isinstance(found, LetDefinition) or len(expr.indices) != len(found.node.indices):
                     return expr, env
                 bindings = {
@@ -105,7 +95,7 @@ def unfold(ctx: Context, expr: ast.Expr, env: Env) -> tuple[ast.Expr, Env]:
                 return expr, env
 
 
-def _inside(definition: LetDefinition | DefDefinition, bindings: Mapping[str, Binding], env: Env, span: Span) -> Env:
+def _inside(definition: LetDefinition | DefDefinition, bindings: Mapping[str, Local], env: Env, span: Span) -> Env:
     kind = "called" if isinstance(definition, DefDefinition) else "used"
     note = Note(f"`{definition.node.name.text}` is {kind} here", span)
     trail = env.trail if note in env.trail else (note, *env.trail)[:_TRAIL]
@@ -147,14 +137,14 @@ def _count(number: int) -> str:
     return "no arguments" if number == 0 else "1 argument" if number == 1 else f"{number} arguments"
 
 
-def _call_bindings(ctx: Context, call: ast.Call, found: DefDefinition, env: Env) -> dict[str, Binding] | None:
+def _call_bindings(ctx: Context, call: ast.Call, found: DefDefinition, env: Env) -> dict[str, Local] | None:
     parameters = found.node.parameters
     names = tuple(parameter.name.text for parameter in parameters)
     signature = f"{found.node.name.text}({', '.join(names)})"
     given = arguments_by_name(ctx, call, names, env, signature)
     if given is None:
         return None
-    bindings: dict[str, Binding] = {name: _thunk(expr, env) for name, expr in given.items()}
+    bindings: dict[str, Local] = {name: _thunk(expr, env) for name, expr in given.items()}
     for parameter in parameters:
         thunk = bindings[parameter.name.text]
         if parameter.type is None:
@@ -166,7 +156,7 @@ def _call_bindings(ctx: Context, call: ast.Call, found: DefDefinition, env: Env)
     return bindings
 
 
-def _thunk(expr: ast.Expr, env: Env) -> Binding:
+def _thunk(expr: ast.Expr, env: Env) -> Local:
     # A name that is handed on stands for what it stands for here, else chains of names could grow without bound.
     if isinstance(expr, ast.Name):
         bound = env.bindings.get(expr.text)
@@ -236,7 +226,7 @@ def sort(ctx: Context, expr: ast.Expr, env: Env) -> Literal["formula", "number",
         case ast.Truth():
             return "either"
         case ast.Name():
-            found = resolve(expr.text, env)
+            found = look_up(expr.text, env)
             return "number" if isinstance(found, IndexVariable | ParamDefinition) else "either"
         case ast.Index() | ast.Field():
             base = expr.base
@@ -252,4 +242,4 @@ def sort(ctx: Context, expr: ast.Expr, env: Env) -> Literal["formula", "number",
 
 def is_unknown(expr: ast.Expr, env: Env) -> bool:
     """Whether ``expr`` is a name of which nothing can be said (`Unknown`)."""
-    return isinstance(expr, ast.Name) and isinstance(resolve(expr.text, env), Unknown)
+    return isinstance(expr, ast.Name) and isinstance(look_up(expr.text, env), Unknown)

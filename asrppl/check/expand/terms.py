@@ -5,7 +5,7 @@ from asrppl.check.expand import build
 from asrppl.check.expand.arrays import field, index_array, offset, scalar, term
 from asrppl.check.expand.binders import bind, whole_guard, written_guard
 from asrppl.check.expand.calls import call, defined, divergence, is_operator, restricted
-from asrppl.check.expand.names import is_unknown, resolve, unfold
+from asrppl.check.expand.names import is_unknown, look_up, unfold
 from asrppl.check.expand.operators import bracketed
 from asrppl.check.expand.values import (
     Array,
@@ -77,7 +77,7 @@ def expand_value(ctx: Context, expr: ast.Expr, env: Env) -> Value:
 
 
 def _name(ctx: Context, node: ast.Name, env: Env) -> Value:
-    found = resolve(node.text, env)
+    found = look_up(node.text, env)
     match found:
         case IndexVariable():
             return build.index_value(found.variable, node.span)
@@ -119,7 +119,7 @@ def _index(ctx: Context, node: ast.Index, env: Env) -> Value:
         _note_indices_of_unknown(ctx, node, env)
         return Poison()
     if isinstance(base, ast.Name):
-        found = resolve(base.text, base_env)
+        found = look_up(base.text, base_env)
         if isinstance(found, LetDefinition):
             count = len(found.node.indices)
             message = f"`{base.text}` takes {count} {'index' if count == 1 else 'indices'}, not {len(node.indices)}"

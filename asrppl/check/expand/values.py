@@ -93,7 +93,7 @@ class Unknown:
     """A parameter of a ``def`` that is looked at by itself, without a call; or a definition with an error."""
 
 
-Binding = Thunk | IndexVariable | Unknown
+Local = Thunk | IndexVariable | Unknown
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -101,10 +101,10 @@ class Env:
     """The names in scope: local bindings over those of a file, and the calls that led here."""
 
     module: Module
-    bindings: Mapping[str, Binding]
+    bindings: Mapping[str, Local]
     trail: tuple[Note, ...] = ()
 
-    def bind(self, names: Mapping[str, Binding]) -> "Env":
+    def bind(self, names: Mapping[str, Local]) -> "Env":
         """Return the environment with further local names."""
         return Env(self.module, {**self.bindings, **names}, self.trail)
 

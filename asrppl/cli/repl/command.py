@@ -16,6 +16,7 @@ from asrppl.diagnostics import AsrError, Diagnostic
 from asrppl.files import unreadable
 from asrppl.folders import cache_folder
 from asrppl.syntax.lines import depth_of, starts_statement
+from asrppl.words import STATEMENTS
 
 if TYPE_CHECKING:
     from asrppl.cli.repl.session import Outcome, Session
@@ -54,7 +55,6 @@ STATEMENT        param, let, def, site, rule, import: added to the session, in p
 :load FILE       add the statements of a rule file
 :reset           forget everything
 :quit            leave (or Ctrl-D)"""
-_STATEMENTS = ("import", "param", "site", "let", "def", "rule")
 _SHOWN = 5
 _PART = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)((?:\[[0-9]+(?:, *[0-9]+)*\])?)")
 
@@ -166,7 +166,7 @@ class Repl:
             assignment = ASSIGNMENT.fullmatch(text)
             if assignment is not None:
                 self.session.set(assignment.group(1), parse_value(_uncommented(assignment.group(2))))
-            elif text.split(maxsplit=1)[0] in _STATEMENTS and starts_statement(" " + text):
+            elif text.split(maxsplit=1)[0] in STATEMENTS and starts_statement(" " + text):
                 self._add(text)
             else:
                 self._evaluate(text)

@@ -1,6 +1,5 @@
 """What a REPL session knows: statements, params, values; and what a typed rule or term comes to."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -11,23 +10,24 @@ from torch import Tensor
 
 from asrppl.bind.bound import Bound
 from asrppl.bind.values import bind_values
-from asrppl.check.expand.names import RESERVED
+from asrppl.check.params import ParamValue
 from asrppl.cli.repl.breakdown import Instance, instances, value_of
+from asrppl.core.families import members
 from asrppl.core.suggest import did_you_mean
 from asrppl.core.typed import AtMost, FreeName
 from asrppl.diagnostics import AsrError, Diagnostic, Note, Severity
 from asrppl.files import Folder
-from asrppl.program import Parameter, Program
+from asrppl.program import Program
 from asrppl.source import Source, Span
 from asrppl.syntax import ast, parse_file
-from asrppl.syntax.stop import RESERVED as WORDS
+from asrppl.words import CLOSED_NAMES, KEYWORDS
 
 INPUT = "<input>"
 _PROBE = "the_value"  # what a term is compared with, to have it typed
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class SessionStatement:
     """A statement of the session."""
 
     kind: type[ast.Statement]
@@ -50,9 +50,9 @@ class Session:
     """Statements and values; every change is checked as a whole, and left out if it does not fit."""
 
     folder: Path
-    entries: list[Entry] = field(default_factory=list[Entry])
+    entries: list[SessionStatement] = field(default_factory=list[SessionStatement])
     values: dict[str, object] = field(default_factory=dict[str, object])
-    params: dict[str, Parameter] = field(default_factory=dict[str, Parameter])
+    params: dict[str, ParamValue] = field(default_factory=dict[str, ParamValue])
 
     # ---- statements
 
@@ -70,7 +70,7 @@ class Session:
         self._forget_values(added)
         return [rule.name for rule in before.rules]
 
-    def add(self, text: str) -> tuple[Entry, tuple[Diagnostic, ...]]:
+    def add(self, text: str) -> tuple[SessionStatement, tuple[Diagnostic, ...]]:
         """Add one statement, in place of an earlier one of the same name; returns it, and warnings about it.
 
         Raises:
@@ -95,7 +95,7 @@ class Session:
         Raises:
             AsrError: it is a param and the value does not suit it, or the session or the language defines the name.
         """
-        if name in RESERVED or name in WORDS:
+        if name in CLOSED_NAMES or name in KEYWORDS:
             message = f"`{name}` is a word of the language: no rule could read the value"
             raise AsrError([Diagnostic("ASR081", message, help="take another name")])
         for entry in self.entries:
@@ -105,19 +105,19 @@ class Session:
                 word = entry.kind.__name__.lower()
                 message = f"`{name}` is defined by a `{word}` of the session"
                 raise AsrError([Diagnostic("ASR081", message, help=f"type `{word} {name} = ...` to change it")])
-            given = cast(Parameter, sorted(cast(set[float], value)) if isinstance(value, set) else value)
+            given = cast(ParamValue, sorted(cast(set[float], value)) if isinstance(value, set) else value)
             params = {**self.params, name: given}
             self._program(self.entries, params, self.folder)
             self.params = params
             return
         self.values[name] = value
 
-    def _params_without(self, added: list[Entry]) -> dict[str, Parameter]:
+    def _params_without(self, added: list[SessionStatement]) -> dict[str, ParamValue]:
         """Return the values given to params, but for those that ``added`` states anew."""
         stated = {entry.name for entry in added if entry.kind is ast.Param}
         return {name: value for name, value in self.params.items() if name not in stated}
 
-    def _forget_values(self, added: list[Entry]) -> None:
+    def _forget_values(self, added: list[SessionStatement]) -> None:
         """Drop the values of names that ``added`` defines: what was said last counts."""
         self.params = self._params_without(added)
         for entry in added:
@@ -139,7 +139,7 @@ class Session:
         program = self._checked(self._definitions(), text, self.params)
         return self._outcome(program, len(program.rules) - 1, text)
 
-    def outcome(self, entry: Entry) -> Outcome | AsrError:
+    def outcome(self, entry: SessionStatement) -> Outcome | AsrError:
         """Return what a rule of the session comes to, or why it cannot be told."""
         try:
             program = self._checked(self._definitions(), entry.text, self.params)
@@ -179,10 +179,9 @@ class Session:
     def _bind(self, program: Program, more: Mapping[str, object], text: str, shown: str | None = None) -> Bound:
         given: dict[str, object] = dict(more)
         for name, free in program.free.items():
-            members = _family(free)
-            for known, value in self.values.items():
-                if known == name or members.fullmatch(known):
-                    given[known] = _as_given(free, value)
+            for known in (name, *members(free, self.values).values()):
+                if known in self.values:
+                    given[known] = _as_given(free, self.values[known])
         try:
             return bind_values(program.free, given)
         except AsrError as error:
@@ -198,10 +197,10 @@ class Session:
 
     # ---- texts
 
-    def _definitions(self) -> list[Entry]:
+    def _definitions(self) -> list[SessionStatement]:
         return [entry for entry in self.entries if entry.kind is not ast.Rule]
 
-    def _with(self, added: list[Entry]) -> list[Entry]:
+    def _with(self, added: list[SessionStatement]) -> list[SessionStatement]:
         entries = list(self.entries)
         for entry in added:
             # In the place of the old one: params are to come before the params that use them.
@@ -213,7 +212,7 @@ class Session:
                 entries.append(entry)
         return entries
 
-    def _program(self, entries: list[Entry], params: Mapping[str, Parameter], folder: Path) -> Program:
+    def _program(self, entries: list[SessionStatement], params: Mapping[str, ParamValue], folder: Path) -> Program:
         text = "\n".join(entry.text for entry in entries)
         names = {entry.name for entry in entries if entry.kind is ast.Param}
         # A param that is no longer there keeps its value for when it comes back.
@@ -221,10 +220,10 @@ class Session:
         return Program(Source(INPUT, text), kept, library=Folder(INPUT, folder))
 
     def _checked(
-        self, entries: list[Entry], text: str, params: Mapping[str, Parameter], shown: str | None = None
+        self, entries: list[SessionStatement], text: str, params: Mapping[str, ParamValue], shown: str | None = None
     ) -> Program:
         """Return the program of ``entries`` and, last, ``text``; errors are moved to where they are in ``shown``."""
-        last = Entry(ast.Rule, None, text)
+        last = SessionStatement(ast.Rule, None, text)
         try:
             return self._program([*entries, last], params, self.folder)
         except AsrError as error:
@@ -232,22 +231,14 @@ class Session:
             raise _moved(error, source, text, shown) from None
 
 
-def _entry(statement: ast.Statement) -> Entry:
+def _entry(statement: ast.Statement) -> SessionStatement:
     name = None if isinstance(statement, ast.Import) else statement.name
-    return Entry(type(statement), name.text if name is not None else None, statement.span.text)
+    return SessionStatement(type(statement), name.text if name is not None else None, statement.span.text)
 
 
-def _space(entry: Entry) -> str:
+def _space(entry: SessionStatement) -> str:
     """Return in which space of names an entry's name lies: rules, sites and definitions do not clash."""
     return entry.kind.__name__ if entry.kind in (ast.Rule, ast.Site) else "definition"
-
-
-def _family(free: FreeName) -> re.Pattern[str]:
-    """Return what the names of numbered sites that make up ``free`` look like."""
-    if free.pattern is None:
-        return re.compile(rf"{re.escape(free.name)}_[0-9]+")
-    before, _, rest = free.pattern.partition("{")
-    return re.compile(rf"{re.escape(before)}[0-9]+{re.escape(rest.partition('}')[2])}")
 
 
 def _as_given(free: FreeName, value: object) -> object:

@@ -10,7 +10,7 @@ from asrppl.core.signature import Signature
 from asrppl.infer.estimate.channels import AttachedRule
 from asrppl.infer.estimate.lengths import verify_lengths
 from asrppl.infer.sites.read import Reading, read
-from asrppl.infer.sites.source import Resolution
+from asrppl.infer.sites.referent import Resolution
 from asrppl.infer.watch.recording import Recording
 from asrppl.lower import Plan
 
@@ -40,7 +40,7 @@ class Attachment:
         try:
             return self.plan(reading.tensors, self.functions)
         except RuntimeError:
-            verify_lengths(self.rules, reading, self.signature, self.resolution.sources)
+            verify_lengths(self.rules, reading, self.signature, self.resolution.referents)
             raise
 
     def fits(self, reading: Reading) -> bool:
@@ -49,9 +49,9 @@ class Attachment:
             entry = self.signature.get(name)
             if entry is None or entry.support != support:
                 return False
-        for name, source in self.resolution.sources.items():
+        for name, referent in self.resolution.referents.items():
             entry = self.signature.get(name)
-            if source.plates and entry is not None:
+            if referent.plates and entry is not None:
                 component = next(key[1] for key in reading.tensors if key[0] == name)
                 tensor = reading.tensors[name, component]
                 last = tensor.dim() - (component == "log_probs")

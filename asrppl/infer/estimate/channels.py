@@ -12,7 +12,7 @@ from asrppl.bind.bound import Bound
 from asrppl.core.typed import AggregateDistribution, AggregateTerm, TypedRule
 from asrppl.diagnostics import Sink
 from asrppl.infer.estimate.soundness import (
-    Case,
+    Evidence,
     draws_of,
     inputs_of,
     nodes_of,
@@ -47,15 +47,15 @@ class AttachedRule:
     reason: str
 
 
-def choose_channel(rule: TypedRule, case: Case, sink: Sink) -> AttachedRule:
+def choose_channel(rule: TypedRule, evidence: Evidence, sink: Sink) -> AttachedRule:
     """Return a rule with the channel that is right for it; note an error where there is none."""
     inputs = inputs_of(rule.formula)
     names = tuple(sorted({name for name, _ in inputs_of(rule.formula, aggregates=False)}))
     aggregated = any(isinstance(node, AggregateTerm | AggregateDistribution) for node in nodes_of(rule.formula))
-    draws = frozenset(draw for key in inputs for draw in case.draws(key))
+    draws = frozenset(draw for key in inputs for draw in evidence.draws(key))
     stuck = sorted({draw.site for draw in draws if not draw.pathwise and not draw.model})
-    verify_draws(rule, inputs, case, sink)
-    verify_axes(rule, names, case, sink)
+    verify_draws(rule, inputs, evidence, sink)
+    verify_axes(rule, names, evidence, sink)
     if aggregated and stuck:
         sink.error(
             "ASR093",
@@ -64,7 +64,7 @@ def choose_channel(rule: TypedRule, case: Case, sink: Sink) -> AttachedRule:
             "which gradients do not pass through: there is no sound estimator yet",
             help="aggregate probabilities that read no such draw",
         )
-    hidden = sorted({name for name, _ in inputs if name in case.reading.masks and name not in names})
+    hidden = sorted({name for name, _ in inputs if name in evidence.reading.masks and name not in names})
     if hidden:
         sink.error(
             "ASR093",
@@ -73,23 +73,29 @@ def choose_channel(rule: TypedRule, case: Case, sink: Sink) -> AttachedRule:
             "there is no estimator yet that leaves the absent ones out",
         )
     if stuck:
-        verify_plates(rule, names, stuck, case, sink)
-        reason = f"depends on {draws_of(stuck)}" if case.provenance is not None else "the guide could not be tracked"
+        verify_plates(rule, names, stuck, evidence, sink)
+        reason = (
+            f"depends on {draws_of(stuck)}" if evidence.provenance is not None else "the guide could not be tracked"
+        )
         return AttachedRule(rule, "S", names, reason)
     return AttachedRule(rule, "P", names, "depends on reparameterised draws only" if draws else "depends on no draw")
 
 
-def doubt(rules: tuple[AttachedRule, ...], case: Case, given: Bound, rerun: Rerun) -> tuple[AttachedRule, ...]:
+def recheck_pathwise(
+    rules: tuple[AttachedRule, ...], evidence: Evidence, given: Bound, rerun: Rerun
+) -> tuple[AttachedRule, ...]:
     """Return the rules with channel S for those whose inputs change with draws that left no mark on them.
 
     Marks are lost in functions of a user's own, in ``item()`` and in branches.
     """
-    suspects = any(site.traced and not site.observed and not site.pathwise for site in case.recording.guide.values())
+    suspects = any(
+        site.traced and not site.observed and not site.pathwise for site in evidence.recording.guide.values()
+    )
     if not suspects or all(rule.channel == "S" for rule in rules):
         return rules
     try:
-        before = read(case.resolution, rerun(None), given).tensors
-        after = read(case.resolution, rerun(Tracker(disturb=True)), given).tensors
+        before = read(evidence.resolution, rerun(None), given).tensors
+        after = read(evidence.resolution, rerun(Tracker(disturb=True)), given).tensors
     except Exception as error:  # a guide may refuse a draw it never makes, each in its own way
         logger.warning("asrppl: draws cannot be exchanged (%s: %s); their marks decide", type(error).__name__, error)
         return rules

@@ -22,7 +22,7 @@ from asrppl.core.typed import (
 from asrppl.diagnostics import Sink
 from asrppl.infer.sites.entries import Provenance
 from asrppl.infer.sites.read import Reading
-from asrppl.infer.sites.source import Resolution
+from asrppl.infer.sites.referent import Resolution
 from asrppl.infer.watch.recording import Draw, Recording
 
 
@@ -55,7 +55,7 @@ def nodes_of(node: object, *, aggregates: bool = True) -> Iterator[object]:
 
 
 @dataclass(frozen=True, slots=True)
-class Case:
+class Evidence:
     """What the verdicts on a rule are drawn from."""
 
     recording: Recording
@@ -107,38 +107,38 @@ def verify_estimable(rule: TypedRule, sink: Sink) -> None:
                 pass
 
 
-def verify_draws(rule: TypedRule, inputs: frozenset[InputKey], case: Case, sink: Sink) -> None:
+def verify_draws(rule: TypedRule, inputs: frozenset[InputKey], evidence: Evidence, sink: Sink) -> None:
     """Note an error for what the model alone draws (ASR092), and for what jumps in a draw or is cut off (ASR094)."""
     for key in sorted(inputs, key=str):
         name, component = key
-        source = case.resolution.sources[name]
-        draws = case.draws(key)
+        referent = evidence.resolution.referents[name]
+        draws = evidence.draws(key)
         hidden = sorted({draw.site for draw in draws if draw.model})
         if hidden:
             sink.error(
                 "ASR092",
-                source.free.span,
+                referent.free.span,
                 f"`{name}` depends on {draws_of(hidden)} in the model, which the guide does not make: "
                 "a term that reads it would tilt the model instead of taking an expectation under the guide",
                 help="let the guide sample it (it can be enumerated there)",
             )
-        entry = case.signature.get(name)
+        entry = evidence.signature.get(name)
         jumps = component == "mask" or (component != "log_probs" and entry is not None and entry.kind is not Kind.REAL)
         smooth = sorted({draw.site for draw in draws if draw.pathwise and draw.continuous})
         if jumps and smooth:
             what = f"the presence of `{name}`" if component == "mask" else f"`{name}`"
             sink.error(
                 "ASR094",
-                source.free.span,
+                referent.free.span,
                 f"{what} is discrete and computed from {draws_of(smooth)}, which is reparameterised: it jumps, "
                 "so the pathwise gradient misses what it does",
                 help="write the comparison in the rule as an amount, or draw the discrete value as a site of its own",
             )
-        elif _is_cut(case.reading.tensors[key], smooth, case.recording):
+        elif _is_cut(evidence.reading.tensors[key], smooth, evidence.recording):
             what = f"q({name})" if component == "log_probs" else name
             sink.error(
                 "ASR094",
-                source.free.span,
+                referent.free.span,
                 f"`{what}` is computed from {draws_of(smooth)}, which is reparameterised, but no gradient gets from "
                 "there to it: it jumps (a comparison made a number, say), or it was detached",
                 help="expose an amount, undetached, and make the comparison in the rule",
@@ -151,46 +151,46 @@ def _is_cut(value: Tensor, smooth: list[str], recording: Recording) -> bool:
     return not value.requires_grad and any(site.value.requires_grad for site in sites)
 
 
-def verify_axes(rule: TypedRule, names: tuple[str, ...], case: Case, sink: Sink) -> None:
+def verify_axes(rule: TypedRule, names: tuple[str, ...], evidence: Evidence, sink: Sink) -> None:
     """Note an error where a rule would pair the entries of two plates on one axis (ASR097)."""
     found: dict[int | None, tuple[str, str]] = {}
     for name in names:
-        for frame in case.reading.frames[name]:
+        for frame in evidence.reading.frames[name]:
             plate, other = found.setdefault(frame.dim, (frame.name, name))
             if plate != frame.name:
                 sink.error(
                     "ASR097",
-                    case.resolution.sources[name].free.span,
+                    evidence.resolution.referents[name].free.span,
                     f"rule `{rule.name}` reads `{other}` for each entry of the plate {plate!r} and `{name}` for each "
                     f"of {frame.name!r}, and both plates are axis {frame.dim}: it would pair their entries",
                     help="index what is in one of them, or give each plate an axis of its own (`dim=`)",
                 )
 
 
-def verify_plates(rule: TypedRule, names: tuple[str, ...], stuck: list[str], case: Case, sink: Sink) -> None:
+def verify_plates(rule: TypedRule, names: tuple[str, ...], stuck: list[str], evidence: Evidence, sink: Sink) -> None:
     """Note errors for draws without a pathwise gradient where plates or base leave part of it out (ASR095, ASR097)."""
-    frames = {frame.name for name in names for frame in case.reading.frames[name]}
-    indexed = {plate: name for name in names for plate, _ in case.resolution.sources[name].plates}
+    frames = {frame.name for name in names for frame in evidence.reading.frames[name]}
+    indexed = {plate: name for name in names for plate, _ in evidence.resolution.referents[name].plates}
     for plate in sorted(frames & indexed.keys()):
-        whole = next(name for name in names if plate in {frame.name for frame in case.reading.frames[name]})
+        whole = next(name for name in names if plate in {frame.name for frame in evidence.reading.frames[name]})
         sink.error(
             "ASR097",
-            case.resolution.sources[whole].free.span,
+            evidence.resolution.referents[whole].free.span,
             f"rule `{rule.name}` indexes the plate {plate!r} in `{indexed[plate]}` "
             f"and reads `{whole}` for each of its entries without an index",
             help=f"index `{whole}` too",
         )
-    if case.base is TraceMeanField_ELBO and case.provenance is not None:
+    if evidence.base is TraceMeanField_ELBO and evidence.provenance is not None:
         sink.error(
             "ASR095",
             rule.span,
             f"rule `{rule.name}` depends on {draws_of(stuck)}, and TraceMeanField_ELBO has the pathwise gradient only",
             help="use Trace_ELBO, TraceGraph_ELBO or TraceEnum_ELBO",
         )
-    if not issubclass(case.base, TraceEnum_ELBO):
+    if not issubclass(evidence.base, TraceEnum_ELBO):
         return
     for name in stuck:
-        site = case.recording.guide.get(name)
+        site = evidence.recording.guide.get(name)
         if site is not None and site.infer.get("enumerate") == "parallel" and site.infer.get("_markov_depth"):
             sink.error(
                 "ASR095",

@@ -6,27 +6,29 @@ from dataclasses import replace
 from torch import Tensor
 from torch.distributions import Distribution
 
-from asrppl.bind.distributions import finite_log_probs
+from asrppl.bind.finite import finite_log_probs
 from asrppl.core.typed import FreeName
 from asrppl.diagnostics import Sink
-from asrppl.infer.sites.source import Item, Source
+from asrppl.infer.sites.referent import Item, Referent
 from asrppl.infer.watch.recording import Exposure, Frame, Recording, Site, full_size
 
 
-def settle(source: Source, recording: Recording, candidates: Collection[str], data: str | None, sink: Sink) -> Source:
-    """Return ``source`` with its event axes and index plates settled by the rank that the rules read it at."""
-    use = source.free
-    items = list(source.items(recording))
+def settle(
+    referent: Referent, recording: Recording, candidates: Collection[str], data: str | None, sink: Sink
+) -> Referent:
+    """Return ``referent`` with its event axes and index plates settled by the rank that the rules read it at."""
+    use = referent.free
+    items = list(referent.items(recording))
     first = items[0]
     known = {(item_shape(item), tuple((f.name, f.dim) for f in item.plates)) for item in items}
     if len(known) > 1:
         sink.error("ASR085", use.span, f"the sites of `{use.name}` differ in shape or in plates: {_list_shapes(items)}")
-        return source
+        return referent
     data_plates = {data} if data is not None else set(candidates)
     options = [plates for plates in _plate_options(first.plates, data_plates, named=data is not None)]
     for event_dim in event_dims(first, use):
-        own = event_dim - inner_axes(first, use) + source.family
-        if own < source.family:
+        own = event_dim - inner_axes(first, use) + referent.family
+        if own < referent.family:
             continue
         for drop in (False, True):
             if drop and not _can_drop(first, event_dim, use):
@@ -35,11 +37,11 @@ def settle(source: Source, recording: Recording, candidates: Collection[str], da
                 if use.rank is None or own - drop + len(plates) == use.rank:
                     chosen = tuple((frame.name, int(frame.dim or 0)) for frame in plates)
                     columns = use.shape in ("box", "record") and isinstance(first.value, Tensor)
-                    return replace(source, event_dim=event_dim, plates=chosen, columns=columns, drop=drop)
+                    return replace(referent, event_dim=event_dim, plates=chosen, columns=columns, drop=drop)
     fn = first.fn if isinstance(first, Site) else first.value
     if use.shape == "distribution" and not use.draw and isinstance(fn, Distribution) and finite_log_probs(fn) is None:
-        return source  # whatever its rank, it is refused where it is read, for the better reason
-    axes = [f"{len(items)} numbered sites"] if source.family else []
+        return referent  # whatever its rank, it is refused where it is read, for the better reason
+    axes = [f"{len(items)} numbered sites"] if referent.family else []
     axes += [f"plate {frame.name!r} ({full_size(frame)})" for frame in first.plates]
     axes += [f"event axis of length {size}" for size in item_shape(first)]
     sink.error(
@@ -47,10 +49,10 @@ def settle(source: Source, recording: Recording, candidates: Collection[str], da
         use.span,
         f"`{use.name}` is read with {use.rank} {'index' if use.rank == 1 else 'indices'}"
         f"{' as a ' + use.shape if use.shape in ('box', 'record') else ''}, "
-        f"but {source.title} has {', '.join(axes) if axes else 'no axes'}",
+        f"but {referent.title} has {', '.join(axes) if axes else 'no axes'}",
         help=_rank_help(first.plates, candidates, data),
     )
-    return source
+    return referent
 
 
 def _rank_help(plates: tuple[Frame, ...], candidates: Collection[str], data: str | None) -> str:

@@ -10,7 +10,7 @@ from torch.distributions import constraints
 from asrppl.bind.bound import Bound, InputKey
 from asrppl.core.signature import BOX_FIELDS, Entry, Kind, Level, Signature
 from asrppl.infer.sites.read import Reading
-from asrppl.infer.sites.source import Item, Resolution, Source
+from asrppl.infer.sites.referent import Item, Referent, Resolution
 from asrppl.infer.watch.recording import Draw, Recording, Site
 
 Provenance = Mapping[InputKey, frozenset[Draw]]
@@ -30,13 +30,13 @@ def signature_of(
         provenance: of the tensors; None where the run could not be tracked, which is read as the worst case.
     """
     entries: dict[str, Entry] = {}
-    for name, source in resolution.sources.items():
-        if source.origin == "bind":
+    for name, referent in resolution.referents.items():
+        if referent.origin == "bind":
             entry = given.signature.get(name)
             if entry is not None:
                 entries[name] = replace(entry, levels=_given_levels(name, entry, given), origin="bind=")
             continue
-        entries[name] = _entry(name, source, recording, reading, provenance)
+        entries[name] = _entry(name, referent, recording, reading, provenance)
     return Signature.of(entries)
 
 
@@ -49,8 +49,10 @@ def _given_levels(name: str, entry: Entry, given: Bound) -> frozenset[Level]:
     return frozenset({Level.DATUM}) if batched else frozenset()
 
 
-def _entry(name: str, source: Source, recording: Recording, reading: Reading, provenance: Provenance | None) -> Entry:
-    first = next(iter(source.items(recording)))
+def _entry(
+    name: str, referent: Referent, recording: Recording, reading: Reading, provenance: Provenance | None
+) -> Entry:
+    first = next(iter(referent.items(recording)))
     components = [key[1] for key in reading.tensors if key[0] == name and key[1] not in ("mask", "log_probs")]
     datum = frozenset({Level.DATUM}) if reading.frames[name] else frozenset[Level]()
     log_probs = reading.tensors.get((name, "log_probs"))
@@ -66,16 +68,16 @@ def _entry(name: str, source: Source, recording: Recording, reading: Reading, pr
             levels=distribution_levels | {Level.DRAW},
             support=reading.supports[name],
             distribution_levels=distribution_levels,
-            origin=source.title,
+            origin=referent.title,
         )
     value = reading.tensors[name, components[0]]
     draws = _draws(name, (*components, "mask"), first, provenance)
     is_draw = isinstance(first, Site) and not first.observed
-    kind = Kind.REAL if source.free.shape == "box" else _kind(first, value)
+    kind = Kind.REAL if referent.free.shape == "box" else _kind(first, value)
     fields = None if components == [None] else tuple(str(component) for component in components)
     continuous = any(draw.continuous for draw in draws)
     return Entry(
-        axes=tuple(value.shape[value.dim() - source.rank :]) if source.rank else (),
+        axes=tuple(value.shape[value.dim() - referent.rank :]) if referent.rank else (),
         kind=kind,
         levels=datum | (frozenset({Level.DRAW}) if draws else frozenset[Level]()),
         fields=fields,
@@ -86,7 +88,7 @@ def _entry(name: str, source: Source, recording: Recording, reading: Reading, pr
         and not (is_draw and kind is not Kind.REAL),
         masked=(name, "mask") in reading.tensors,
         distribution_levels=distribution_levels,
-        origin=source.title,
+        origin=referent.title,
     )
 
 

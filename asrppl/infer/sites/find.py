@@ -7,10 +7,11 @@ from difflib import get_close_matches
 from torch import Tensor
 from torch.distributions import Distribution
 
+from asrppl.core.families import members
 from asrppl.core.typed import FreeName
 from asrppl.diagnostics import Sink
 from asrppl.infer.sites.plates import plate_names
-from asrppl.infer.sites.source import Item, Origin, Source
+from asrppl.infer.sites.referent import Item, Origin, Referent
 from asrppl.infer.watch.recording import Recording
 
 
@@ -30,7 +31,7 @@ def tables_of(recording: Recording) -> dict[Origin, Mapping[str, Item]]:
     }
 
 
-def describe(origin: Origin) -> str:
+def origin_words(origin: Origin) -> str:
     """Return what messages call a thing of this origin."""
     return {
         "bind": "bound value",
@@ -41,9 +42,9 @@ def describe(origin: Origin) -> str:
     }[origin]
 
 
-def find_source(
+def find_referent(
     use: FreeName, recording: Recording, tables: Mapping[Origin, Mapping[str, Item]], given: Collection[str], sink: Sink
-) -> Source | None:
+) -> Referent | None:
     """Return what the name of ``use`` means, or note why it means nothing (ASR080, ASR081, ASR083, ASR085, ASR089).
 
     Args:
@@ -57,7 +58,7 @@ def find_source(
     if name in given:
         if name in recording.exposed:
             sink.error("ASR081", use.span, f"`{name}` is in bind= and the guide exposes it too", help="give it once")
-        return Source(use, "bind", (name,))
+        return Referent(use, "bind", (name,))
     exposed = recording.exposed.get(name)
     if exposed is not None and (use.pattern is None):
         of_distribution = isinstance(exposed.value, Distribution)
@@ -66,10 +67,10 @@ def find_source(
         if only_distribution and isinstance(value, Tensor) and not value.is_floating_point():
             pass  # a count, say: no probabilities, so q(name) is that of the site
         elif not (of_distribution and use.draw):
-            return Source(use, "exposed", (name,), site_distribution=False)
+            return Referent(use, "exposed", (name,), site_distribution=False)
         # Only the distribution is exposed; the draws are those of the site of that name.
         elif name in tables["guide"]:
-            return Source(use, "guide", (name,), site_distribution=False)
+            return Referent(use, "guide", (name,), site_distribution=False)
         else:
             sink.error(
                 "ASR089",
@@ -87,12 +88,12 @@ def find_source(
                 and _both_computed(recording, name)
             ):
                 sink.error("ASR081", use.span, f"both the guide and the model have a deterministic site {name!r}")
-            return Source(use, origin, (name,))
+            return Referent(use, origin, (name,))
     if use.pattern is not None or use.rank is None or use.rank >= 1:
         for origin in ("guide", "model", "param"):
             members = _family(use, tables[origin], sink)
             if members:
-                return Source(use, origin, members, family=True)
+                return Referent(use, origin, members, family=True)
             if members is None:
                 return None
     _missing(use, recording, tables, sink)
@@ -103,17 +104,9 @@ def _both_computed(recording: Recording, name: str) -> bool:
     return recording.guide[name].deterministic and recording.model[name].deterministic
 
 
-def member(use: FreeName) -> re.Pattern[str]:
-    """Return what the names of numbered sites look like: ``name_{i}``, or as a ``site`` statement has them."""
-    pattern = use.pattern if use.pattern is not None else f"{use.name}_{{i}}"
-    before, _, rest = pattern.partition("{")
-    return re.compile(re.escape(before) + r"(0|[1-9]\d*)" + re.escape(rest.partition("}")[2]))
-
-
 def _family(use: FreeName, table: Mapping[str, Item], sink: Sink) -> tuple[str, ...] | None:
     """Return the members in order, () where there are none, None after an error."""
-    expression = member(use)
-    numbered = {int(match[1]): name for name in table if (match := expression.fullmatch(name))}
+    numbered = members(use, table)
     if not numbered:
         return ()
     missing = [i for i in range(max(numbered) + 1) if i not in numbered]
@@ -123,7 +116,7 @@ def _family(use: FreeName, table: Mapping[str, Item], sink: Sink) -> tuple[str, 
             "ASR085", use.span, f"the sites of `{use.name}` are not numbered 0, 1, 2, … without gaps: there are {there}"
         )
         return None
-    return tuple(numbered[i] for i in sorted(numbered))
+    return tuple(numbered.values())
 
 
 def _missing(use: FreeName, recording: Recording, tables: Mapping[Origin, Mapping[str, Item]], sink: Sink) -> None:
@@ -142,7 +135,7 @@ def _missing(use: FreeName, recording: Recording, tables: Mapping[Origin, Mappin
     if name in plate_names(recording):
         sink.error("ASR080", use.span, f"`{name}` is a plate; the rules read sites, and index the plates by rank")
         return
-    if any(member(use).fullmatch(exposed) for exposed in recording.exposed):
+    if members(use, recording.exposed):
         sink.error(
             "ASR080",
             use.span,

@@ -4,7 +4,6 @@ Layout (bind/bound.py): ``(*batch, *index axes)``. A plate that a rule indexes l
 in the batch, so that all batch axes, enumerated ones on the far left among them, keep Pyro's places.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NoReturn
 
@@ -13,14 +12,12 @@ from torch import Tensor
 from torch.distributions import Categorical, Distribution
 
 from asrppl.bind.bound import Bound, InputKey
-from asrppl.bind.distributions import finite_log_probs
+from asrppl.bind.finite import Support, finite_log_probs
+from asrppl.bind.records import RecordError, from_columns, from_fields
 from asrppl.bind.shapes import broadcast_shape
-from asrppl.core.signature import BOX_FIELDS
 from asrppl.diagnostics import AsrError, Diagnostic
-from asrppl.infer.sites.source import Item, Resolution, Source
+from asrppl.infer.sites.referent import Item, Referent, Resolution
 from asrppl.infer.watch.recording import Exposure, Frame, Recording, Site, unwrap
-
-Support = tuple[int | float, ...]
 
 
 @dataclass(slots=True)
@@ -49,91 +46,61 @@ def read(resolution: Resolution, recording: Recording, given: Bound) -> Reading:
         AsrError: columns that make no record (ASR086), or ``q(..)`` of what has no finite support (ASR089).
     """
     reading = Reading(tensors=dict(given.tensors))
-    for name, source in resolution.sources.items():
-        if source.origin == "bind":
+    for name, referent in resolution.referents.items():
+        if referent.origin == "bind":
             reading.frames[name] = ()
             continue
-        items = list(source.items(recording))
-        indexed = {plate for plate, _ in source.plates}
+        items = list(referent.items(recording))
+        indexed = {plate for plate, _ in referent.plates}
         reading.frames[name] = tuple(frame for frame in items[0].plates if frame.name not in indexed)
-        if source.free.draw or source.free.shape != "distribution":
-            _read_values(name, source, items, reading)
-            _read_masks(name, source, items, reading)
-        if source.free.shape == "distribution":
-            _read_distribution(name, source, items, recording, reading)
+        if referent.free.draw or referent.free.shape != "distribution":
+            _read_values(name, referent, items, reading)
+            _read_masks(name, referent, items, reading)
+        if referent.free.shape == "distribution":
+            _read_distribution(name, referent, items, recording, reading)
     return reading
 
 
 # ---- values
 
 
-def _read_values(name: str, source: Source, items: list[Item], reading: Reading) -> None:
-    members = [_components(item, source) for item in items]
+def _read_values(name: str, referent: Referent, items: list[Item], reading: Reading) -> None:
+    members = [_components(item, referent) for item in items]
     squares = "w" in members[0] and members[0]["w"] is members[0]["h"]
     for component in members[0]:
         if component == "h" and squares:
             reading.tensors[name, "h"] = reading.tensors[name, "w"]
             continue
         parts = [member[component] for member in members]
-        reading.tensors[name, component] = _stack(parts, source.rank - 1) if source.family else parts[0]
+        reading.tensors[name, component] = _stack(parts, referent.rank - 1) if referent.family else parts[0]
 
 
-def _components(item: Item, source: Source) -> dict[str | None, Tensor]:
-    value, use = item.value, source.free
+def _components(item: Item, referent: Referent) -> dict[str | None, Tensor]:
+    value, use = item.value, referent.free
     if isinstance(value, Distribution):
-        _fail(source, "ASR089", f"`{use.name}` was exposed as a distribution, and its value is read too")
-    if not isinstance(value, Tensor):
-        return _record({key: _index(part, source.event_dim, source, item) for key, part in value.items()}, source)
-    if not source.columns:
-        return {None: _index(value, source.event_dim, source, item)}
-    columns = [_index(column, source.event_dim - 1, source, item) for column in value.unbind(-1)]
-    if not _plain_box(source):
-        if use.fields is None or not use.declared:
-            help = f"declare them: site {use.name}[i]: (a, b, c)"
-            _fail(source, "ASR086", f"the columns of {source.title} have no names", help)
-        if len(columns) != len(use.fields):
-            names = ", ".join(use.fields)
-            _fail(source, "ASR086", f"`{use.name}` is ({names}), but {source.title} has {len(columns)} columns")
-        return dict(zip(use.fields, columns, strict=True))
-    if len(columns) == 3:
-        columns.append(columns[2])  # a square: both sides are one tensor
-    if len(columns) != 4:
-        _fail(
-            source,
-            "ASR086",
-            f"`{use.name}` is read as a box, but {source.title} has {len(columns)} columns",
-            "a box has 4 columns (x, y, w, h: centre and sides), or 3 (x, y, side) for squares",
-        )
-    return dict(zip(BOX_FIELDS, columns, strict=True))
+        _fail(referent, "ASR089", f"`{use.name}` was exposed as a distribution, and its value is read too")
+    try:
+        if not isinstance(value, Tensor):
+            parts = {key: _index(part, referent.event_dim, referent, item) for key, part in value.items()}
+            return {**from_fields(use, parts, referent.title)}
+        if not referent.columns:
+            return {None: _index(value, referent.event_dim, referent, item)}
+        columns = tuple(_index(column, referent.event_dim - 1, referent, item) for column in value.unbind(-1))
+        return {**from_columns(use, columns, referent.title)}
+    except RecordError as error:
+        _fail(referent, "ASR086", error.message, error.help)
 
 
-def _plain_box(source: Source) -> bool:
-    return source.free.shape == "box" and source.free.fields in (None, BOX_FIELDS)
-
-
-def _record(parts: Mapping[str, Tensor], source: Source) -> dict[str | None, Tensor]:
-    use = source.free
-    plain = _plain_box(source)
-    if plain and "size" in parts and "w" not in parts:
-        parts = {**parts, "w": parts["size"], "h": parts["size"]}
-    wanted = BOX_FIELDS if plain else (use.fields or tuple(parts))
-    for key in wanted:
-        if key not in parts:
-            there = ", ".join(f"`{known}`" for known in parts)
-            _fail(source, "ASR086", f"{source.title} has no field `{key}`", f"its fields are {there}")
-    return {key: parts[key] for key in wanted}
-
-
-def _index(value: Tensor, event_dim: int, source: Source, item: Item) -> Tensor:
+def _index(value: Tensor, event_dim: int, referent: Referent, item: Item) -> Tensor:
     """Return ``value`` with a last axis of length 1 dropped and the axes of index plates moved behind the batch."""
-    if source.drop:
+    if referent.drop:
         value, event_dim = value.squeeze(-1), event_dim - 1
-    return _move_plates(value, event_dim, source, item)
+    return _move_plates(value, event_dim, referent, item)
 
 
-def _move_plates(value: Tensor, event_dim: int, source: Source, item: Item) -> Tensor:
+def _move_plates(value: Tensor, event_dim: int, referent: Referent, item: Item) -> Tensor:
     sizes = {frame.name: frame.size for frame in item.plates}
-    for moved, (plate, dim) in enumerate(source.plates):
+    for moved, (plate, dim) in enumerate(referent.plates):
         batch = value.dim() - event_dim - moved
         if batch + dim < 0:  # a value that is the same over the plate, without an axis for it
             value = value.reshape(*(1,) * -(batch + dim), *value.shape)
@@ -141,10 +108,10 @@ def _move_plates(value: Tensor, event_dim: int, source: Source, item: Item) -> T
         place = batch + dim
         if value.shape[place] not in (1, sizes[plate]):
             _fail(
-                source,
+                referent,
                 "ASR073",
-                f"`{source.free.name}` is read over the plate {plate!r} ({sizes[plate]}), "
-                f"but {source.title} has length {value.shape[place]} there",
+                f"`{referent.free.name}` is read over the plate {plate!r} ({sizes[plate]}), "
+                f"but {referent.title} has length {value.shape[place]} there",
                 "event_dim counts the axes on the right that are no plates",
             )
         if value.shape[place] == 1 and sizes[plate] != 1:
@@ -162,7 +129,7 @@ def _stack(members: list[Tensor], axes: int) -> Tensor:
 # ---- presence
 
 
-def _read_masks(name: str, source: Source, items: list[Item], reading: Reading) -> None:
+def _read_masks(name: str, referent: Referent, items: list[Item], reading: Reading) -> None:
     """Sort masks into presence of entries, which quantifiers skip, and presence of whole data."""
     first = items[0]
     if isinstance(first, Exposure):
@@ -171,19 +138,19 @@ def _read_masks(name: str, source: Source, items: list[Item], reading: Reading) 
         if first.presence is None:
             return
         presence = first.presence.bool()
-        wanted = source.event_axes + source.drop
-        presence = _index(_pad(presence, wanted), wanted, source, first)
+        wanted = referent.event_axes + referent.drop
+        presence = _index(_pad(presence, wanted), wanted, referent, first)
     else:
         masks = [item.mask for item in items if isinstance(item, Site) and item.mask is not None]
         if not masks:
             return
-        if not source.plates and all(mask is masks[0] for mask in masks):
+        if not referent.plates and all(mask is masks[0] for mask in masks):
             reading.masks[name] = masks[0]  # nothing tells the members apart: the datum itself is absent
             return
-        members = [_move_plates(mask, 0, source, item) for mask, item in zip(masks, items, strict=True)]
-        presence = _stack(members, len(source.plates)) if source.family else members[0]
-        presence = presence.reshape(*presence.shape, *(1,) * source.event_axes)
-    rank = source.rank
+        members = [_move_plates(mask, 0, referent, item) for mask, item in zip(masks, items, strict=True)]
+        presence = _stack(members, len(referent.plates)) if referent.family else members[0]
+        presence = presence.reshape(*presence.shape, *(1,) * referent.event_axes)
+    rank = referent.rank
     if rank == 0:
         reading.masks[name] = presence if name not in reading.masks else reading.masks[name] & presence
         return
@@ -192,7 +159,7 @@ def _read_masks(name: str, source: Source, items: list[Item], reading: Reading) 
     presence = _pad(presence, rank)
     if any(have not in (1, axis) for have, axis in zip(presence.shape[-rank:], axes, strict=True)):
         _fail(
-            source,
+            referent,
             "ASR073",
             f"the mask of `{name}` has {_lengths(presence.shape[-rank:])} where its entries have {_lengths(axes)}",
             "a mask has one presence for each entry: shape (*batch, *index axes), without the columns of a record",
@@ -212,43 +179,46 @@ def _pad(value: Tensor, rank: int) -> Tensor:
 # ---- distributions
 
 
-def _read_distribution(name: str, source: Source, items: list[Item], recording: Recording, reading: Reading) -> None:
-    event_axes = source.event_axes
-    if source.site_distribution:
-        found = [_log_probs(item.fn if isinstance(item, Site) else None, source) for item in items]
+def _read_distribution(
+    name: str, referent: Referent, items: list[Item], recording: Recording, reading: Reading
+) -> None:
+    event_axes = referent.event_axes
+    if referent.site_distribution:
+        found = [_log_probs(item.fn if isinstance(item, Site) else None, referent) for item in items]
     else:
         exposed = recording.exposed[name]
         value, event_axes = exposed.value, exposed.event_dim
         if isinstance(value, Tensor):  # probabilities along the last axis
             value, event_axes = Categorical(probs=value, validate_args=False), max(0, event_axes - 1)
-        found = [_log_probs(value if isinstance(value, Distribution) else None, source)]
+        found = [_log_probs(value if isinstance(value, Distribution) else None, referent)]
     supports = {support for support, _ in found}
     if len(supports) > 1:
-        _fail(source, "ASR085", f"the sites of `{name}` have different supports")
+        _fail(referent, "ASR085", f"the sites of `{name}` have different supports")
     reading.supports[name] = found[0][0]
     moved = [
-        _move_plates(log_probs, event_axes + 1, source, item) for (_, log_probs), item in zip(found, items, strict=True)
+        _move_plates(log_probs, event_axes + 1, referent, item)
+        for (_, log_probs), item in zip(found, items, strict=True)
     ]
-    axes = event_axes + 1 + len(source.plates)
-    reading.tensors[name, "log_probs"] = _stack(moved, axes) if source.family else moved[0]
-    reading.ranks[name] = axes - 1 + source.family
+    axes = event_axes + 1 + len(referent.plates)
+    reading.tensors[name, "log_probs"] = _stack(moved, axes) if referent.family else moved[0]
+    reading.ranks[name] = axes - 1 + referent.family
     site = items[0]
-    if name not in reading.masks and isinstance(site, Site) and site.mask is not None and not source.rank:
+    if name not in reading.masks and isinstance(site, Site) and site.mask is not None and not referent.rank:
         reading.masks[name] = site.mask
 
 
-def _log_probs(fn: Distribution | None, source: Source) -> tuple[Support, Tensor]:
+def _log_probs(fn: Distribution | None, referent: Referent) -> tuple[Support, Tensor]:
     found = None if fn is None else finite_log_probs(fn)
     if found is None:
         what = "a value without one" if fn is None else f"distributed as {type(unwrap(fn)).__name__}"
         _fail(
-            source,
+            referent,
             "ASR089",
-            f"`q({source.free.name})` needs a distribution over finitely many numbers; {source.title} is {what}",
-            'expose one in the guide: asrppl.expose("' + source.free.name + '", dist.Categorical(...))',
+            f"`q({referent.free.name})` needs a distribution over finitely many numbers; {referent.title} is {what}",
+            'expose one in the guide: asrppl.expose("' + referent.free.name + '", dist.Categorical(...))',
         )
     return found
 
 
-def _fail(source: Source, code: str, message: str, help: str | None = None) -> NoReturn:
-    raise AsrError([Diagnostic(code, message, source.free.span, help=help)])
+def _fail(referent: Referent, code: str, message: str, help: str | None = None) -> NoReturn:
+    raise AsrError([Diagnostic(code, message, referent.free.span, help=help)])

@@ -6,9 +6,9 @@ from difflib import get_close_matches
 from asrppl.core.typed import FreeNames
 from asrppl.diagnostics import Sink
 from asrppl.infer.sites.axes import settle
-from asrppl.infer.sites.find import describe, find_source, tables_of
+from asrppl.infer.sites.find import find_referent, origin_words, tables_of
 from asrppl.infer.sites.plates import common_plates, find_data_plate, plate_names, verify_whole
-from asrppl.infer.sites.source import Resolution, Source
+from asrppl.infer.sites.referent import Referent, Resolution
 from asrppl.infer.watch.recording import Recording
 
 
@@ -40,14 +40,14 @@ def resolve(
                 sink.error(
                     "ASR082",
                     None,
-                    f"the rules define `{name}`, which hides the {describe(origin)} {name!r}",
+                    f"the rules define `{name}`, which hides the {origin_words(origin)} {name!r}",
                     help="rename it in the rules; both would be called the same",
                 )
-    found: dict[str, Source] = {}
+    found: dict[str, Referent] = {}
     for name, use in free.items():
-        source = find_source(use, recording, tables, given, sink)
-        if source is not None:
-            found[name] = source
+        referent = find_referent(use, recording, tables, given, sink)
+        if referent is not None:
+            found[name] = referent
     candidates = common_plates(recording)
     if data is not None and data not in plate_names(recording):
         there = sorted(plate_names(recording))
@@ -59,13 +59,13 @@ def resolve(
             help=f'did you mean regularize(..., data="{close[0]}")?' if close else None,
         )
     sink.raise_if_failed()
-    sources = {
-        name: source if source.origin == "bind" else settle(source, recording, candidates, data, sink)
-        for name, source in found.items()
+    referents = {
+        name: referent if referent.origin == "bind" else settle(referent, recording, candidates, data, sink)
+        for name, referent in found.items()
     }
     sink.raise_if_failed()
-    indexed = {plate: source.free for source in sources.values() for plate, _ in source.plates}
+    indexed = {plate: referent.free for referent in referents.values() for plate, _ in referent.plates}
     plate = data if data is not None else find_data_plate(recording, candidates, indexed.keys(), sink)
     verify_whole(recording, indexed, sink)
     sink.raise_if_failed()
-    return Resolution(sources, plate)
+    return Resolution(referents, plate)

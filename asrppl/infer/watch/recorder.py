@@ -17,7 +17,7 @@ from asrppl.infer.watch.pyro_internals import hidden, kept_generators, mark, mar
 from asrppl.infer.watch.recording import (
     Draw,
     Exposure,
-    Parameter,
+    ParamStatement,
     Recording,
     Site,
     read_exposure,
@@ -26,7 +26,7 @@ from asrppl.infer.watch.recording import (
     unwrap,
 )
 
-Program = Callable[..., Any]
+PyroProgram = Callable[..., Any]
 
 
 class Recorder(Messenger):
@@ -60,7 +60,7 @@ class Recorder(Messenger):
         """Return what was exposed, by name; of a name exposed twice, the last."""
         return {message["name"]: read_exposure(message) for message in self.exposures}
 
-    def params(self) -> dict[str, Parameter]:
+    def params(self) -> dict[str, ParamStatement]:
         """Return the params by name."""
         return {message["name"]: read_parameter(message) for message in self.parameters}
 
@@ -155,7 +155,11 @@ def _kept_rng() -> Generator[None]:
 
 
 def run_apart(
-    model: Program, guide: Program, args: tuple[Any, ...], kwargs: dict[str, Any], tracker: Tracker | None = None
+    model: PyroProgram,
+    guide: PyroProgram,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    tracker: Tracker | None = None,
 ) -> Recording:
     """Run guide and model once, unseen by inference and without using up random numbers; return what they left."""
     guide_recorder, model_recorder = Recorder(), Recorder()
@@ -171,7 +175,7 @@ def run_apart(
 
 
 @contextmanager
-def _kept_buffers(*programs: Program) -> Generator[None]:
+def _kept_buffers(*programs: PyroProgram) -> Generator[None]:
     """Put the buffers of modules (running means of batch norms) back afterwards."""
     owners = [getattr(program, "__self__", program) for program in programs]
     buffers = [buffer for owner in owners if isinstance(owner, torch.nn.Module) for buffer in owner.buffers()]

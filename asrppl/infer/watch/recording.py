@@ -109,7 +109,7 @@ class Exposure:
 
 
 @dataclass(frozen=True, slots=True)
-class Parameter:
+class ParamStatement:
     """A `pyro.param`: with an ``event_dim`` its other axes are those of the plates, else all its axes are its own."""
 
     name: str
@@ -130,7 +130,7 @@ class Recording:
     guide: dict[str, Site] = field(default_factory=dict[str, Site])
     model: dict[str, Site] = field(default_factory=dict[str, Site])
     exposed: dict[str, Exposure] = field(default_factory=dict[str, Exposure])
-    params: dict[str, Parameter] = field(default_factory=dict[str, Parameter])
+    params: dict[str, ParamStatement] = field(default_factory=dict[str, ParamStatement])
 
     @property
     def structure(self) -> tuple[object, ...]:
@@ -226,13 +226,13 @@ def read_exposure(message: Message) -> Exposure:
     )
 
 
-def read_parameter(message: Message) -> Parameter:
+def read_parameter(message: Message) -> ParamStatement:
     """Return what a `pyro.param` message carries."""
     value = cast(Tensor, message["value"])
     event_dim = cast("int | None", message["kwargs"].get("event_dim"))
     if event_dim is None:
-        return Parameter(str(message["name"]), value, value.dim(), ())
-    return Parameter(str(message["name"]), value, event_dim, _frames(message))
+        return ParamStatement(str(message["name"]), value, value.dim(), ())
+    return ParamStatement(str(message["name"]), value, event_dim, _frames(message))
 
 
 def unwrap(fn: Distribution) -> Distribution:

@@ -4,7 +4,7 @@ from typing import Any
 
 from asrppl_air.data.cache import cached_scenes
 from asrppl_air.data.digits import Digits, load_digits, load_validation
-from asrppl_air.data.scenes import SETTINGS, Scenes
+from asrppl_air.data.scenes import DATA_SETS, Scenes
 from asrppl_air.model import Guide, Model
 from asrppl_air.options import Split, TrainOptions
 from asrppl_air.settings import AIRSettings
@@ -24,7 +24,7 @@ def restore(state: dict[str, Any], device: str = "cpu") -> tuple[Model, Guide]:
 
 def _digits(options: TrainOptions) -> tuple[Digits, Digits] | tuple[None, None]:
     """The digits to train on and those to measure on, if the images are of digits."""
-    if SETTINGS[options.data].source != "digits":
+    if DATA_SETS[options.data].source != "digits":
         return None, None
     return (load_validation if options.split == "validation" else load_digits)(options.mnist_folder)
 

@@ -33,7 +33,7 @@ from asrppl_air.distributions import (
     count_log_probs,
     take,
 )
-from asrppl_air.networks import Cell, Decoder, Encoder, LocationHead, PresenceHead, ScaleHead
+from asrppl_air.networks import Decoder, Encoder, LocationHead, PresenceHead, RecurrentCell, ScaleHead
 from asrppl_air.settings import AIRSettings
 from asrppl_air.untyped import broadcast_shapes, masked, plate, sample, stack_last
 from asrppl_air.window import cut, draw, extent_of_ink
@@ -97,7 +97,7 @@ class Guide(nn.Module):
     def __init__(self, settings: AIRSettings) -> None:
         super().__init__()
         self.settings = settings
-        self.cell = Cell(settings, settings.side**2)
+        self.cell = RecurrentCell(settings, settings.side**2)
         self.loc = LocationHead(settings, log_sd=-1.0)
         self.scale = ScaleHead(settings, log_sd=-2.0)
         self.presence = PresenceHead(settings, bias=1.0)
@@ -193,7 +193,7 @@ class Model(nn.Module):
         self.settings = settings
         self.decoder = Decoder(settings)
         if settings.prior == "learned":
-            self.cell = Cell(settings)
+            self.cell = RecurrentCell(settings)
             self.loc = LocationHead(settings, log_sd=0.0)
             self.presence = PresenceHead(settings, bias=0.0)
         self.register_buffer("_zero", torch.zeros(()), persistent=False)

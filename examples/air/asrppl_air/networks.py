@@ -32,7 +32,7 @@ def linear(inward: int, outward: int, precision: Precision, *, bias: bool = True
     return layer(inward, outward, bias=bias)
 
 
-class Cell(nn.Module):
+class RecurrentCell(nn.Module):
     """An LSTM cell whose input is split: a part that never changes (the image) and the object just placed.
 
     The part of the gates that reads the image is computed once for all steps; the first step has neither a state nor an

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from asrppl_air.data.scenes import SETTINGS, DataSet
+from asrppl_air.data.scenes import DATA_SETS, DataSet
 from asrppl_air.settings import AIRSettings, Precision, Prior, scale_logit
 
 Split = Literal["test", "validation"]
@@ -75,7 +75,7 @@ class TrainOptions:
                 raise OptionError(f"{name} must be a positive number, not {value:g}")
         if not 0 <= self.seed < 2**63 - 2**32:  # torch takes 63 bits; the test images' seed is a little larger
             raise OptionError(f"seed must be a whole number of at most 18 digits and not negative, not {self.seed}")
-        side = SETTINGS[self.data].side
+        side = DATA_SETS[self.data].side
         if self.scale_pixels is not None and not 0 < self.scale_pixels < side:
             raise OptionError(
                 f"scale_pixels must lie between 0 and the canvas's side {side}, not {self.scale_pixels:g}"
@@ -86,16 +86,16 @@ class TrainOptions:
             raise OptionError(f"scale_begin must lie between 0 and the canvas's side {side}, not {self.scale_begin:g}")
         if not 0 <= self.shrink[0] < self.shrink[1] <= 1:
             raise OptionError(f"shrink must be two rising shares of the steps, from 0 to 1, not {self.shrink}")
-        if self.antialias and SETTINGS[self.data].source != "shapes":
+        if self.antialias and DATA_SETS[self.data].source != "shapes":
             raise OptionError("antialias is for data sets of shapes (dsprites...): digits have soft edges already")
-        if self.estimator == "score" and len(SETTINGS[self.data].counts) == 1:
+        if self.estimator == "score" and len(DATA_SETS[self.data].counts) == 1:
             raise OptionError(
                 f"estimator score infers the number of objects, which is always the same in images of {self.data}"
             )
 
     def air(self) -> AIRSettings:
         """The model's settings."""
-        setting = SETTINGS[self.data]
+        setting = DATA_SETS[self.data]
         return AIRSettings(
             side=setting.side,
             objects=max(setting.counts) if self.objects is None else self.objects,
@@ -108,11 +108,11 @@ class TrainOptions:
 
     @property
     def _scale_end(self) -> float:
-        return SETTINGS[self.data].pixels if self.scale_pixels is None else self.scale_pixels
+        return DATA_SETS[self.data].pixels if self.scale_pixels is None else self.scale_pixels
 
     def scale_mean(self, step: int) -> float:
         """The mean of the scale prior's logit in the step after `step`."""
-        end, side = self._scale_end, SETTINGS[self.data].side
+        end, side = self._scale_end, DATA_SETS[self.data].side
         if self.scale_begin is None:
             return scale_logit(end, side)
         begin, finish = self.shrink

@@ -23,7 +23,7 @@ from torch.distributions import constraints
 from asrppl import expose
 from asrppl_air.distributions import Canvas
 from asrppl_air.model import Before, Draft, Given, Guide, Model, data_plate, presence
-from asrppl_air.networks import Cell, mlp
+from asrppl_air.networks import RecurrentCell, mlp
 from asrppl_air.settings import AIRSettings
 from asrppl_air.untyped import masked, sample, unmark
 from asrppl_air.window import draw
@@ -68,7 +68,7 @@ class Baseline(nn.Module):
 
     def __init__(self, settings: AIRSettings) -> None:
         super().__init__()
-        self.cell = Cell(settings, settings.side**2)
+        self.cell = RecurrentCell(settings, settings.side**2)
         self.head = mlp(settings.hidden, settings.head, 1, precision=settings.precision)
         # A network starts out near 0 and learns numbers near 1: this is the order of a canvas's log likelihood.
         self.unit = settings.side**2 / 10

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, Protocol
 import torch
 from torch import Tensor
 
-from asrppl_air.blame import NotFiniteError
+from asrppl_air.locate import NotFiniteError
 from asrppl_air.trainer import Trainer
 
 

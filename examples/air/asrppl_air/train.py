@@ -7,8 +7,8 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from asrppl_air.blame import NotFiniteError
 from asrppl_air.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
+from asrppl_air.locate import NotFiniteError
 from asrppl_air.options import TrainOptions
 from asrppl_air.run import RunFolder, new_folder
 from asrppl_air.steps import Sums, steps_of

@@ -10,12 +10,12 @@ from pyro.infer import ELBO, TraceGraph_ELBO
 from torch import Tensor
 
 from asrppl import Program, RegularizedELBO, parse, regularize
-from asrppl_air.blame import NotFiniteError, blame
 from asrppl_air.data.draws import Draws
 from asrppl_air.data.scenes import Scenes, moved
 from asrppl_air.evaluate import evaluate
 from asrppl_air.exact import ExactELBO
 from asrppl_air.load import held_out, training_scenes
+from asrppl_air.locate import NotFiniteError, locate_nonfinite
 from asrppl_air.metrics import Metrics
 from asrppl_air.model import Guide, Model
 from asrppl_air.options import TrainOptions
@@ -158,7 +158,7 @@ class Trainer:
         report = self.elbo.report
         terms = {name: size * report.weights[name] * value for name, value in report.violations.items()}
         with pyro.validation_enabled(False):
-            source = blame(what, *self.programs, images, size, terms, self._rules_alone())
+            source = locate_nonfinite(what, *self.programs, images, size, terms, self._rules_alone())
         return NotFiniteError(what, self.step + 1, source, "the parameters are those of the step before.")
 
     def _rules_alone(self) -> dict[str, ELBO]:

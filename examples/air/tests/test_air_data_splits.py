@@ -11,7 +11,7 @@ from asrppl_air import load
 from asrppl_air.data import digits as sources
 from asrppl_air.data.digits import Digits, load_validation
 from asrppl_air.data.idx import IdxError
-from asrppl_air.data.scenes import SETTINGS
+from asrppl_air.data.scenes import DATA_SETS
 from asrppl_air.load import held_out, training_scenes
 from asrppl_air.options import OptionError, TrainOptions
 from asrppl_air.trainer import Trainer
@@ -92,7 +92,7 @@ def test_a_run_on_shapes_takes_its_first_steps(data) -> None:
     trainer = Trainer(TrainOptions(data=data, images=8, test_images=4, batch=4, steps=2, antialias=True))
     assert trainer.batch(0)[0].shape == (4, 64, 64)
     assert torch.isfinite(trainer.advance())
-    assert trainer.options.air().side == SETTINGS[data].side == 64
+    assert trainer.options.air().side == DATA_SETS[data].side == 64
     assert trainer.evaluate().nelbo > 0
 
 

@@ -7,11 +7,11 @@ import pytest
 from asrppl.cli.main import main
 from asrppl_air.reproduce.paper import PAPER, TARGETS
 from asrppl_air.reproduce.recipe import METHODS, SETTINGS
-from asrppl_air.reproduce.render import latex, markdown, summary
+from asrppl_air.reproduce.render import latex, markdown, table_data
 from asrppl_air.reproduce.results import ResultsError, merge_results, read_results
 from asrppl_air.reproduce.tables import Value, spread, tables
 from asrppl_air.reproduce.targets import verdict_table, verdicts
-from asrppl_air.reproduce.written import all_markdown, write_tables
+from asrppl_air.reproduce.write_tables import all_markdown, write_tables
 
 
 def run(method: str, setting: str, seed: int, *metrics: float, **more: object) -> dict[str, object]:
@@ -80,7 +80,7 @@ def test_a_table_has_the_papers_rows_and_dashes_for_what_is_missing() -> None:
     assert r"AIR-ASR-13 & 331.0 $\pm$ 1.0 & 0.990 $\pm$ 0.000" in written
     assert r"AIR-pPrior-13 & -- & -- & -- & -- & -- \\" in written
     assert written.count(r"\midrule") == 3
-    assert json.loads(json.dumps(summary(table)))["rows"][4]["values"]["nelbo"] == {"mean": 331.0, "sd": 1.0}
+    assert json.loads(json.dumps(table_data(table)))["rows"][4]["values"]["nelbo"] == {"mean": 331.0, "sd": 1.0}
 
 
 def test_runs_that_were_trained_differently_do_not_share_a_table_or_go_unmarked() -> None:

@@ -8,7 +8,7 @@ import torch
 
 from asrppl_air.data.digits import Digits, embedded_digits
 from asrppl_air.data.draws import Draws
-from asrppl_air.data.scenes import SETTINGS, Scenes, make_scenes, moved
+from asrppl_air.data.scenes import DATA_SETS, Scenes, make_scenes, moved
 from asrppl_air.data.sprites import crop, shrink
 
 
@@ -39,24 +39,24 @@ def test_the_embedded_digits_split_by_class_into_4500_and_500_with_nothing_in_co
     assert not {d.tobytes() for d in train.images} & {d.tobytes() for d in test.images}
 
 
-@pytest.mark.parametrize("data", SETTINGS)
+@pytest.mark.parametrize("data", DATA_SETS)
 def test_counts_are_equally_frequent_and_mixed(data) -> None:
     scenes = make_scenes(data, made_up(), 300, seed=0)
-    counts = SETTINGS[data].counts
+    counts = DATA_SETS[data].counts
     for n in counts:
         assert int((scenes.counts == n).sum()) == 300 // len(counts)
     if len(counts) > 1:
         assert len(set(scenes.counts[:30].tolist())) == len(counts)
 
 
-@pytest.mark.parametrize("data", SETTINGS)
+@pytest.mark.parametrize("data", DATA_SETS)
 def test_boxes_are_the_squared_ink_of_digits_that_share_no_pixel(data, splits) -> None:
     digits = splits[0]
     # each digit in one grey value, so that a canvas shows whether ink was added to ink
     flat = Digits(np.where(digits.images > 0, 100, 0).astype(np.uint8), digits.labels)
     scenes = make_scenes(data, digits, 120, seed=3)
     twin = make_scenes(data, flat, 120, seed=3)
-    setting = SETTINGS[data]
+    setting = DATA_SETS[data]
     if not setting.disjoint_boxes:
         assert set(twin.images.unique().tolist()) == {0, 100 if setting.source == "digits" else 255}
     for image, count, boxes in zip(scenes.images, scenes.counts, scenes.boxes, strict=True):

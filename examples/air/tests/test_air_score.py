@@ -13,9 +13,9 @@ from pyro.infer import TraceEnum_ELBO, TraceGraph_ELBO
 from torch import Tensor
 
 import asrppl
-from asrppl_air.blame import NotFiniteError
 from asrppl_air.checkpoint import load_checkpoint, save_checkpoint
 from asrppl_air.cli import air as command
+from asrppl_air.locate import NotFiniteError
 from asrppl_air.options import TrainOptions
 from asrppl_air.run import RunFolder
 from asrppl_air.score import Baseline, ScoreGuide, ScoreModel

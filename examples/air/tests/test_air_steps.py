@@ -14,9 +14,9 @@ import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from asrppl_air.blame import NotFiniteError
 from asrppl_air.checkpoint import load_checkpoint
 from asrppl_air.data.scenes import Scenes
+from asrppl_air.locate import NotFiniteError
 from asrppl_air.options import TrainOptions
 from asrppl_air.processes import InTurns, SideBySide
 from asrppl_air.rules import load_rules

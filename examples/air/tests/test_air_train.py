@@ -18,9 +18,9 @@ import torch
 
 from asrppl import AsrError, parse
 from asrppl.cli.main import main
-from asrppl_air.blame import NotFiniteError
 from asrppl_air.checkpoint import CheckpointError, load_checkpoint, save_checkpoint, write_atomically
 from asrppl_air.cli import air as command
+from asrppl_air.locate import NotFiniteError
 from asrppl_air.options import OptionError, TrainOptions
 from asrppl_air.rules import load_rules
 from asrppl_air.run import FolderInUseError, RunFolder

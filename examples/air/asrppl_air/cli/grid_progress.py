@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from asrppl.commands import printable
-from asrppl_air.cli.progress import describe, duration
+from asrppl_air.cli.progress import duration, progress_line
 
 if TYPE_CHECKING:
     from asrppl_air.reproduce.pace import Pace
@@ -86,7 +86,7 @@ class GridBoard:
             head = f"{name:<{self._width}} {progress.step:>7,}/{progress.steps:,}"
             if self._terminal:
                 head += " " + bar(progress.step / progress.steps, 12)
-            lines.append(f"{head}  {describe(progress)}")
+            lines.append(f"{head}  {progress_line(progress)}")
         return lines
 
     def _wipe(self) -> None:

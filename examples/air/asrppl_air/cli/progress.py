@@ -16,7 +16,7 @@ _SECONDS_A_LINE = 15.0
 _LEAST, _MOST = 6, 24
 
 
-def describe(progress: "Progress", short: bool = False) -> str:
+def progress_line(progress: "Progress", short: bool = False) -> str:
     """Time left, loss, pace and violations; `short` is for terminals of 80 columns: rules by their first letters."""
     left, pace = f"{duration(progress.seconds_left)} left", f"{progress.images_per_second:.0f}"
     if short:
@@ -61,7 +61,7 @@ class Board:
         now, done = time.monotonic(), progress.step == progress.steps
         if done or now - self._last.get(name, -_SECONDS_A_LINE) >= _SECONDS_A_LINE:
             self._last[name] = now
-            print(f"{self._head(name, progress)}  {describe(progress)}", file=sys.stderr, flush=True)
+            print(f"{self._head(name, progress)}  {progress_line(progress)}", file=sys.stderr, flush=True)
 
     def _head(self, name: str, progress: "Progress") -> str:
         digits = len(str(progress.steps))
@@ -74,12 +74,12 @@ class Board:
             )
         bar = self._bars[name]
         columns: int = bar.format_dict["ncols"] or 80
-        head, tail = self._head(name, progress), describe(progress)
+        head, tail = self._head(name, progress), progress_line(progress)
         # A line that wraps would leave its upper half behind at each refresh: the bar gives way first, then names.
         self._room[name] = columns - len(f"{head} ||  {tail}") - 1
         room = min(_MOST, *self._room.values())
         if self._room[name] < 0:
-            tail = describe(progress, short=True)
+            tail = progress_line(progress, short=True)
         middle = f" |{{bar:{room}}}| " if room >= _LEAST else "  "
         bar.bar_format = _plain(head) + middle + _plain(tail)
         bar.n = progress.step

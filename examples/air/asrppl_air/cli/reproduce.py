@@ -255,7 +255,7 @@ def _run(args: argparse.Namespace, cells: "list[Cell]", pace: "Pace") -> int:
 def _show(args: argparse.Namespace) -> int:
     """Write the tables that the results give, and the figures that the finished runs give."""
     from asrppl_air.reproduce.pictures import draw_figures
-    from asrppl_air.reproduce.written import write_tables
+    from asrppl_air.reproduce.write_tables import write_tables
 
     made = write_tables(args.results, args.results / "tables")
     missing: list[str] = []
@@ -292,7 +292,7 @@ def _list(pace: "Pace") -> None:
 def _tables(args: argparse.Namespace) -> int:
     from asrppl_air.cli.air import fail
     from asrppl_air.reproduce.results import ResultsError
-    from asrppl_air.reproduce.written import all_markdown, write_tables
+    from asrppl_air.reproduce.write_tables import all_markdown, write_tables
 
     try:
         if args.out is not None:

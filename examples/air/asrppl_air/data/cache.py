@@ -19,7 +19,7 @@ import numpy as np
 
 from asrppl_air.checkpoint import write_atomically
 from asrppl_air.data.digits import Digits
-from asrppl_air.data.scenes import SETTINGS, DataSet, Scenes, make_scenes
+from asrppl_air.data.scenes import DATA_SETS, DataSet, Scenes, make_scenes
 from asrppl_air.folders import cache_folder
 from asrppl_air.untyped import tensor_of
 
@@ -113,7 +113,7 @@ def cached_scenes(data: DataSet, digits: Digits | None, number: int, seed: int, 
     folder = _folder()
     if folder is None or number < KEPT_FROM:
         return make_scenes(data, digits, number, seed, antialias=antialias)
-    recipe = recipe_of(data, digits if SETTINGS[data].source == "digits" else None, number, seed, antialias)
+    recipe = recipe_of(data, digits if DATA_SETS[data].source == "digits" else None, number, seed, antialias)
     path = folder / f"{data}-{hashlib.sha256(recipe.encode()).hexdigest()[:24]}.npz"
     found = _read(path, recipe)
     if found is not None:

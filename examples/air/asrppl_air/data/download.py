@@ -32,7 +32,7 @@ TIMEOUT = 30.0  # seconds without a byte
 BLOCK = 1 << 16
 
 # Called with a file's name, its bytes so far, and how many there will be (None: the server does not say).
-Progress = Callable[[str, int, int | None], None]
+TransferProgress = Callable[[str, int, int | None], None]
 
 
 def _silent(name: str, done: int, total: int | None) -> None:
@@ -56,7 +56,7 @@ def have(folder: Path, name: str) -> bool:
     return hashlib.sha256(content).hexdigest() == FILES[name][1]
 
 
-def download_mnist(folder: Path, mirrors: Sequence[str] = MIRRORS, progress: Progress = _silent) -> None:
+def download_mnist(folder: Path, mirrors: Sequence[str] = MIRRORS, progress: TransferProgress = _silent) -> None:
     """Put MNIST's four files, unpacked, in `folder`; those that are there and right are left as they are.
 
     Each of `mirrors`, the address of a folder with the four gzipped files, is tried in turn. What a broken transfer has
@@ -73,7 +73,7 @@ def download_mnist(folder: Path, mirrors: Sequence[str] = MIRRORS, progress: Pro
         _download(pooch, folder, name, [mirror.rstrip("/") for mirror in mirrors], progress)
 
 
-def _download(pooch: Any, folder: Path, name: str, mirrors: Sequence[str], progress: Progress) -> None:
+def _download(pooch: Any, folder: Path, name: str, mirrors: Sequence[str], progress: TransferProgress) -> None:
     from requests import RequestException
 
     problems: list[str] = []
@@ -127,7 +127,7 @@ def _quiet(logger: logging.Logger) -> Generator[None]:
 class _Transfer:
     """pooch's downloader of one file: into `part`, from where that ends, and unpacked from there."""
 
-    def __init__(self, part: Path, name: str, progress: Progress) -> None:
+    def __init__(self, part: Path, name: str, progress: TransferProgress) -> None:
         self.part = part
         self.name = name
         self.progress = progress

@@ -21,16 +21,16 @@ from asrppl_air.data.sprites import Sprites, digit_sprites
 from asrppl_air.untyped import tensor_of
 
 DataSet = Literal["13", "14", "24", "mnist3", "dsprites13", "dsprites14", "dsprites24", "dsprites3"]
-Source = Literal["digits", "shapes"]
-_USUAL: dict[Source, int] = {"digits": 20, "shapes": 22}
-_SIDE: dict[Source, int] = {"digits": 50, "shapes": 64}
+ObjectSource = Literal["digits", "shapes"]
+_USUAL: dict[ObjectSource, int] = {"digits": 20, "shapes": 22}
+_SIDE: dict[ObjectSource, int] = {"digits": 50, "shapes": 64}
 
 
 @dataclass(frozen=True)
-class Setting:
+class DataSetSpec:
     """What a data set's images hold: of what, the counts (equally frequent), the scale as a fraction, the placing."""
 
-    source: Source
+    source: ObjectSource
     counts: tuple[int, ...]
     numerator: int = 1
     denominator: int = 1
@@ -55,15 +55,15 @@ class Setting:
         return digit_sprites(digits.images, self.numerator, self.denominator)
 
 
-SETTINGS: dict[DataSet, Setting] = {
-    "13": Setting("digits", (1, 3)),
-    "14": Setting("digits", (1, 4)),
-    "24": Setting("digits", (2, 4)),
-    "mnist3": Setting("digits", (3,), 3, 5, disjoint_boxes=True),
-    "dsprites13": Setting("shapes", (1, 3)),
-    "dsprites14": Setting("shapes", (1, 4)),
-    "dsprites24": Setting("shapes", (2, 4)),
-    "dsprites3": Setting("shapes", (3,), 3, 5, disjoint_boxes=True),
+DATA_SETS: dict[DataSet, DataSetSpec] = {
+    "13": DataSetSpec("digits", (1, 3)),
+    "14": DataSetSpec("digits", (1, 4)),
+    "24": DataSetSpec("digits", (2, 4)),
+    "mnist3": DataSetSpec("digits", (3,), 3, 5, disjoint_boxes=True),
+    "dsprites13": DataSetSpec("shapes", (1, 3)),
+    "dsprites14": DataSetSpec("shapes", (1, 4)),
+    "dsprites24": DataSetSpec("shapes", (2, 4)),
+    "dsprites3": DataSetSpec("shapes", (3,), 3, 5, disjoint_boxes=True),
 }
 
 
@@ -95,7 +95,7 @@ def _steps(count: int) -> IntArray:
     return np.arange(count, dtype=np.int64)
 
 
-def _clash(sprites: Sprites, setting: Setting, which: IntArray, left: IntArray, top: IntArray) -> NDArray[np.bool_]:
+def _clash(sprites: Sprites, setting: DataSetSpec, which: IntArray, left: IntArray, top: IntArray) -> NDArray[np.bool_]:
     """Which of the arrangements (n, k) are not allowed."""
     number, objects = which.shape
     if setting.disjoint_boxes:
@@ -124,7 +124,7 @@ def _clash(sprites: Sprites, setting: Setting, which: IntArray, left: IntArray, 
     return clash
 
 
-def _place(draws: Draws, sprites: Sprites, setting: Setting, number: int, objects: int) -> tuple[IntArray, ...]:
+def _place(draws: Draws, sprites: Sprites, setting: DataSetSpec, number: int, objects: int) -> tuple[IntArray, ...]:
     """Sprite, left, top (number, objects) of arrangements drawn evenly from those allowed: whole ones are redrawn."""
     shape = number, objects
     which = draws.below(len(sprites.ink), number * objects).reshape(shape)
@@ -146,7 +146,7 @@ def make_scenes(data: DataSet, digits: Digits | None, number: int, seed: int, *,
     Multi-MNIST is made from `digits`; Multi-dSprites needs none, and has soft edges with `antialias`. The images come
     in random order. The arguments decide everything.
     """
-    setting = SETTINGS[data]
+    setting = DATA_SETS[data]
     sprites = setting.sprites(digits, antialias)
     draws = Draws(seed)
     most = max(setting.counts)

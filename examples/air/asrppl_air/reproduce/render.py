@@ -89,7 +89,7 @@ def _tex(text: str) -> str:
     return text
 
 
-def summary(table: Table) -> dict[str, Any]:
+def table_data(table: Table) -> dict[str, Any]:
     """The same as plain values."""
     return {
         "table": table.name,

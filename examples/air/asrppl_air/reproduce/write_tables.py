@@ -5,7 +5,7 @@ from pathlib import Path
 
 from asrppl_air.checkpoint import write_atomically
 from asrppl_air.reproduce.grid import TableName
-from asrppl_air.reproduce.render import latex, markdown, summary
+from asrppl_air.reproduce.render import latex, markdown, table_data
 from asrppl_air.reproduce.results import TABLES, Record, read_results
 from asrppl_air.reproduce.tables import Table, tables
 from asrppl_air.reproduce.targets import verdict_table, verdicts
@@ -38,7 +38,7 @@ def write_tables(results: Path, out: Path) -> list[Path]:
         some: list[Table] = [table for table in made if table.name == name]
         texts[f"{name}.md"] = _NOTE + "\n".join(markdown(table) for table in some)
         texts[f"{name}.tex"] = "\n".join(latex(table) for table in some)
-        texts[f"{name}.json"] = json.dumps([summary(table) for table in some], indent=1, ensure_ascii=False) + "\n"
+        texts[f"{name}.json"] = json.dumps([table_data(table) for table in some], indent=1, ensure_ascii=False) + "\n"
     if "table1" in runs or "table2" in runs:
         texts["targets.md"] = _NOTE + verdict_table(verdicts(runs))
     out.mkdir(parents=True, exist_ok=True)

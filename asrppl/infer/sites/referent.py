@@ -5,14 +5,14 @@ from dataclasses import dataclass
 from typing import Literal
 
 from asrppl.core.typed import FreeName
-from asrppl.infer.watch.recording import Exposure, Parameter, Recording, Site
+from asrppl.infer.watch.recording import Exposure, ParamStatement, Recording, Site
 
 Origin = Literal["bind", "exposed", "guide", "model", "param"]
-Item = Site | Exposure | Parameter
+Item = Site | Exposure | ParamStatement
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class Referent:
     """What a free name was found to be, and how its axes are read.
 
     Args:
@@ -74,7 +74,7 @@ class Source:
 class Resolution:
     """All names resolved: ``data`` is the name of the data plate, None where there is none."""
 
-    sources: Mapping[str, Source]
+    referents: Mapping[str, Referent]
     data: str | None
 
 

@@ -57,7 +57,7 @@ def _bad_norm(gradients: Iterable[Tensor | None]) -> bool:
     return any(g is not None and not bool(g.square().sum().isfinite()) for g in gradients)
 
 
-def blame(
+def locate_nonfinite(
     what: str,
     model: nn.Module,
     guide: nn.Module,

@@ -1,0 +1,32 @@
+"""The words of the language. The grammar has its own spelling of them (a test holds the two together)."""
+
+QUANTIFIERS = ("forall", "exists")
+REDUCTIONS = ("sum", "mean", "max", "min")
+BINDING = frozenset({*QUANTIFIERS, *REDUCTIONS, "count"})
+"""Words that index variables follow."""
+JOINING = frozenset({"and", "or", "implies", "iff", "in", "where", "then", "else"})
+"""Words that stand between two parts of a formula."""
+KEYWORDS = (
+    *QUANTIFIERS,
+    *("in", "where", "and", "or", "not", "implies", "iff", "if", "then", "else", "true", "false"),
+)
+"""Words that are never names."""
+STATEMENTS = ("import", "param", "site", "let", "def", "rule")
+"""Words that a statement begins with; elsewhere they may be names."""
+NO_NAME = (*sorted(JOINING), "not")
+"""Words that show, after one of those, that it is a name there: `rule and x` starts no statement."""
+OPTIONS = ("weight", "hard", "smooth", "margin")
+"""Words that a rule's options begin with; elsewhere they may be names."""
+
+ELEMENTWISE = ("abs", "sqrt", "exp", "log", "relu")
+DISTRIBUTIONS = ("q", "delta", "uniform", "categorical")
+DIVERGENCES = ("kl", "js", "tv")
+MOMENTS = ("entropy", "mean", "var")
+OPERATORS = ("E", "P", "aggregate")
+BUILTINS = frozenset(
+    (*ELEMENTWISE, "min", "max", "clamp", "len", "box", *DISTRIBUTIONS, *DIVERGENCES, *MOMENTS, *OPERATORS)
+)
+"""What can be called without being defined."""
+CLOSED_NAMES = BUILTINS - {"box"}
+"""Names that no definition or binder may take; boxes are so often called `box` that only its `def` is closed."""
+PARAMETER_TYPES = ("box", "number", "formula")
