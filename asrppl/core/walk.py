@@ -1,11 +1,12 @@
 """Questions about typed trees that one walk answers."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import fields
 from functools import cache
 
 from asrppl.core.signature import Kind
 from asrppl.core.typed import (
+    AggregateDistribution,
     AggregateTerm,
     Apply,
     Expectation,
@@ -17,6 +18,7 @@ from asrppl.core.typed import (
     TypedDistribution,
     TypedFormula,
     TypedTerm,
+    Variable,
 )
 
 TypedNode = TypedTerm | TypedFormula | TypedDistribution
@@ -40,13 +42,30 @@ def _children(node: TypedNode) -> list[TypedNode]:
     return [part for part in _parts(node) if isinstance(part, TypedTerm | TypedFormula | TypedDistribution)]
 
 
-def walk(node: TypedNode) -> Iterator[TypedNode]:
-    """Yield ``node`` and all nodes below it, parents first."""
+def walk(node: TypedNode, *, aggregates: bool = True) -> Iterator[TypedNode]:
+    """Yield ``node`` and all nodes below it, parents first; aggregates and what is in them only where asked for."""
     pending: list[TypedNode] = [node]
     while pending:
         node = pending.pop()
-        yield node
-        pending.extend(reversed(_children(node)))
+        if aggregates or not isinstance(node, AggregateTerm | AggregateDistribution):
+            yield node
+            pending.extend(reversed(_children(node)))
+
+
+def variables(node: TypedNode) -> Iterator[Variable]:
+    """Yield the index variables that occur in ``node`` and those that it binds, each as often as it is there."""
+    for part in walk(node):
+        yield from getattr(part, "variables", ())
+        if isinstance(part, IndexValue):
+            yield part.variable
+        for child in _parts(part):
+            if isinstance(child, Offset) and child.variable is not None:
+                yield child.variable
+
+
+def rank(nodes: Iterable[TypedNode]) -> int:
+    """Return how many index axes the trees need: one for each slot."""
+    return 1 + max((variable.slot for node in nodes for variable in variables(node)), default=-1)
 
 
 def variable_slots(node: TypedNode) -> set[int]:

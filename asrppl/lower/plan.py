@@ -2,7 +2,6 @@
 
 import copy
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import fields, is_dataclass
 from types import MappingProxyType
 from typing import Any
 
@@ -11,7 +10,8 @@ from torch import Tensor, fx
 
 from asrppl.bind.bound import InputKey
 from asrppl.core.signature import Signature
-from asrppl.core.typed import TypedProgram, Variable
+from asrppl.core.typed import TypedProgram
+from asrppl.core.walk import rank as rank_of
 from asrppl.lower import chunks
 from asrppl.lower.algebra import Algebra
 from asrppl.lower.builder import Hidden
@@ -119,7 +119,7 @@ def lower(
     """
     options = {"signature": signature, "elements": elements, "bound": bound, "skip_off": skip_off}
     rules = [rule for rule in program.rules if not (skip_off and rule.weight.off)]
-    rank = 1 + max((variable.slot for rule in rules for variable in _variables(rule.formula)), default=-1)
+    rank = rank_of(rule.formula for rule in rules)
     entries = dict(signature.entries if signature is not None else ())
     g = Algebra(rank, (), max(1, elements), bound, entries)
     outputs = [g.drop_slots(total_violation(g, rule.formula, Style(rule.smooth, rule.margin))) for rule in rules]
@@ -138,18 +138,3 @@ def _codes(module: fx.GraphModule, name: str) -> Iterator[str]:
     for part, child in module.named_children():
         if isinstance(child, Chunked):
             yield from _codes(child.body, f"{name}.{part}" if name else part)
-
-
-def _variables(node: Any) -> Iterator[Variable]:
-    """Yield the index variables of a tree."""
-    seen: set[int] = set()
-    waiting = [node]
-    while waiting:
-        node = waiting.pop()
-        if isinstance(node, Variable):
-            yield node
-        elif isinstance(node, tuple):
-            waiting += node
-        elif is_dataclass(node) and id(node) not in seen:
-            seen.add(id(node))
-            waiting += [getattr(node, part.name) for part in fields(node) if part.name != "span"]

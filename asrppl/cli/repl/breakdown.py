@@ -1,7 +1,7 @@
 """Which indices break a rule, and by how much."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, cast
 
@@ -10,6 +10,7 @@ from torch import Tensor
 
 from asrppl.bind.bound import Bound
 from asrppl.core.typed import Conjunction, Every, Formula, Term, TypedRule, Variable
+from asrppl.core.walk import rank
 from asrppl.lower.algebra import Algebra
 from asrppl.lower.builder import Hidden, Value
 from asrppl.lower.formulas import Style, total_violation
@@ -48,15 +49,15 @@ def instances(rule: TypedRule, bound: Bound) -> list[Instance]:
             continue
         values = _evaluate(partial(_violation, body, Style(rule.smooth, rule.margin)), rule.formula, bound)
         text = body.span.text if len(parts) > 1 else ""
-        found += _broken(values, variables, _rank(rule.formula), text)
+        found += _broken(values, variables, rank([rule.formula]), text)
     return sorted(found, key=lambda instance: -instance.violation)
 
 
 def value_of(node: Term, bound: Bound) -> Tensor:
     """Return the value of a term that has no free index, of the batch's shape."""
-    rank = _rank(node)
+    axes = rank([node])
     value = _evaluate(partial(_value, node), node, bound)
-    return value.reshape(value.shape[: max(value.ndim - rank, 0)])
+    return value.reshape(value.shape[: max(value.ndim - axes, 0)])
 
 
 def plain(tensor: Tensor) -> object:
@@ -86,7 +87,7 @@ def _value(node: Term, g: Algebra) -> Value:
 
 def _evaluate(build: Callable[[Algebra], Value], whole: Formula | Term, bound: Bound) -> Tensor:
     """Lower one value with the axes of its free variables kept, and compute it."""
-    g = Algebra(_rank(whole), (), 1, MAX_INSTANCES, dict(bound.signature.entries))
+    g = Algebra(rank([whole]), (), 1, MAX_INSTANCES, dict(bound.signature.entries))
     value = build(g)
     if value.static is not None:
         static: Tensor = value.static
@@ -110,18 +111,3 @@ def _broken(values: Tensor, variables: tuple[Variable, ...], rank: int, part: st
             if values.shape[first + slot] > 1 or len(variable.values) == 1:
                 at.append((variable.name, variable.values[place[first + slot]]))
         yield Instance(tuple(at), tuple(place[: max(first, 0)]), part, float(values[tuple(place)]))
-
-
-def _rank(node: object) -> int:
-    """Return the number of index axes that a tree needs."""
-    deepest = -1
-    waiting = [node]
-    while waiting:
-        node = waiting.pop()
-        if isinstance(node, Variable):
-            deepest = max(deepest, node.slot)
-        elif isinstance(node, tuple):
-            waiting += node
-        elif is_dataclass(node):
-            waiting += [getattr(node, part.name) for part in fields(node) if part.name != "span"]
-    return deepest + 1

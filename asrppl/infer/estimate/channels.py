@@ -10,12 +10,12 @@ from torch import Tensor
 
 from asrppl.bind.bound import Bound
 from asrppl.core.typed import AggregateDistribution, AggregateTerm, TypedRule
+from asrppl.core.walk import walk
 from asrppl.diagnostics import Sink
 from asrppl.infer.estimate.soundness import (
     Evidence,
     draws_of,
     inputs_of,
-    nodes_of,
     verify_axes,
     verify_draws,
     verify_plates,
@@ -51,7 +51,7 @@ def choose_channel(rule: TypedRule, evidence: Evidence, sink: Sink) -> AttachedR
     """Return a rule with the channel that is right for it; note an error where there is none."""
     inputs = inputs_of(rule.formula)
     names = tuple(sorted({name for name, _ in inputs_of(rule.formula, aggregates=False)}))
-    aggregated = any(isinstance(node, AggregateTerm | AggregateDistribution) for node in nodes_of(rule.formula))
+    aggregated = any(isinstance(node, AggregateTerm | AggregateDistribution) for node in walk(rule.formula))
     draws = frozenset(draw for key in inputs for draw in evidence.draws(key))
     stuck = sorted({draw.site for draw in draws if not draw.pathwise and not draw.model})
     verify_draws(rule, inputs, evidence, sink)
@@ -108,7 +108,7 @@ def recheck_pathwise(
             found.append(attached)
             continue
         reason = "changes with draws that gradients do not pass through"
-        if any(isinstance(node, AggregateTerm | AggregateDistribution) for node in nodes_of(attached.rule.formula)):
+        if any(isinstance(node, AggregateTerm | AggregateDistribution) for node in walk(attached.rule.formula)):
             sink.error(
                 "ASR093",
                 attached.rule.span,

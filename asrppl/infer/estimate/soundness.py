@@ -1,8 +1,6 @@
 """What no base objective has a sound estimator for, refused rule by rule."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass, fields, is_dataclass
-from typing import cast
+from dataclasses import dataclass
 
 from pyro.infer import TraceEnum_ELBO, TraceMeanField_ELBO
 from torch import Tensor
@@ -10,8 +8,6 @@ from torch import Tensor
 from asrppl.bind.bound import InputKey
 from asrppl.core.signature import Kind, Level, Signature
 from asrppl.core.typed import (
-    AggregateDistribution,
-    AggregateTerm,
     CategoricalOf,
     Expectation,
     Posterior,
@@ -19,6 +15,7 @@ from asrppl.core.typed import (
     Read,
     TypedRule,
 )
+from asrppl.core.walk import TypedNode, walk
 from asrppl.diagnostics import Sink
 from asrppl.infer.sites.entries import Provenance
 from asrppl.infer.sites.read import Reading
@@ -26,10 +23,10 @@ from asrppl.infer.sites.referent import Resolution
 from asrppl.infer.watch.recording import Draw, Recording
 
 
-def inputs_of(formula: object, *, aggregates: bool = True) -> frozenset[InputKey]:
+def inputs_of(formula: TypedNode, *, aggregates: bool = True) -> frozenset[InputKey]:
     """Return the tensors that a formula reads, or those that it reads outside aggregates."""
     keys: set[InputKey] = set()
-    for node in nodes_of(formula, aggregates=aggregates):
+    for node in walk(formula, aggregates=aggregates):
         match node:
             case Read():
                 keys.add((node.name, node.component))
@@ -40,18 +37,6 @@ def inputs_of(formula: object, *, aggregates: bool = True) -> frozenset[InputKey
             case _:
                 pass
     return frozenset(keys)
-
-
-def nodes_of(node: object, *, aggregates: bool = True) -> Iterator[object]:
-    """Yield the nodes of a typed tree, or those that are not within an aggregate."""
-    if isinstance(node, tuple):
-        for part in cast("tuple[object, ...]", node):
-            yield from nodes_of(part, aggregates=aggregates)
-    elif is_dataclass(node) and (aggregates or not isinstance(node, AggregateTerm | AggregateDistribution)):
-        yield node
-        for part in fields(node):
-            if part.name not in ("span", "levels"):
-                yield from nodes_of(getattr(node, part.name), aggregates=aggregates)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +71,7 @@ def verify_estimable(rule: TypedRule, sink: Sink) -> None:
             f"rule `{rule.name}` is `hard`, and there are no multipliers yet that would hold it",
             help="give it a weight, with a warm-up if it is large: `weight 0 -> 100 over 2000 steps`",
         )
-    for node in nodes_of(rule.formula):
+    for node in walk(rule.formula):
         match node:
             case Expectation():
                 sink.error(

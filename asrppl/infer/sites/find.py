@@ -2,12 +2,12 @@
 
 import re
 from collections.abc import Collection, Mapping
-from difflib import get_close_matches
 
 from torch import Tensor
 from torch.distributions import Distribution
 
 from asrppl.core.families import members
+from asrppl.core.suggest import did_you_mean, nearest
 from asrppl.core.typed import FreeName
 from asrppl.diagnostics import Sink
 from asrppl.infer.sites.plates import plate_names
@@ -147,18 +147,19 @@ def _missing(use: FreeName, recording: Recording, tables: Mapping[Origin, Mappin
         ({_base(known) for table in tables.values() for known in table} | {k for t in tables.values() for k in t})
         - {name}
     )
-    close = get_close_matches(name, known, n=3)
-    writable = [k for k in close if k.isidentifier()]
-    there = ", ".join(f"`{k}`" for k in (writable or [k for k in known if k.isidentifier()][:8]))
-    if writable:
-        help = f"did you mean {there}?"
+    writable = [k for k in known if k.isidentifier()]
+    # A parameter of a module goes by a path: `weight` may be meant for "linear.weight".
+    close = [k for k in known if not k.isidentifier() and (name in k.split(".") or nearest(name, [k]))]
+    help = did_you_mean(name, writable)
+    if help is not None:
+        pass
     elif close:
         help = (
             f"rules cannot write {close[0]!r}; expose its value in the guide under a name that they can: "
             f'asrppl.expose("{name}", value, event_dim=...)'
         )
     else:
-        help = f"names there are: {there}" if there else None
+        help = f"names there are: {', '.join(f'`{k}`' for k in writable[:8])}" if writable else None
     looked = f"sites numbered {use.pattern!r}" if use.pattern is not None else f"`{name}`"
     sink.error(
         "ASR080",

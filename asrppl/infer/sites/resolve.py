@@ -1,8 +1,8 @@
 """Which recorded thing each free name of a program means, and which of its plates are index axes."""
 
 from collections.abc import Collection
-from difflib import get_close_matches
 
+from asrppl.core.suggest import nearest
 from asrppl.core.typed import FreeNames
 from asrppl.diagnostics import Sink
 from asrppl.infer.sites.axes import settle
@@ -51,7 +51,7 @@ def resolve(
     candidates = common_plates(recording)
     if data is not None and data not in plate_names(recording):
         there = sorted(plate_names(recording))
-        close = get_close_matches(data, there, n=1)
+        close = nearest(data, there, 1)
         sink.error(
             "ASR087",
             None,
