@@ -24,6 +24,8 @@ lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright --pythonpath $(BIN)/python
+# This mode asks the first python on the path where packages lie.
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pyright --verifytypes asrppl --ignoreexternal
 	$(BIN)/lint-imports
 
 bench: $(READY)

@@ -1,9 +1,12 @@
 """Diagnostics as data, and the one renderer that prints them."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import wraps
+from typing import ParamSpec, TypeVar
 
+from asrppl.notebook import text
 from asrppl.source import Span
 
 
@@ -24,7 +27,13 @@ class Note:
 
 @dataclass(frozen=True, slots=True)
 class Diagnostic:
-    """One finding about a rule file.
+    """One finding about rules, as data.
+
+    >>> (finding,) = asrppl.parse("let unused = 3\\nx <= 1").diagnostics
+    >>> finding.code, finding.severity.value, finding.message
+    ('ASR055', 'warning', '`unused` is never used')
+    >>> finding.span.text, finding.to_json()["line"]
+    ('unused', 1)
 
     Args:
         code: stable code, ``ASR0xx``.
@@ -105,7 +114,22 @@ def render(diagnostic: Diagnostic) -> str:
 
 
 class AsrError(ValueError):
-    """The one exception a bad rule file raises; ``diagnostics`` has all of its findings, errors and warnings."""
+    """The one exception that rules raise: about their text, their values, or how they fit a model and guide.
+
+    >>> try:
+    ...     asrppl.parse("n == 1 or 3")
+    ... except asrppl.AsrError as error:
+    ...     print(error)
+    error[ASR036]: a formula is needed here, and this is a number
+     --> <rules>:1:11
+      |
+    1 | n == 1 or 3
+      |           ^
+      = help: did you mean `n in {1, 3}`?
+
+    Args:
+        diagnostics: all findings of the stage that failed, errors and warnings, in the order of the text.
+    """
 
     def __init__(self, diagnostics: Iterable[Diagnostic]) -> None:
         self.diagnostics: tuple[Diagnostic, ...] = tuple(diagnostics)
@@ -113,6 +137,29 @@ class AsrError(ValueError):
 
     def __reduce__(self) -> tuple[type["AsrError"], tuple[tuple[Diagnostic, ...]]]:
         return type(self), (self.diagnostics,)
+
+    def __repr__(self) -> str:
+        return f"AsrError({', '.join(diagnostic.code for diagnostic in self.diagnostics)})"
+
+    def _repr_html_(self) -> str:
+        return text(str(self))
+
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def public(function: Callable[P, R]) -> Callable[P, R]:
+    """Return ``function`` as users call it: an `AsrError` in it shows its text, not the frames that led to it."""
+
+    @wraps(function)
+    def call(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return function(*args, **kwargs)
+        except AsrError as error:
+            raise error.with_traceback(None) from None
+
+    return call
 
 
 @dataclass(slots=True)

@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Any
 from asrppl.check import Checked, RuleInfo, check_file, type_program
 from asrppl.check.params import ParamValue
 from asrppl.core.bounded import Bounded
+from asrppl.core.labels import indexed, level_name, type_of, weight_text
 from asrppl.core.signature import Signature
 from asrppl.core.typed import FreeNames, TypedProgram
-from asrppl.diagnostics import AsrError, Diagnostic, Severity
+from asrppl.diagnostics import AsrError, Diagnostic, Severity, public
 from asrppl.files import Folder, Kept, Library, read_text, unreadable
+from asrppl.notebook import table
 from asrppl.source import Source
 from asrppl.syntax import ast, parse_file
 
@@ -29,7 +31,16 @@ _KEPT = 8
 
 
 class Program:
-    """Rules that were read and checked. Immutable; made by `asrppl.load` and `asrppl.parse`.
+    """Rules that were read and checked: a functional F(q) ≤ 0 for each (Eq. 7 of the paper). Immutable.
+
+    Made by `asrppl.load`, `asrppl.parse` and `from_dict`; it pickles. As functions of tensors, without Pyro::
+
+        >>> program = asrppl.parse("rule apart weight 2: nonoverlap(box[0], box[1])")
+        >>> boxes = torch.tensor([[10.0, 10, 8], [14, 12, 8]])  # two squares: x, y (centre), side
+        >>> program.violations({"box": boxes})
+        {'apart': tensor(4.)}
+        >>> program.penalty({"box": boxes})
+        tensor(8.)
 
     Attributes:
         source: the rule text and its name.
@@ -74,10 +85,11 @@ class Program:
 
     # ---- other programs of the same files
 
+    @public
     def only(self, *names: str) -> Program:
         """Return the program with the rules ``names`` alone, in the file's order.
 
-        >>> asrppl.parse("rule low: x >= 0\nrule high: x <= 1").only("high").rules[0].name
+        >>> asrppl.parse("rule low: x >= 0\\nrule high: x <= 1").only("high").rules[0].name
         'high'
 
         Raises:
@@ -86,10 +98,11 @@ class Program:
         self._verify_rules(names)
         return self._with({name: factor for name, factor in self._factors.items() if name in names})
 
+    @public
     def without(self, *names: str) -> Program:
         """Return the program without the rules ``names``.
 
-        >>> [rule.name for rule in asrppl.parse("rule low: x >= 0\nrule high: x <= 1").without("high").rules]
+        >>> [rule.name for rule in asrppl.parse("rule low: x >= 0\\nrule high: x <= 1").without("high").rules]
         ['low']
 
         Raises:
@@ -98,12 +111,13 @@ class Program:
         self._verify_rules(names)
         return self._with({name: factor for name, factor in self._factors.items() if name not in names})
 
+    @public
     def scaled(self, factor: float | Mapping[str, float]) -> Program:
         """Return the program with weights multiplied by ``factor``: those of all rules, or by rule.
 
         Hard rules have no weight: one factor for all leaves them as they are.
 
-        >>> program = asrppl.parse("rule low weight 2: x >= 0\nrule high weight 2: x <= 1")
+        >>> program = asrppl.parse("rule low weight 2: x >= 0\\nrule high weight 2: x <= 1")
         >>> [rule.weight.end for rule in program.scaled({"high": 10}).rules]
         [2.0, 20.0]
 
@@ -147,6 +161,7 @@ class Program:
         return {"main": self.source.name, "files": dict(self.files), "params": params, "factors": dict(self._factors)}
 
     @classmethod
+    @public
     def from_dict(cls, data: Mapping[str, Any]) -> Program:
         """Return the program that `to_dict` was called on; no file is read.
 
@@ -169,7 +184,7 @@ class Program:
             raise ValueError(f"this is not what Program.to_dict returns (there is no rule `{lost}` in it)")
         return program
 
-    # ---- stages
+    # ---- stages: how the library's own parts use a program
 
     def typed(self, signature: Signature) -> TypedProgram:
         """Return the typed tree for what the names were bound to.
@@ -213,17 +228,25 @@ class Program:
 
     # ---- values
 
+    @public
     def violations(self, values: Mapping[str, object]) -> dict[str, Tensor]:
-        """Return each rule's violation at the given values: zero exactly where the rule holds.
+        """Return each rule's violation at the given values: v ≥ 0, and 0 exactly where the rule holds.
 
-        Differentiable, on the device and in the dtype of the values.
+        Differentiable, on the device and in the dtype of the values, in the units of what the rule compares::
+
+            >>> asrppl.parse("forall i: x[i] <= 1").violations({"x": torch.tensor([[0.0, 3.0], [0.0, 1.0]])})
+            {'line 1': tensor([2., 0.])}
 
         Args:
-            values: by name, as `asrppl.bind.values.bind_values` takes them: say ``{"box": boxes}`` with boxes of shape
-                ``(*batch, objects, 4)``, or 3 for squares. Leading axes are batch axes.
+            values: by name. The last axes of a value are those that the rule writes indices for; axes before them are
+                batch axes, which broadcast between names. A number, list, NumPy array or tensor; for a box
+                ``(*batch, objects, 4)`` with columns x, y, w, h (centre and sides), or 3 columns x, y, side for
+                squares, or a mapping of fields; for ``q(name)`` a distribution over finitely many numbers; for a name
+                that is called, a function that acts on each number. ``{"value": .., "mask": ..}`` says which entries
+                are there. Numbered names (``w_0``, ``w_1``, …) make one array.
 
         Returns:
-            By rule: a tensor of the batch shape that the rule reads (a scalar for a rule about the whole batch).
+            By rule: a tensor of the batch shape that the rule reads (0-d for a rule about the whole batch).
 
         Raises:
             AsrError: a name without a value, a value that does not fit, a rule that reads ``E[..]`` or ``P[..]``.
@@ -232,10 +255,14 @@ class Program:
 
         return self._evaluate(bind_values(self.free, values), skip_off=False)
 
+    @public
     def penalty(self, values: Mapping[str, object], step: int = 0) -> Tensor:
         """Return the weighted sum of the rules' violations, each averaged over the batch: Σ w_i mean v_i.
 
-        Nats per datum, differentiable (Eq. 11 of the paper: what is added to a loss per datum).
+        Nats per datum, differentiable, 0-d: what is added to a loss per datum (Eq. 11 of the paper)::
+
+            >>> asrppl.parse("rule low weight 0 -> 10 over 100 steps: x <= 1").penalty({"x": 3.0}, step=50)
+            tensor(10.)
 
         Args:
             values: as for `violations`.
@@ -266,6 +293,13 @@ class Program:
 
     # ---- Python
 
+    def _repr_html_(self) -> str:
+        rows = [
+            (rule.name, weight_text(rule.weight, rule.hard), level_name(rule.levels), rule.text) for rule in self.rules
+        ]
+        reads = ", ".join(f"{indexed(free)}: {type_of(free)}" for free in self.free.values()) or "nothing"
+        return table(("rule", "weight", "level", "formula"), rows, f"{self.source.name}; reads {reads}")
+
     def __repr__(self) -> str:
         rules = ", ".join(rule.name for rule in self.rules)
         return f"Program({self.source.name!r}, rules: {rules})"
@@ -285,8 +319,13 @@ def _zero(bound: Bound) -> Tensor:
     return torch.zeros(()) if first is None else first.new_zeros(())
 
 
+@public
 def load(path: str | Path, /, **params: ParamValue) -> Program:
-    """Read a rule file; its imports are looked up beside it.
+    """Read a rule file; its imports are looked up beside it. No torch is imported.
+
+    >>> _ = Path("low.asr").write_text("param most = 3\\nrule low: x <= most\\n")
+    >>> asrppl.load("low.asr", most=2).params["most"]
+    2
 
     Args:
         path: of the file.
@@ -304,8 +343,16 @@ def load(path: str | Path, /, **params: ParamValue) -> Program:
     return Program(Source(name, text), params, library=Folder(name, Path(path).parent))
 
 
+@public
 def parse(text: str, /, **params: ParamValue) -> Program:
-    """Read rules from a text, which may not import files.
+    """Read rules from a text, which may not import files. No torch is imported.
+
+    >>> asrppl.parse("rule low weight 10: x <= most\\nparam most = 3", most=2)
+    Program('<rules>', rules: low)
+
+    Args:
+        text: of the rules.
+        params: values for the text's ``param`` statements, in place of those it gives.
 
     Raises:
         AsrError: with all of the text's errors and warnings.

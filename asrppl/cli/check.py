@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from asrppl.check import RuleInfo, check_file
-from asrppl.cli.output import count_errors, counted, indexed, level, print_diagnostics, type_of, weight
+from asrppl.cli.output import count_errors, counted, level, print_diagnostics, weight
 from asrppl.commands import Commands, parse_params, printable
+from asrppl.core.labels import indexed, type_of
 from asrppl.core.typed import FreeName
 from asrppl.diagnostics import Diagnostic
 from asrppl.files import Folder, read_text, unreadable

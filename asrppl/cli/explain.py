@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from typing import cast
 
 from asrppl.cli.check import check_path
-from asrppl.cli.output import indexed, level, type_of, weight
+from asrppl.cli.output import level, weight
 from asrppl.commands import Commands, parse_params
+from asrppl.core.labels import indexed, type_of
 from asrppl.diagnostics import AsrError
 from asrppl.syntax import format_expression, parse_file
 from asrppl.syntax.ast import Node

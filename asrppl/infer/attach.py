@@ -22,7 +22,7 @@ from asrppl.infer.watch.recorder import Tracker
 from asrppl.infer.watch.recording import Recording
 from asrppl.program import Program
 
-logger = logging.getLogger(__name__)
+logger: logging.Logger = logging.getLogger(__name__)
 
 
 def attach(

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from asrppl.core.signature import Entry, Level
 from asrppl.infer.estimate.attachment import Attachment
 from asrppl.infer.estimate.channels import Channel
+from asrppl.notebook import table
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +39,25 @@ class RuleBinding:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Bindings(Mapping[str, Binding]):
-    """Bindings by name; ``rules`` has the channels, ``data`` the data plate's name. Prints as a table."""
+    """What each name of the rules was bound to, and how each rule enters the objective. Prints as a table.
+
+    Made by `RegularizedELBO.bindings`; a mapping from names to `Binding`::
+
+        >>> def model():
+        ...     with pyro.plate("component", 3):
+        ...         pyro.sample("loc", dist.Normal(0.0, 5.0))
+        >>> bindings = asrppl.regularize(model, AutoDelta(model), "forall k: loc[k] <= loc[k + 1]").bindings()
+        >>> bindings["loc"].axes, bindings["loc"].origin
+        (((3, "plate 'component'"),), "guide site 'loc'")
+
+    Args:
+        names: bindings by name.
+        rules: by rule the channel that its gradient takes, S (a factor in the model: score functions, enumeration) or
+            P (its pathwise gradient), and why.
+        data: the name of the data plate, whose full size N makes weights nats per datum; None without one.
+    """
 
     names: Mapping[str, Binding]
     rules: tuple[RuleBinding, ...]
@@ -55,8 +72,21 @@ class Bindings(Mapping[str, Binding]):
     def __len__(self) -> int:
         return len(self.names)
 
+    def __repr__(self) -> str:
+        return f"Bindings({', '.join(self.names)}; data plate {self.data!r})"
+
     def __str__(self) -> str:
-        rows = [
+        lines = [*_columns(self._rows()), self._data()]
+        lines += _columns([(f"rule {rule.name}", f"channel {rule.channel}", rule.reason) for rule in self.rules])
+        return "\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        names = table(("name", "kind", "axes", "varies with", "found"), self._rows(), self._data())
+        rules = [(rule.name, rule.channel, rule.reason) for rule in self.rules]
+        return names + table(("rule", "channel", "why"), rules)
+
+    def _rows(self) -> list[tuple[str, ...]]:
+        return [
             (
                 name,
                 binding.kind + (", masked" if binding.masked else ""),
@@ -66,10 +96,9 @@ class Bindings(Mapping[str, Binding]):
             )
             for name, binding in self.names.items()
         ]
-        lines = _columns(rows)
-        lines.append(f"data plate: {self.data!r}" if self.data is not None else "no data plate")
-        lines += _columns([(f"rule {rule.name}", f"channel {rule.channel}", rule.reason) for rule in self.rules])
-        return "\n".join(lines)
+
+    def _data(self) -> str:
+        return f"data plate: {self.data!r}" if self.data is not None else "no data plate"
 
 
 def _columns(rows: list[tuple[str, ...]]) -> list[str]:

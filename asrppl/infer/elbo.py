@@ -11,16 +11,19 @@ from pyro.infer import Trace_ELBO, TraceEnum_ELBO
 from pyro.infer.elbo import ELBO
 from torch import Tensor
 
+from asrppl.bind.bound import Bound
 from asrppl.bind.values import bind_values
 from asrppl.core.bounded import Bounded
 from asrppl.core.families import members
+from asrppl.core.labels import weight_text
 from asrppl.core.typed import FreeName
-from asrppl.diagnostics import AsrError, Diagnostic
+from asrppl.diagnostics import AsrError, Diagnostic, public
 from asrppl.infer.bindings import Bindings, bindings_of
 from asrppl.infer.pair import CarriedError, Pair
 from asrppl.infer.report import Report
 from asrppl.infer.verify import verify_base, verify_guide
 from asrppl.infer.watch.recorder import kept_params, run_apart
+from asrppl.notebook import table
 from asrppl.program import Program, load, parse
 
 Callback = Callable[..., Any]
@@ -29,6 +32,7 @@ _PAIRS_KEPT = 8
 _ORDER_WARNING = re.compile(r'at model site "asrppl\.', re.IGNORECASE)  # as the warnings module compiles it
 
 
+@public
 def regularize(
     model: Callback,
     guide: Callback,
@@ -49,7 +53,15 @@ def regularize(
     so a weight λ is nats per datum, whatever the plate, the batch or the rule's level. What a call returns is N times
     that (what Pyro returns). The gradient is that of this objective also where draws are not reparameterised::
 
-        svi = SVI(model, guide, optim, loss=asrppl.regularize(model, guide, "overlap.asr", S=64))
+        >>> def model():
+        ...     mu = pyro.sample("mu", dist.Normal(0.0, 1.0))
+        ...     pyro.sample("x", dist.Normal(mu, 1.0), obs=torch.tensor(3.0))
+        >>> guide = AutoNormal(model)
+        >>> elbo = asrppl.regularize(model, guide, "param most = 1\\nrule low weight 10: mu <= most", most=0.5)
+        >>> svi = SVI(model, guide, pyro.optim.Adam({"lr": 0.1}), loss=elbo)
+        >>> loss = svi.step()
+        >>> elbo
+        RegularizedELBO(Trace_ELBO, step 1, rules: low)
 
     Args:
         model: a Pyro program; any latent that a rule reads must be drawn by the guide.
@@ -57,7 +69,8 @@ def regularize(
         rules: a `Program`, a path (a `Path`, or a string that ends in ``.asr``), or the text of rules. Without a rule
             in it, the result is the objective itself, with a report.
         elbo: the objective to add to: `Trace_ELBO` (default), `TraceGraph_ELBO`, `TraceEnum_ELBO` or
-            `TraceMeanField_ELBO`. It is used as it stands, not copied.
+            `TraceMeanField_ELBO`; a class of your own whose ``takes_rules`` is True says that it adds up the model's
+            terms as those do. It is used as it stands, not copied.
         bind: values, distributions and functions by the names that the rules use.
         data: the name of the data plate, where more than one plate is around all observed sites.
         step: where the schedules of weights start.
@@ -101,7 +114,15 @@ class RegularizedELBO(ELBO):
     """An ELBO that adds the rules' terms to a base objective; made by `regularize`.
 
     It serves wherever Pyro takes an ELBO: ``SVI(model, guide, optim, loss=elbo)``, and ``elbo(model, guide)`` as a
-    torch module. It works on the model and guide that a call brings; each pair is bound on its first call.
+    torch module. It works on the model and guide that a call brings; each pair is bound on its first call::
+
+        >>> def model():
+        ...     mu = pyro.sample("mu", dist.Normal(0.0, 1.0))
+        >>> elbo = asrppl.regularize(model, AutoNormal(model), "rule low: mu <= -1")
+        >>> print(elbo.bindings())
+        mu  real  scalar  varies with z  guide site 'mu'
+        no data plate
+        rule low  channel P  depends on reparameterised draws only
 
     Args:
         model: given to `regularize`; what `bindings` runs.
@@ -133,25 +154,28 @@ class RegularizedELBO(ELBO):
         self.guide = guide
         self.program = program
         self.base = base
-        self.given = bind_values(_free_in(program, bind or {}), bind or {})
+        self.given: Bound = bind_values(_free_in(program, bind or {}), bind or {})
         self.data = data
-        self.step = step
+        self.step: int = step
         self.weights: Mapping[str, float | Tensor] | None = None
         self._report = Report()
         self._pairs: Bounded[object, Pair] = Bounded(_PAIRS_KEPT)
 
     # ---- the objective
 
+    @public
     def loss(self, model: Callback, guide: Callback, *args: Any, **kwargs: Any) -> float:
         """Return the loss with its penalty, without gradients; the schedules stay where they are."""
         return self._run(cast(Any, self.base).loss, model, guide, args, kwargs)
 
+    @public
     def loss_and_grads(self, model: Callback, guide: Callback, *args: Any, **kwargs: Any) -> float:
         """Return the loss with its penalty, and add its gradient to the parameters; a training step."""
         returned = self._run(cast(Any, self.base).loss_and_grads, model, guide, args, kwargs)
         self._advance()
         return returned
 
+    @public
     def differentiable_loss(self, model: Callback, guide: Callback, *args: Any, **kwargs: Any) -> Tensor:
         """Return the loss with its penalty as a tensor whose gradient is the estimator's; a training step."""
         base: Any = self.base
@@ -217,6 +241,7 @@ class RegularizedELBO(ELBO):
         """The rules' part of the last call."""
         return self._report
 
+    @public
     def bindings(self, *args: Any, **kwargs: Any) -> Bindings:
         """Return what each name of the rules is bound to, and each rule's channel, for programs called so.
 
@@ -229,6 +254,19 @@ class RegularizedELBO(ELBO):
             pair = self._pair(self.model, self.guide)
             attachment = pair.attach(run_apart(self.model, self.guide, args, kwargs), args, kwargs)
         return bindings_of(attachment)
+
+    def __repr__(self) -> str:
+        rules = ", ".join(rule.name for rule in self.program.rules) or "none"
+        return f"RegularizedELBO({type(self.base).__name__}, step {self.step}, rules: {rules})"
+
+    def _repr_html_(self) -> str:
+        rows: list[tuple[str, ...]] = []
+        for rule in self.program.rules:
+            last = self._report.violations.get(rule.name)
+            shown = "not called yet" if last is None else f"{float(last):.4g}"
+            rows.append((rule.name, weight_text(rule.weight, rule.hard), f"{rule.weight.at(self.step):.4g}", shown))
+        title = f"{type(self.base).__name__} with the rules of {self.program.source.name}, step {self.step}"
+        return table(("rule", "weight", "now", "violation"), rows, title)
 
     # ---- settings of the base objective
 

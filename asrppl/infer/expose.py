@@ -27,6 +27,18 @@ def expose(name: str, value: Exposed, *, event_dim: int = 0, mask: Tensor | None
             asrppl.expose("box", boxes, event_dim=2, mask=present)  # boxes (..., B, 3, 4), present (..., B, 3)
             asrppl.expose("n", dist.Categorical(logits=logits))  # what q(n) is to mean
 
+    A rule can then read what the guide computed on its way::
+
+        >>> def guide():
+        ...     loc = pyro.sample("loc", dist.Delta(pyro.param("at", torch.tensor(2.0))))
+        ...     asrppl.expose("distance", (loc - 5).abs())
+        >>> def model():
+        ...     pyro.sample("loc", dist.Normal(0.0, 1.0))
+        >>> elbo = asrppl.regularize(model, guide, "rule near: distance <= 1")
+        >>> returned = elbo.loss(model, guide)
+        >>> elbo.report.violations["near"]
+        tensor(2.)
+
     Args:
         name: what the rules call it.
         value: a tensor of shape ``(*batch, *event)``, a mapping from field names to such tensors (a record:

@@ -59,9 +59,9 @@ class Pair:
         self.base: Any = base
         self.kind: type = type(base)
         self.attachments: Bounded[object, Attachment] = Bounded(_KEPT)
-        self.tally = Tally()
-        self.recorder = Recorder()
-        self.step = 0
+        self.tally: Tally = Tally()
+        self.recorder: Recorder = Recorder()
+        self.step: int = 0
         self.weights: Mapping[str, float | Tensor] | None = None
 
     @contextmanager

@@ -7,10 +7,22 @@ from types import MappingProxyType
 import torch
 from torch import Tensor
 
+from asrppl.notebook import table
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(frozen=True, slots=True, repr=False)
 class Report:
-    """The rules' part of the last value of the objective. Tensors are detached; nothing waits for a device until read.
+    """The rules' part of the last value of the objective: returned = loss + N Σ λ(rule) · violation(rule).
+
+    N is the full size of the data plate, 1 without one. Tensors are detached; nothing waits for a device until read.
+
+    >>> def model():
+    ...     mu = pyro.sample("mu", dist.Normal(0.0, 1.0))
+    >>> elbo = asrppl.regularize(model, AutoDelta(model, init_loc_fn=init_to_value(values={"mu": torch.tensor(3.0)})),
+    ...                          "rule low weight 10: mu <= 1")
+    >>> returned = elbo.loss(elbo.model, elbo.guide)
+    >>> elbo.report.violations["low"], elbo.report.penalty
+    (tensor(2.), tensor(20.))
 
     Args:
         violations: by rule, its mean over draws (exact over enumerated ones), particles and data; a 0-d tensor.
@@ -23,6 +35,21 @@ class Report:
     weights: Mapping[str, float | Tensor] = field(default_factory=lambda: MappingProxyType({}))
     penalty: Tensor = field(default_factory=lambda: torch.zeros(()))
     returned: float | Tensor = 0.0
+
+    def _rows(self) -> list[tuple[str, str, str]]:
+        return [
+            (name, f"{float(violation):.4g}", f"{float(self.weights[name]):.4g}")
+            for name, violation in self.violations.items()
+        ]
+
+    def __repr__(self) -> str:
+        rules = "".join(f"; {name} {violation} × {weight}" for name, violation, weight in self._rows())
+        returned, penalty = float(self.returned), float(self.penalty)
+        return f"Report(returned {returned:.6g}, of it penalty {penalty:.4g}{rules})"
+
+    def _repr_html_(self) -> str:
+        title = f"returned {float(self.returned):.6g}, of it penalty {float(self.penalty):.4g}"
+        return table(("rule", "violation", "weight, nats per datum"), self._rows(), title)
 
     @property
     def loss(self) -> Tensor:

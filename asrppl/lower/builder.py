@@ -103,7 +103,7 @@ class Builder:
         self.elements = elements
         self.bound = bound
         self.entries = entries
-        self.graph = fx.Graph()
+        self.graph: fx.Graph = fx.Graph()
         self.root: dict[str, Tensor | torch.nn.Module] = {}
         self.inputs: dict[Input, fx.Node] = {}
         self.dynamic: dict[int, tuple[fx.Node, Value]] = {}

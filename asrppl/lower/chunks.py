@@ -51,7 +51,7 @@ class Chunked(nn.Module):
         super().__init__()
         self.body = body
         self.reducer = reducer
-        self.steps = tuple(steps)
+        self.steps: tuple[tuple[int, int], ...] = tuple(steps)
 
     def forward(self, *inputs: Any) -> Parts:
         """Return the reduced parts."""

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from asrppl.cli.check import read_source
-from asrppl.cli.output import counted, indexed, print_diagnostics, type_of
+from asrppl.cli.output import counted, print_diagnostics
 from asrppl.cli.repl.literals import ASSIGNMENT, LiteralError, parse_value, show_value
 from asrppl.commands import Commands, printable
+from asrppl.core.labels import indexed, type_of
 from asrppl.diagnostics import AsrError, Diagnostic
 from asrppl.files import unreadable
 from asrppl.folders import cache_folder
@@ -152,8 +153,8 @@ class Repl:
     """A session and what is printed about it."""
 
     def __init__(self, session: "Session") -> None:
-        self.session = session
-        self.left = False
+        self.session: Session = session
+        self.left: bool = False
 
     def run(self, text: str) -> bool:
         """Do what one line says; returns whether it was without error."""

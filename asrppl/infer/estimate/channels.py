@@ -24,7 +24,7 @@ from asrppl.infer.sites.read import read
 from asrppl.infer.watch.recorder import Tracker
 from asrppl.infer.watch.recording import Recording
 
-logger = logging.getLogger(__name__)
+logger: logging.Logger = logging.getLogger(__name__)
 
 Channel = Literal["S", "P"]
 Rerun = Callable[[Tracker | None], Recording]
