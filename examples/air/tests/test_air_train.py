@@ -4,6 +4,8 @@ import argparse
 import json
 import math
 import os
+import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,7 +18,7 @@ import pyro
 import pytest
 import torch
 
-from asrppl import AsrError, parse
+from asrppl import AsrError, load, parse
 from asrppl.cli.main import main
 from asrppl_air.checkpoint import CheckpointError, load_checkpoint, save_checkpoint, write_atomically
 from asrppl_air.cli import air as command
@@ -24,7 +26,7 @@ from asrppl_air.locate import NotFiniteError
 from asrppl_air.options import OptionError, TrainOptions
 from asrppl_air.rules import load_rules
 from asrppl_air.run import FolderInUseError, RunFolder
-from asrppl_air.train import Interrupted, Progress, train
+from asrppl_air.train import Interrupted, Progress, drained, train, training
 from asrppl_air.trainer import Trainer
 
 NUMBER = """
@@ -409,3 +411,45 @@ def test_the_rules_of_the_tables_train(mnist, data, rules) -> None:
     assert {"ordered", "centred", "filled", "sized", "apart"} <= set(found)
     assert all(bool(torch.isfinite(torch.as_tensor(value))) for value in found.values())
     assert float(found["centred"]) > 0
+
+
+@pytest.mark.parametrize("change", ["edited", "deleted", "elsewhere"])
+def test_a_run_goes_on_with_the_rules_that_it_was_begun_with(tmp_path, options, monkeypatch, change) -> None:
+    """Whatever became of the rule file and of what it imports, and from whichever folder it is resumed."""
+    rules = tmp_path / "rules"
+    rules.mkdir()
+    (rules / "main.asr").write_text('import "lib.asr"\nrule few weight 10: n <= most\n')
+    (rules / "lib.asr").write_text("param most = 1\n")
+    monkeypatch.chdir(rules)
+    begun = replace(options, rules=load("main.asr").to_dict())
+    never = train(RunFolder(tmp_path / "never"), begun)
+    folder = RunFolder(tmp_path / "run")
+    stop = iter([False] * 5 + [True] * 1000)
+    with pytest.raises(Interrupted):
+        drained(training(folder, begun, stop=lambda: next(stop)), lambda progress: None)
+    if change == "edited":
+        (rules / "lib.asr").write_text("param most = 3\n")
+    elif change == "deleted":
+        shutil.rmtree(rules)
+    monkeypatch.chdir(tmp_path)
+    resumed = train(folder, None)
+    assert 0 < never.step == resumed.step
+    assert_same(resumed.state(), never.state())
+    assert resumed.elbo.program.violations({"n": 3}) == never.elbo.program.violations({"n": 3})
+
+
+def test_what_help_says_of_defaults_is_so(capsys) -> None:
+    """The command's parser does not import the options, which need torch."""
+    with pytest.raises(SystemExit):
+        main(["air", "train", "--help"])
+    text = " ".join(capsys.readouterr().out.split())
+    plain = TrainOptions()
+    for option, default in {
+        "steps": plain.steps, "seed": plain.seed, "batch": plain.batch, "lr": plain.lr, "lr-warm": plain.lr_warm,
+        "precision": plain.precision, "data": plain.data, "split": plain.split, "images": plain.images,
+        "test-images": plain.test_images, "estimator": plain.estimator, "prior": plain.prior,
+        "scale-var": plain.scale_var,
+    }.items():  # fmt: skip
+        said = re.search(rf" --{option} .*?\(default: ([^);]+)", text)
+        assert said is not None
+        assert said[1] == (f"{default:g}" if isinstance(default, float) else str(default)), option
