@@ -85,7 +85,7 @@ class Context:
 
     ``steps`` and ``total`` count the nodes expanded for a statement and before it; ``effort`` scales their limits.
     ``scopes`` and ``active`` hold, by slot, the binder of each index variable in scope and the variable itself;
-    ``guards`` the binders whose guards are being expanded.
+    ``guards`` the binders whose guards are being expanded, None for the end of a range.
     """
 
     sink: Sink
@@ -102,7 +102,7 @@ class Context:
     sites: Mapping[str, ast.Site] = field(default_factory=dict[str, ast.Site])
     scopes: list[Scope] = field(default_factory=list[Scope])
     active: list[Variable] = field(default_factory=list[Variable])
-    guards: list[Scope] = field(default_factory=list[Scope])
+    guards: list[Scope | None] = field(default_factory=list["Scope | None"])
     reported: set[tuple[str, Span]] = field(default_factory=set[tuple[str, Span]])
 
     @property
@@ -241,8 +241,9 @@ class Context:
         if guard == "nested":
             # As a false guard: the nested binder leaves out what would fall outside.
             bounds = (offset.variable, -offset.add, length - 1 - offset.add)
-            if bounds not in inside[-1].ranges:
-                inside[-1].ranges.append(bounds)
+            innermost = inside[-1]
+            if innermost is not None and bounds not in innermost.ranges:
+                innermost.ranges.append(bounds)
         else:
             outside = high if high >= length else low
             self.error(

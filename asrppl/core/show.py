@@ -16,6 +16,7 @@ from asrppl.core.typed import (
     Disjunction,
     Distribution,
     Equal,
+    Erroneous,
     Every,
     Expectation,
     ExpectedDistribution,
@@ -81,6 +82,8 @@ def show_term(term: Term) -> str:
             return term.variable.name
         case Read():
             return _entry(term.name, term.indices) + (f".{term.component}" if term.component is not None else "")
+        case Erroneous():
+            return "<error>"
         case Unary():
             operand = show_term(term.operand)
             return f"-{operand}" if term.operator == "neg" else f"{term.operator}({operand})"

@@ -70,6 +70,11 @@ class Read(TypedTerm):
 
 
 @dataclass(frozen=True, slots=True)
+class Erroneous(TypedTerm):
+    """Stands for a term with an error, which is reported; no program that has one is bound or lowered."""
+
+
+@dataclass(frozen=True, slots=True)
 class Unary(TypedTerm):
     """An elementwise function of one term."""
 
@@ -155,6 +160,7 @@ Term = (
     Constant
     | IndexValue
     | Read
+    | Erroneous
     | Unary
     | BinaryTerm
     | Choose

@@ -9,6 +9,7 @@ from asrppl.core.typed import (
     AggregateDistribution,
     AggregateTerm,
     Apply,
+    Erroneous,
     Expectation,
     Functional,
     IndexValue,
@@ -82,7 +83,7 @@ def variable_slots(node: TypedNode) -> set[int]:
 
 def is_poisoned(node: TypedNode) -> bool:
     """Whether ``node`` holds something that an error was reported for."""
-    return any(isinstance(part, Read) and not part.name for part in walk(node))
+    return any(isinstance(part, Erroneous) for part in walk(node))
 
 
 def reads_real(node: TypedNode) -> bool:
@@ -92,7 +93,7 @@ def reads_real(node: TypedNode) -> bool:
         node = pending.pop()
         if isinstance(node, Functional | Expectation | Probability | AggregateTerm):
             return True
-        if isinstance(node, Read | Apply):
+        if isinstance(node, Read | Apply | Erroneous):
             # What a Boolean function of reals does to its arguments is its own business: its value is 0 or 1.
             if node.kind in (Kind.REAL, Kind.SCALAR):
                 return True

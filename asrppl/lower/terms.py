@@ -20,6 +20,7 @@ from asrppl.core.typed import (
     Differ,
     Disjunction,
     Equal,
+    Erroneous,
     Every,
     Expectation,
     Formula,
@@ -86,6 +87,8 @@ def _term(g: Algebra, node: Term) -> Value:
             raise NeedsGuideError("E", node.span)
         case Probability():
             raise NeedsGuideError("P", node.span)
+        case Erroneous():
+            raise AssertionError("a program with errors is not lowered")
     assert_never(node)
 
 

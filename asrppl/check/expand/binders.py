@@ -9,7 +9,7 @@ from asrppl.check.expand import build
 from asrppl.check.expand.arrays import term
 from asrppl.check.expand.names import unfold
 from asrppl.check.expand.values import Env, IndexVariable, Local, NumberSet, Poison
-from asrppl.core.typed import Constant, Formula, IndexValue, Read, Term, TypedFormula, TypedTerm, Variable
+from asrppl.core.typed import Constant, Erroneous, Formula, IndexValue, Read, Term, TypedFormula, TypedTerm, Variable
 from asrppl.core.walk import is_poisoned, walk
 from asrppl.diagnostics import Note
 from asrppl.source import Span
@@ -159,7 +159,7 @@ def _written_domain(ctx: Context, binder: ast.Binder, env: Env) -> tuple[Written
 
 def _constant_end(ctx: Context, expr: ast.Expr, env: Env) -> int | Literal["varies", "unknown"]:
     # Looked at as part of a guard, so that what it reads does not shape anybody's domain.
-    ctx.guards.append(Scope(ast.Binder(expr.span, (), False, None, None), (), 0))
+    ctx.guards.append(None)
     try:
         end = term(ctx, expr, env)
     finally:
@@ -169,10 +169,9 @@ def _constant_end(ctx: Context, expr: ast.Expr, env: Env) -> int | Literal["vari
             return int(end.value)
         ctx.error("ASR067", expr.span, "the ends of a range are whole numbers", env)
         return "unknown"
-    reads = [part for part in walk(end) if isinstance(part, Read | IndexValue)]
+    reads = [part for part in walk(end) if isinstance(part, Read | IndexValue | Erroneous)]
     only_lengths = all(
-        isinstance(read, Read) and read.component in ("len", None) and (read.component == "len" or not read.name)
-        for read in reads
+        isinstance(read, Erroneous) or (isinstance(read, Read) and read.component == "len") for read in reads
     )
     return "unknown" if reads and only_lengths else "varies"
 

@@ -12,6 +12,7 @@ from asrppl.core.typed import (
     Differ,
     Disjunction,
     Equal,
+    Erroneous,
     Formula,
     IndexValue,
     Read,
@@ -37,9 +38,9 @@ def number(value: float, span: Span) -> Constant:
     return Constant(Kind.INT if isinstance(value, int) else Kind.REAL, NO_LEVELS, span, value)
 
 
-def poison(span: Span) -> Read:
+def poison(span: Span) -> Erroneous:
     """Return a term that stands for one with an error, of which nothing more is said."""
-    return Read(Kind.SCALAR, NO_LEVELS, span, "", None, ())
+    return Erroneous(Kind.SCALAR, NO_LEVELS, span)
 
 
 def unknown_length(span: Span, name: str = "len") -> Read:
@@ -49,7 +50,7 @@ def unknown_length(span: Span, name: str = "len") -> Read:
 
 def is_poison(term: object) -> bool:
     """Whether something stands for a term with an error."""
-    return isinstance(term, Read) and not term.name
+    return isinstance(term, Erroneous)
 
 
 def index_value(variable: Variable, span: Span) -> IndexValue:
