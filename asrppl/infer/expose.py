@@ -12,7 +12,7 @@ from asrppl.infer.watch.pyro_internals import send
 Exposed = TypeVar("Exposed", bound=Tensor | Mapping[str, Tensor] | Distribution)
 
 EXPOSE = "asrppl_expose"
-"""The type of the message: handlers that do not know it (tracing, replay, enumeration) let it pass."""
+"""The type of the message."""
 
 
 def expose(name: str, value: Exposed, *, event_dim: int = 0, mask: Tensor | None = None) -> Exposed:
@@ -61,26 +61,5 @@ def expose(name: str, value: Exposed, *, event_dim: int = 0, mask: Tensor | None
                 f"expose({name!r}): event_dim={event_dim} does not fit a tensor of shape {tuple(tensor.shape)}"
             )
     if am_i_wrapped():
-        send(
-            {
-                "type": EXPOSE,
-                "name": name,
-                "fn": _identity,
-                "is_observed": False,
-                "args": (),
-                "kwargs": {"event_dim": event_dim, "presence": mask},
-                "value": value,
-                "infer": {},
-                "scale": 1.0,
-                "mask": None,
-                "cond_indep_stack": (),
-                "done": True,
-                "stop": False,
-                "continuation": None,
-            }
-        )
-    return value
-
-
-def _identity(value: object) -> object:
+        send(EXPOSE, name, value, event_dim=event_dim, presence=mask)
     return value

@@ -79,23 +79,7 @@ class _Surroundings:
 
 
 def _probe() -> _Surroundings:
-    message: dict[str, Any] = {
-        "type": "asrppl_probe",
-        "name": "asrppl_probe",
-        "fn": None,
-        "is_observed": False,
-        "args": (),
-        "kwargs": {},
-        "value": True,
-        "infer": {},
-        "scale": 1.0,
-        "mask": None,
-        "cond_indep_stack": (),
-        "done": True,
-        "stop": False,
-        "continuation": None,
-    }
-    send(message)
+    message = send("asrppl_probe", "asrppl_probe", True)
     return _Surroundings(tuple(message["cond_indep_stack"]), message["scale"])
 
 

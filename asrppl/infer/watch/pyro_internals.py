@@ -18,9 +18,33 @@ _stack: Any = _runtime
 _torch: Any = torch
 
 
-def send(message: dict[str, Any]) -> None:
-    """Pass a message through the handlers that are open."""
+def send(kind: str, name: str, value: object, **kwargs: object) -> dict[str, Any]:
+    """Pass a message of our own through the handlers that are open; return it, as they have left it.
+
+    Handlers that do not know its type (tracing, replay, enumeration) let it pass; plates and scales write to it.
+    """
+    message: dict[str, Any] = {
+        "type": kind,
+        "name": name,
+        "fn": _identity,
+        "is_observed": False,
+        "args": (),
+        "kwargs": kwargs,
+        "value": value,
+        "infer": {},
+        "scale": 1.0,
+        "mask": None,
+        "cond_indep_stack": (),
+        "done": True,
+        "stop": False,
+        "continuation": None,
+    }
     _stack.apply_stack(message)
+    return message
+
+
+def _identity(value: object) -> object:
+    return value
 
 
 def marks_of(value: object) -> frozenset[Draw]:
