@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field, fields, is_dataclass
 from functools import cache
-from pathlib import Path, PurePosixPath
+from importlib.resources import files
+from pathlib import PurePosixPath
 
 from asrppl.check.context import Context
 from asrppl.check.expand.values import DefDefinition, Definition, LetDefinition, Module, ParamDefinition
@@ -14,7 +15,6 @@ from asrppl.source import Source, Span
 from asrppl.syntax import ast, parse_file
 from asrppl.words import BUILTINS, CLOSED_NAMES, PARAMETER_TYPES
 
-STANDARD_FOLDER = Path(__file__).resolve().parent.parent / "stdlib"
 MAX_FILES = 60
 
 
@@ -192,8 +192,8 @@ class Loader:
 def standard_definitions() -> dict[str, DefDefinition]:
     """Return the standard library's ``def``s; parsed once a process."""
     found: dict[str, DefDefinition] = {}
-    for path in sorted(STANDARD_FOLDER.glob("*.asr")):
-        parsed = parse_file(Source(f"<stdlib>/{path.name}", path.read_text(encoding="utf-8")))
+    for file in sorted((files("asrppl") / "stdlib").iterdir(), key=lambda file: file.name):
+        parsed = parse_file(Source(f"<stdlib>/{file.name}", file.read_text(encoding="utf-8")))
         assert not parsed.diagnostics, [d.message for d in parsed.diagnostics]
         module = Module(parsed.file.source, parsed.file, standard=found)
         for statement in parsed.file.statements:

@@ -248,7 +248,11 @@ class Builder:
     def finish(self, outputs: list[fx.Node]) -> fx.GraphModule:
         """Return the graph as a module with these outputs, what none of them needs left out."""
         self.graph.output(tuple(outputs))
-        self.graph.eliminate_dead_code(is_impure_node=lambda node: node.op in ("placeholder", "output"))
+        # From the last to the first, users go before what they use. `eliminate_dead_code` would keep random operations,
+        # and takes another opinion only from torch 2.5 on.
+        for node in reversed(self.graph.nodes):
+            if not node.users and node.op not in ("placeholder", "output"):
+                self.graph.erase_node(node)
         return fx.GraphModule(self.root, self.graph)
 
 

@@ -6,7 +6,9 @@ import json
 import os
 import sys
 import tempfile
+import time
 from functools import cache
+from importlib.resources import files
 from pathlib import Path
 from typing import Any, Protocol, cast
 
@@ -34,13 +36,11 @@ class Parser(Protocol):
         ...
 
 
-_PACKAGE = Path(__file__).resolve().parent.parent
-
-
-def grammar_path() -> Path:
-    """Return where the grammar lies: inside the installed package, or beside it in a checkout."""
-    installed = _PACKAGE / "grammar" / "asr.lark"
-    return installed if installed.is_file() else _PACKAGE.parent / "grammar" / "asr.lark"
+def grammar_text() -> str:
+    """Return the grammar: it lies inside the installed package, or beside it in a checkout."""
+    installed = files("asrppl") / "grammar" / "asr.lark"
+    beside = Path(__file__).resolve().parents[2] / "grammar" / "asr.lark"
+    return (installed if installed.is_file() else beside).read_text(encoding="utf-8")
 
 
 def make_parser(grammar: str, *, strict: bool = False) -> Parser:
@@ -60,7 +60,7 @@ def make_parser(grammar: str, *, strict: bool = False) -> Parser:
 @cache
 def parser() -> Parser:
     """Return the parser of one statement, from the cache where the grammar has not changed since."""
-    grammar = grammar_path().read_text(encoding="utf-8")
+    grammar = grammar_text()
     file = _cache_file(grammar)
     kept = _load(file) if file is not None else None
     if kept is not None:
@@ -93,11 +93,25 @@ def _save(file: Path, made: Parser) -> None:
         with os.fdopen(handle, "w", encoding="utf-8") as stream:
             stream.write(f"{digest}\n{payload}")
         os.replace(temporary, file)  # other processes see the whole file or none
+        _sweep(file)
     except OSError:
         # A read-only home or a full disk costs the next run half a second, nothing else.
         if temporary is not None:
             with contextlib.suppress(OSError):
                 os.unlink(temporary)
+
+
+_KEPT_DAYS = 30
+"""Tables of other versions are kept that long: an environment that is in use makes its own again once a month."""
+
+
+def _sweep(made: Path) -> None:
+    """Remove what other versions, and processes that were killed, left beside a table that was made just now."""
+    for pattern in ("grammar-*.json", ".grammar-*"):
+        for other in made.parent.glob(pattern):
+            with contextlib.suppress(OSError):  # another process may be at it
+                if other != made and time.time() - other.stat().st_mtime > _KEPT_DAYS * 86_400:
+                    other.unlink()
 
 
 def _load(file: Path) -> Parser | None:

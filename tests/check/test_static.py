@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import asrppl
 from asrppl.check import check_file
 from asrppl.check.context import MAX_STEPS
-from asrppl.check.modules import STANDARD_FOLDER, standard_definitions
+from asrppl.check.modules import standard_definitions
 from asrppl.core.suggest import distance, is_suspiciously_close, nearest
 from asrppl.core.typed import Schedule
 from asrppl.source import Source
@@ -367,7 +368,7 @@ def test_distances_count_edits_and_swaps() -> None:
 
 
 def test_the_standard_library_checks_without_a_word() -> None:
-    for path in STANDARD_FOLDER.glob("*.asr"):
+    for path in (Path(asrppl.__file__).parent / "stdlib").glob("*.asr"):
         parsed = parse_file(Source(path.name, path.read_text(encoding="utf-8")))
         assert parsed.diagnostics == ()
         # Its names are taken by itself: under others, each is checked as a user's file would be.

@@ -1,6 +1,7 @@
 """The grammar has no conflicts, and its cached table is never trusted further than a text."""
 
 import hashlib
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -24,7 +25,7 @@ def reads() -> bool:
 
 
 def test_strict_mode_finds_no_conflict() -> None:
-    grammar.make_parser(grammar.grammar_path().read_text(encoding="utf-8"), strict=True)
+    grammar.make_parser(grammar.grammar_text(), strict=True)
 
 
 def test_the_table_is_kept_and_read_again(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -41,7 +42,7 @@ def test_the_table_is_kept_and_read_again(cache: Path, monkeypatch: pytest.Monke
 
 
 def test_a_damaged_cache_is_made_anew(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    made = grammar.make_parser(grammar.grammar_path().read_text(encoding="utf-8"))
+    made = grammar.make_parser(grammar.grammar_text())
     monkeypatch.setattr(grammar, "make_parser", lambda text: made)
     assert reads()
     (file,) = cache.iterdir()
@@ -64,3 +65,16 @@ def test_a_folder_that_cannot_be_written_costs_nothing_but_time(
     monkeypatch.setenv("ASRPPL_CACHE", str(blocked))
     assert reads()
     grammar.parser.cache_clear()
+
+
+def test_tables_of_other_versions_are_swept_when_one_is_made(cache: Path) -> None:
+    old, recent, cut, foreign = (cache / name for name in ("grammar-0.json", "grammar-1.json", ".grammar-x", "history"))
+    for file in (old, recent, cut, foreign):
+        file.write_text("")
+    for file in (old, cut, foreign):
+        os.utime(file, (0, 0))
+    assert reads()
+    assert not old.exists()
+    assert not cut.exists()
+    assert recent.exists()
+    assert foreign.exists()

@@ -1,26 +1,25 @@
 """The rule files that come with the package."""
 
 from collections.abc import Mapping
-from pathlib import Path
+from importlib.resources import files
 from typing import Any
 
-from asrppl import Program, load
-
-_FOLDER = Path(__file__).resolve().parent / "rule_files"
+from asrppl import Program, parse
 
 
-def rule_file(name: str) -> Path:
-    """A rule file of this package."""
-    if (_FOLDER / name).is_file():
-        return _FOLDER / name
-    raise FileNotFoundError(f"{name} is not in {_FOLDER}")
+def rule_text(name: str) -> str:
+    """The text of a rule file of this package."""
+    file = files("asrppl_air") / "rule_files" / name
+    if not file.is_file():
+        raise FileNotFoundError(f"{name} is not among the rule files of asrppl_air")
+    return file.read_text(encoding="utf-8")
 
 
 def load_rules(name: str, params: Mapping[str, Any] | None = None) -> Program:
-    """The program of a rule file of this package; in messages and results it goes by its name, wherever it lies."""
-    program = load(rule_file(name), **(params or {}))
-    data = program.to_dict()
-    return Program.from_dict({**data, "main": name, "files": {name: data["files"][data["main"]]}})
+    """The program of a rule file of this package; in messages and results it goes by its name."""
+    text = rule_text(name)
+    data = parse(text, **(params or {})).to_dict()
+    return Program.from_dict({**data, "main": name, "files": {name: text}})
 
 
 def same_rules(one: Mapping[str, Any] | None, other: Mapping[str, Any] | None) -> bool:

@@ -3,7 +3,7 @@
 import pytest
 
 from asrppl import Program, parse
-from asrppl_air.rules import load_rules, rule_file, same_rules
+from asrppl_air.rules import load_rules, rule_text, same_rules
 
 FILES = ["air_number.asr", "air_overlap.asr", "authors_number.asr", "authors_overlap.asr", "number.asr", "overlap.asr"]
 
@@ -33,5 +33,5 @@ def test_rules_are_the_same_by_text_params_and_weights_not_by_name() -> None:
 
 
 def test_a_rule_file_that_is_not_there_is_named() -> None:
-    with pytest.raises(FileNotFoundError, match=r"nosuch\.asr is not in"):
-        rule_file("nosuch.asr")
+    with pytest.raises(FileNotFoundError, match=r"nosuch\.asr is not among"):
+        rule_text("nosuch.asr")
