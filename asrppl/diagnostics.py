@@ -2,19 +2,12 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from enum import Enum
 from functools import wraps
 from typing import ParamSpec, TypeVar
 
+from asrppl.codes import CODES, Severity
 from asrppl.notebook import text
-from asrppl.source import Span
-
-
-class Severity(Enum):
-    """How bad a finding is: an error stops compilation, a warning does not."""
-
-    ERROR = "error"
-    WARNING = "warning"
+from asrppl.source import Source, Span
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,19 +29,35 @@ class Diagnostic:
     ('unused', 1)
 
     Args:
-        code: stable code, ``ASR0xx``.
+        code: stable code, ``ASR0xx``, registered in asrppl/codes.py; `asrppl explain CODE` says what it means.
         message: what is wrong, one sentence without the final full stop.
         span: where; None for a finding that has no place in a file (a Python call).
         help: the mend, where there is one ("did you mean `size`?").
         notes: further places that explain the finding.
+        data: the typed values that it carries, name by name as its code lists them; `fields` has them as a mapping.
     """
 
     code: str
     message: str
     span: Span | None = None
-    severity: Severity = Severity.ERROR
     help: str | None = None
-    notes: tuple[Note, ...] = field(default=())
+    notes: tuple[Note, ...] = ()
+    data: tuple[tuple[str, str], ...] = ()
+
+    def __post_init__(self) -> None:
+        known = CODES[self.code].fields
+        if tuple(name for name, _ in self.data) != known:
+            raise TypeError(f"a finding {self.code} has the fields {known}, and was given {self.data}")
+
+    @property
+    def severity(self) -> Severity:
+        """How bad it is: that of its code."""
+        return CODES[self.code].severity
+
+    @property
+    def fields(self) -> dict[str, str]:
+        """The typed values that it carries, by the names that its code lists: ``{"name": "box"}``."""
+        return dict(self.data)
 
     def to_json(self) -> dict[str, object]:
         """Return the diagnostic as plain data: lines and columns count from 1, ends are exclusive."""
@@ -57,6 +66,7 @@ class Diagnostic:
             "severity": self.severity.value,
             "message": self.message,
             "help": self.help,
+            "fields": self.fields,
             **_place(self.span),
         }
         data["notes"] = [{"message": note.message, **_place(note.span)} for note in self.notes]
@@ -77,17 +87,25 @@ def _place(span: Span | None) -> dict[str, object]:
     }
 
 
+_WIDTH = 110
+"""How much of a line is shown around its caret: one long comment is not to fill the screen."""
+
+
 def _snippet(span: Span, gutter: int) -> list[str]:
     line, column = span.source.position(span.start)
     end_line, end_column = span.source.position(span.end)
     text = span.source.line(line)
     if end_line != line:  # a span over several lines is marked to the end of its first
         end_column = len(text) + 1
+    start = 0 if len(text) <= _WIDTH else min(max(column - 1 - _WIDTH // 3, 0), len(text) - _WIDTH)
+    shown = text[start : start + _WIDTH]
+    before, after = "…" if start else "", "…" if start + _WIDTH < len(text) else ""
+    column, end_column = column - start, min(end_column - start, len(shown) + 1)
     # Tabs are kept in front of the caret, so that it stands under its character at any tab width.
-    margin = "".join("\t" if character == "\t" else " " for character in text[: column - 1])
+    margin = " " * len(before) + "".join("\t" if character == "\t" else " " for character in shown[: column - 1])
     carets = "^" * max(1, end_column - column)
     pad = " " * gutter
-    return [f"{pad} |", f"{line:>{gutter}} | {text}", f"{pad} | {margin}{carets}"]
+    return [f"{pad} |", f"{line:>{gutter}} | {before}{shown}{after}", f"{pad} | {margin}{carets}"]
 
 
 def render(diagnostic: Diagnostic) -> str:
@@ -111,6 +129,23 @@ def render(diagnostic: Diagnostic) -> str:
     if diagnostic.help is not None:
         lines.append(f"{pad} = help: {diagnostic.help}")
     return "\n".join(lines)
+
+
+def in_order(found: Iterable[Diagnostic], main: Source | None = None) -> tuple[Diagnostic, ...]:
+    """Return findings in the one order that there is: without a place first, then by file and place.
+
+    Args:
+        found: the findings.
+        main: the file that comes before those that it imports.
+    """
+
+    def key(diagnostic: Diagnostic) -> tuple[bool, bool, str, int, str]:
+        span = diagnostic.span
+        if span is None:
+            return False, False, "", 0, diagnostic.code
+        return True, span.source != main, span.source.name, span.start, diagnostic.code
+
+    return tuple(sorted(found, key=key))
 
 
 class AsrError(ValueError):
@@ -168,7 +203,7 @@ class Sink:
 
     found: list[Diagnostic] = field(default_factory=list[Diagnostic])
 
-    def error(
+    def add(
         self,
         code: str,
         span: Span | None,
@@ -176,23 +211,10 @@ class Sink:
         *,
         help: str | None = None,
         notes: tuple[Note, ...] = (),
+        **data: str,
     ) -> None:
-        """Note an error; the same finding at the same place is kept once."""
-        self._add(Diagnostic(code, message, span, Severity.ERROR, help, notes))
-
-    def warn(
-        self,
-        code: str,
-        span: Span | None,
-        message: str,
-        *,
-        help: str | None = None,
-        notes: tuple[Note, ...] = (),
-    ) -> None:
-        """Note a warning."""
-        self._add(Diagnostic(code, message, span, Severity.WARNING, help, notes))
-
-    def _add(self, diagnostic: Diagnostic) -> None:
+        """Note a finding, an error or a warning as its code says; the same one at the same place is kept once."""
+        diagnostic = Diagnostic(code, message, span, help, notes, tuple(data.items()))
         if diagnostic not in self.found:
             self.found.append(diagnostic)
 

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from asrppl.check import Checked, RuleInfo, check_file, type_program
 from asrppl.check.params import ParamValue
+from asrppl.codes import Severity
 from asrppl.core.bounded import Bounded
 from asrppl.core.labels import indexed, level_name, type_of, weight_text
 from asrppl.core.signature import Signature
 from asrppl.core.typed import FreeNames, TypedProgram
-from asrppl.diagnostics import AsrError, Diagnostic, Severity, public
+from asrppl.diagnostics import AsrError, Diagnostic, in_order, public
 from asrppl.files import Folder, Kept, Library, read_text, unreadable
 from asrppl.notebook import table
 from asrppl.source import Source
@@ -63,7 +64,7 @@ class Program:
         parsed = parse_file(source)
         params = dict(params or {})
         checked = check_file(parsed.file, params, library=library, factors=factors)
-        diagnostics = _ordered([*parsed.diagnostics, *checked.diagnostics])
+        diagnostics = in_order((*parsed.diagnostics, *checked.diagnostics), source)
         if any(diagnostic.severity is Severity.ERROR for diagnostic in diagnostics):
             raise AsrError(diagnostics)
         self._checked: Checked = checked
@@ -306,10 +307,6 @@ class Program:
 
     def __reduce__(self) -> tuple[Callable[[Mapping[str, Any]], Program], tuple[dict[str, Any]]]:
         return Program.from_dict, (self.to_dict(),)
-
-
-def _ordered(found: list[Diagnostic]) -> tuple[Diagnostic, ...]:
-    return tuple(sorted(found, key=lambda diagnostic: diagnostic.span.start if diagnostic.span is not None else -1))
 
 
 def _zero(bound: Bound) -> Tensor:

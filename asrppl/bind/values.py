@@ -50,14 +50,16 @@ def bind_values(free: FreeNames, given: Mapping[str, object]) -> Bound:
         if name not in free:
             expected = ", ".join(sorted(free)) or "nothing"
             help = did_you_mean(name, free) or f"the rules read {expected}"
-            binder.sink.error("ASR071", None, f"a value was given for `{name}`, which no rule reads", help=help)
+            binder.sink.add(
+                "ASR071", None, f"a value was given for `{name}`, which no rule reads", help=help, name=name
+            )
     for name, use in free.items():
         if name in names:
             binder.bind(use, names[name])
         else:
             there = ", ".join(f"`{other}`" for other in sorted(given)) or "none"
             help = did_you_mean(name, given) or f"values were given for: {there}"
-            binder.sink.error("ASR070", use.span, f"no value was given for `{name}`", help=help)
+            binder.sink.add("ASR070", use.span, f"no value was given for `{name}`", help=help, name=name)
     binder.sink.raise_if_failed()
     bound = Bound(Signature.of(binder.entries), binder.tensors, binder.functions)
     _verify_batches(bound, free, binder.sink)
@@ -113,7 +115,7 @@ class _Binder:
             else:
                 self._entry(use, self._columns(use, self._tensor(use, value)))
         except _RefusalError as refusal:
-            self.sink.error(refusal.code, use.span, refusal.message, help=refusal.help)
+            self.sink.add(refusal.code, use.span, refusal.message, help=refusal.help)
 
     # ---- the forms of a value
 
@@ -306,7 +308,7 @@ def _verify_batches(bound: Bound, free: FreeNames, sink: Sink) -> None:
             known = broadcast_shape((known, alone.batch_shape))
         except RuntimeError:
             message = f"batch axes of `{name}` do not fit to those of the other values: {alone.batch_shape} and {known}"
-            sink.error("ASR073", free[name].span, message)
+            sink.add("ASR073", free[name].span, message)
 
 
 class _RefusalError(Exception):

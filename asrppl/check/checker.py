@@ -25,9 +25,10 @@ from asrppl.check.lint.unused import warn_names
 from asrppl.check.modules import Loader, verify_no_recursion
 from asrppl.check.params import ParamValue, give_values
 from asrppl.check.rules import RuleInfo, check_rules, expand_rule
+from asrppl.codes import Severity
 from asrppl.core.signature import Signature
 from asrppl.core.typed import FreeNames, TypedProgram
-from asrppl.diagnostics import AsrError, Diagnostic, Severity, Sink
+from asrppl.diagnostics import AsrError, Diagnostic, Sink, in_order
 from asrppl.files import Library
 from asrppl.syntax import ast
 
@@ -99,7 +100,7 @@ def check_file(
         rules=rules,
         free=free,
         params=_params(loader.modules),
-        diagnostics=_sorted(sink.found, module),
+        diagnostics=in_order(sink.found, module.source),
         module=module,
         sites=loader.sites,
         imported=loader.texts,
@@ -142,16 +143,6 @@ def _params(modules: list[Module]) -> dict[str, float | tuple[float, ...]]:
     return found
 
 
-def _sorted(found: list[Diagnostic], module: Module) -> tuple[Diagnostic, ...]:
-    def key(diagnostic: Diagnostic) -> tuple[bool, bool, str, int, str]:
-        span = diagnostic.span
-        if span is None:
-            return False, False, "", 0, diagnostic.code
-        return True, span.source is module.source, span.source.name, span.start, diagnostic.code
-
-    return tuple(sorted(found, key=key))
-
-
 def type_program(checked: Checked, signature: Signature) -> tuple[TypedProgram, tuple[Diagnostic, ...]]:
     """Type a checked file against what its names were bound to.
 
@@ -170,8 +161,8 @@ def type_program(checked: Checked, signature: Signature) -> tuple[TypedProgram, 
     env = Env(checked.module, {})
     formulas = [(rule, expand_rule(ctx, rule.formula, env)) for rule in checked.rules]
     if sink.failed:
-        raise AsrError(_sorted(sink.found, checked.module))
+        raise AsrError(in_order(sink.found, checked.module.source))
     known = {(diagnostic.code, diagnostic.span) for diagnostic in checked.diagnostics}
     warnings = tuple(found for found in sink.found if (found.code, found.span) not in known)
     rules = tuple(rule.typed(formula) for rule, formula in formulas if formula is not None)
-    return TypedProgram(rules), _sorted(list(warnings), checked.module)
+    return TypedProgram(rules), in_order(warnings, checked.module.source)

@@ -9,7 +9,7 @@ from asrppl.check.expand.values import Env, Value
 from asrppl.check.free import Uses
 from asrppl.core.signature import Signature
 from asrppl.core.typed import Formula, Offset, Read, Variable
-from asrppl.diagnostics import Diagnostic, Note, Severity, Sink
+from asrppl.diagnostics import Diagnostic, Note, Sink
 from asrppl.source import Span
 from asrppl.syntax import ast
 
@@ -166,7 +166,7 @@ class Context:
         finally:
             self.depth -= 1
 
-    def error(
+    def add(
         self,
         code: str,
         span: Span,
@@ -175,52 +175,28 @@ class Context:
         *,
         help: str | None = None,
         notes: tuple[Note, ...] = (),
+        **data: str,
     ) -> None:
-        """Report an error, with the calls that led to it, once for a place however often it is expanded."""
-        self._report(Severity.ERROR, code, span, message, env, help, notes)
-
-    def refuse(self, code: str, span: Span, message: str, env: Env, *, help: str | None = None) -> NoReturn:
-        """Report that a limit is passed, in a silent pass too, and give the statement up."""
-        self.probing = False
-        self.error(code, span, message, env, help=help)
-        raise LimitError
-
-    def warn(
-        self,
-        code: str,
-        span: Span,
-        message: str,
-        env: Env | None = None,
-        *,
-        help: str | None = None,
-        notes: tuple[Note, ...] = (),
-    ) -> None:
-        """Report a warning likewise."""
-        self._report(Severity.WARNING, code, span, message, env, help, notes)
-
-    def _report(
-        self,
-        severity: Severity,
-        code: str,
-        span: Span,
-        message: str,
-        env: Env | None,
-        help: str | None,
-        notes: tuple[Note, ...],
-    ) -> None:
+        """Report a finding, with the calls that led to it, once for a place however often it is expanded."""
         key = (code, span)
         if self.probing or key in self.reported:
             return
         self.reported.add(key)
         trail = env.trail if env is not None else ()
         # The sink's own look for doubles is quadratic in their number.
-        self.sink.found.append(Diagnostic(code, message, span, severity, help, (*notes, *trail)))
+        self.sink.found.append(Diagnostic(code, message, span, help, (*notes, *trail), tuple(data.items())))
+
+    def refuse(self, code: str, span: Span, message: str, env: Env, *, help: str | None = None) -> NoReturn:
+        """Report that a limit is passed, in a silent pass too, and give the statement up."""
+        self.probing = False
+        self.add(code, span, message, env, help=help)
+        raise LimitError
 
     def access(self, name: str, offset: Offset, length: int | None, span: Span, env: Env) -> None:
         """Note that an axis of ``name`` is indexed, and check it where the index's values are known."""
         if offset.variable is None:
             if self.lengths_known and length is not None and offset.add >= length:
-                self.error(
+                self.add(
                     "ASR044",
                     span,
                     f"`{name}` has {entries(length)} along this axis: there is no entry {offset.add}",
@@ -246,7 +222,7 @@ class Context:
                 innermost.ranges.append(bounds)
         else:
             outside = high if high >= length else low
-            self.error(
+            self.add(
                 "ASR044",
                 span,
                 f"`{name}` has {entries(length)} along this axis, "

@@ -86,7 +86,7 @@ def _rank(name: str, uses: list[Use], site: ast.Site | None, sink: Sink) -> int 
     for use in ranked:
         # The probabilities of categorical(a[k]) lie along an axis that no index names.
         if use.rank != first.rank and "probabilities" not in (use.shape, first.shape):
-            sink.error(
+            sink.add(
                 "ASR043",
                 use.span,
                 f"`{name}` has {_indices(use.rank)} here and {_indices(first.rank)} elsewhere",
@@ -110,7 +110,7 @@ def _verify_consistent(name: str, uses: list[Use], sink: Sink) -> None:
         if first is None:
             first, group = use, next(g for g in groups if use.shape in g)
         elif use.shape not in group:
-            sink.error(
+            sink.add(
                 "ASR062",
                 use.span,
                 f"`{name}` is used as {_WORDS[use.shape]} here and as {_WORDS[first.shape]} elsewhere",

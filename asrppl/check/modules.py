@@ -55,7 +55,7 @@ class Loader:
                     self._site(statement)
                 case ast.Rule():
                     if imported:
-                        self.ctx.warn(
+                        self.ctx.add(
                             "ASR024",
                             statement.span,
                             "this rule is left out: an import brings `let`, `def` and `param` only",
@@ -76,7 +76,7 @@ class Loader:
             if found is not None:
                 self.texts[name] = found.source.text
             else:
-                self.ctx.error("ASR023", node.span, f'"{node.path}" imports this file in turn')
+                self.ctx.add("ASR023", node.span, f'"{node.path}" imports this file in turn')
                 return
         else:
             found = self._load(node, name, self.library)
@@ -88,12 +88,12 @@ class Loader:
 
     def _name(self, node: ast.Import, module: Module) -> str | None:
         if node.bare:
-            self.ctx.error(
+            self.ctx.add(
                 "ASR020", node.span, "an import names a file, in quotes", help=f'write `import "{node.path}.asr"`'
             )
             return None
         if self.library is None:
-            self.ctx.error(
+            self.ctx.add(
                 "ASR020",
                 node.span,
                 "rules given as text have no folder to import from",
@@ -106,22 +106,22 @@ class Loader:
         outside = outside or self.library.identity(name) is None
         if outside or written.suffix != ".asr":
             what = "stand beside the one that imports them, or below" if outside else "end in `.asr`"
-            self.ctx.error("ASR022", node.span, f"imported files {what}")
+            self.ctx.add("ASR022", node.span, f"imported files {what}")
             return None
         return name
 
     def _load(self, node: ast.Import, name: str, library: Library) -> Module | None:
         if len(self.loaded) >= MAX_FILES:
-            self.ctx.error("ASR021", node.span, f"more than {MAX_FILES} files are imported")
+            self.ctx.add("ASR021", node.span, f"more than {MAX_FILES} files are imported")
             return None
         try:
             text = library.read(name)
         except FileNotFoundError:
             help = did_you_mean(PurePosixPath(name).name, library.beside(name))
-            self.ctx.error("ASR021", node.span, f'there is no file "{node.path}"', help=help)
+            self.ctx.add("ASR021", node.span, f'there is no file "{node.path}"', help=help)
             return None
         except (OSError, UnicodeDecodeError) as error:
-            self.ctx.error("ASR021", node.span, f'"{node.path}" cannot be read: {unreadable(error)}')
+            self.ctx.add("ASR021", node.span, f'"{node.path}" cannot be read: {unreadable(error)}')
             return None
         self.texts[name] = text
         parsed = parse_file(Source(name, text))
@@ -139,7 +139,7 @@ class Loader:
         is_def = isinstance(definition, DefDefinition)
         if name.text in (BUILTINS if is_def else CLOSED_NAMES) or (is_def and name.text in module.standard):
             what = "in the standard library" if name.text in module.standard else "built in"
-            self.ctx.error("ASR027", name.span, f"`{name.text}` is {what}", help="take another name")
+            self.ctx.add("ASR027", name.span, f"`{name.text}` is {what}", help="take another name")
             return
         if self._verify_new(module, name.text, definition, name.span):
             module.own[name.text] = definition
@@ -149,14 +149,14 @@ class Loader:
                 if kind is not None and kind.text not in PARAMETER_TYPES:
                     known = ", ".join(f"`{known}`" for known in PARAMETER_TYPES)
                     help = did_you_mean(kind.text, PARAMETER_TYPES) or f"there are {known}"
-                    self.ctx.error("ASR068", kind.span, f"there is no type `{kind.text}` of parameters", help=help)
+                    self.ctx.add("ASR068", kind.span, f"there is no type `{kind.text}` of parameters", help=help)
 
     def _verify_new(self, module: Module, name: str, definition: Definition, span: Span) -> bool:
         earlier = module.find(name)
         if earlier is None or earlier is definition:
             return True
         note = Note(f"`{name}` is defined here", earlier.node.name.span)
-        self.ctx.error("ASR026", span, f"`{name}` is defined twice", notes=(note,))
+        self.ctx.add("ASR026", span, f"`{name}` is defined twice", notes=(note,))
         return False
 
     def _site(self, node: ast.Site) -> None:
@@ -164,23 +164,23 @@ class Loader:
         earlier = self.sites.get(name)
         if earlier is not None and earlier != node:
             note = Note(f"`{name}` is declared here", earlier.name.span)
-            self.ctx.error("ASR026", node.name.span, f"the site `{name}` is declared twice", notes=(note,))
+            self.ctx.add("ASR026", node.name.span, f"the site `{name}` is declared twice", notes=(note,))
             return
         self.sites[name] = node
         seen: set[str] = set()
         for part in (*node.indices, *(node.fields or ())):
             if part.text in seen:
-                self.ctx.error("ASR026", part.span, f"`{part.text}` is written twice")
+                self.ctx.add("ASR026", part.span, f"`{part.text}` is written twice")
             seen.add(part.text)
         if len(node.indices) > 1 and node.pattern is not None:
-            self.ctx.error("ASR025", node.span, "a family of sites is numbered by one index")
+            self.ctx.add("ASR025", node.span, "a family of sites is numbered by one index")
         elif node.pattern is not None:
             self._verify_pattern(node, node.pattern)
 
     def _verify_pattern(self, node: ast.Site, pattern: str) -> None:
         index = node.indices[0].text if node.indices else "i"
         if not node.indices or pattern.count(f"{{{index}}}") != 1 or pattern.count("{") != 1:
-            self.ctx.error(
+            self.ctx.add(
                 "ASR025",
                 node.span,
                 f"a pattern stands for numbered sites: it needs `{{{index}}}` once, and that index",
@@ -264,7 +264,7 @@ def _local(module: Module, definition: str, name: str) -> bool:
 def _report_circle(ctx: Context, module: Module, circle: list[str]) -> None:
     span = module.own[circle[0]].node.name.span
     if len(circle) == 2:
-        ctx.error("ASR029", span, f"`{circle[0]}` uses itself")
+        ctx.add("ASR029", span, f"`{circle[0]}` uses itself")
         return
     way = " → ".join(f"`{name}`" for name in circle)
-    ctx.error("ASR029", span, f"these use each other in a circle: {way}")
+    ctx.add("ASR029", span, f"these use each other in a circle: {way}")

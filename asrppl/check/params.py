@@ -1,6 +1,7 @@
 """The values of ``param``s: as written, or as Python, the CLI or the REPL override them."""
 
 import math
+import reprlib
 from collections.abc import Iterable, Mapping
 
 from asrppl.check.context import Context, LimitError
@@ -32,7 +33,7 @@ def give_values(ctx: Context, modules: list[Module], overrides: Mapping[str, Par
             help = did_you_mean(name, known) or (
                 f"its params are {', '.join(f'`{k}`' for k in known)}" if known else None
             )
-            ctx.sink.error("ASR031", None, f"the rules have no param `{name}`", help=help)
+            ctx.sink.add("ASR031", None, f"the rules have no param `{name}`", help=help, name=name)
 
 
 def _default(ctx: Context, definition: ParamDefinition) -> float | NumberSet | None:
@@ -44,11 +45,11 @@ def _default(ctx: Context, definition: ParamDefinition) -> float | NumberSet | N
             and other.value is None
             and other.node.span.start > definition.node.span.start
         ):
-            ctx.error("ASR033", expr.span, f"`{used}` is defined further down", help="move its param up")
+            ctx.add("ASR033", expr.span, f"`{used}` is defined further down", help="move its param up")
             return None
     try:
         if sort(ctx, expr, env) == "formula" or isinstance(expr, ast.Truth | ast.Interval | ast.Range):
-            ctx.error("ASR030", expr.span, "a param is a number or a set of numbers", env)
+            ctx.add("ASR030", expr.span, "a param is a number or a set of numbers", env)
             return None
         value = ctx.value(expr, env)
         if isinstance(value, NumberSet | Poison):
@@ -66,14 +67,15 @@ def _overridden(
         return None
     is_set = isinstance(default, NumberSet)
     wanted = "a set of numbers" if is_set else "a number"
+    shown = reprlib.repr(given)  # a set may have a million numbers
     if isinstance(given, str) or isinstance(given, Iterable) != is_set:
-        ctx.error("ASR032", definition.node.name.span, f"the param `{name}` is {wanted}, and was given {given!r}")
+        ctx.add("ASR032", definition.node.name.span, f"the param `{name}` is {wanted}, and was given {shown}")
         return default
     values = list(given) if isinstance(given, Iterable) else [given]
     numbers = [_number(value) for value in values]
     plain = [number for number in numbers if number is not None]
     if len(plain) < len(numbers) or not plain:
-        ctx.error("ASR032", definition.node.name.span, f"the param `{name}` is {wanted}, and was given {given!r}")
+        ctx.add("ASR032", definition.node.name.span, f"the param `{name}` is {wanted}, and was given {shown}")
         return default
     if is_set:
         return NumberSet(tuple(dict.fromkeys(plain)))

@@ -72,7 +72,7 @@ def check_rules(ctx: Context, module: Module, factors: Mapping[str, float] | Non
             continue
         if name in found:
             place = statement.name.span if statement.name is not None else statement.span
-            ctx.error(
+            ctx.add(
                 "ASR026",
                 place,
                 f"the rule `{name}` is defined twice",
@@ -114,7 +114,7 @@ def expand_rule(ctx: Context, expr: ast.Expr, env: Env) -> Formula | None:
     if not is_poisoned(formula) and always_holds(formula):
         strict = any(isinstance(part, AtMost) and part.strict for part in walk(formula))
         help = "of reals, `<` costs what `<=` does" if strict else None
-        ctx.warn("ASR057", expr.span, "nothing can violate this rule", env, help=help)
+        ctx.add("ASR057", expr.span, "nothing can violate this rule", env, help=help)
     return formula
 
 
@@ -141,7 +141,7 @@ def _options(ctx: Context, rule: ast.Rule, env: Env) -> _Options:
             case ast.Smooth():
                 power = _constant(ctx, option.power, env)
                 if power is not None and power <= 0:
-                    ctx.error(
+                    ctx.add(
                         "ASR034",
                         option.power.span,
                         "the power of `smooth` is above 0",
@@ -163,7 +163,7 @@ def _schedule(ctx: Context, option: ast.Weight, env: Env) -> Schedule:
     if option.since is not None and since >= steps:
         message = f"the ramp ends at step {steps}, which is not after its first, {since}"
         help = "the earlier step comes first, as in `weight 0 -> 10 over 1000..2000 steps`"
-        ctx.error("ASR034", option.since.span.to(option.steps.span), message, help=help)
+        ctx.add("ASR034", option.since.span.to(option.steps.span), message, help=help)
         since = 0
     return Schedule(start, end, steps, since)
 
@@ -172,7 +172,7 @@ def _whole(ctx: Context, expr: ast.Expr, env: Env, what: str, low: int) -> int:
     """Return the whole constant that ``expr`` is; at least ``low`` after an error."""
     value = _at_least(ctx, expr, env, what, float(low))
     if not value.is_integer():
-        ctx.error("ASR034", expr.span, f"{what} is whole")
+        ctx.add("ASR034", expr.span, f"{what} is whole")
     return max(low, int(value))
 
 
@@ -182,7 +182,7 @@ def _at_least(ctx: Context, expr: ast.Expr, env: Env, what: str, low: float) -> 
     if value is None:
         return low
     if value < low:
-        ctx.error("ASR034", expr.span, f"{what} is at least {low:g}, and this is {value:g}")
+        ctx.add("ASR034", expr.span, f"{what} is at least {low:g}, and this is {value:g}")
         return low
     return float(value)
 

@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from asrppl.check import RuleInfo, check_file
+from asrppl.cli.arguments import add_params, params_of
 from asrppl.cli.output import count_errors, counted, level, print_diagnostics, weight
-from asrppl.commands import Commands, parse_params, printable
+from asrppl.commands import Commands, printable
 from asrppl.core.labels import indexed, type_of
 from asrppl.core.typed import FreeName
-from asrppl.diagnostics import Diagnostic
+from asrppl.diagnostics import Diagnostic, in_order
 from asrppl.files import Folder, read_text, unreadable
 from asrppl.source import Source
 from asrppl.syntax import parse_file
@@ -62,24 +63,14 @@ def add_parser(subparsers: Commands) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("files", nargs="+", metavar="FILE", help="a rule file (.asr), or - for standard input")
-    parser.add_argument(
-        "-p",
-        "--param",
-        dest="params",
-        action="append",
-        default=[],
-        metavar="NAME=VALUE",
-        help="set a param of the files: S=64, or a set: L=1,4 (repeatable)",
-    )
+    add_params(parser)
     parser.add_argument("--format", choices=("text", "json"), default="text", help="of the output (default: text)")
     parser.set_defaults(run=_run)
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    try:
-        params = parse_params(arguments.params)
-    except ValueError as error:
-        print(f"asrppl check: {error}", file=sys.stderr)
+    params = params_of(arguments, "check")
+    if params is None:
         return 2
     files: list[str] = arguments.files
     reports = [check_path(file, params, alone=len(files) == 1) for file in files]
@@ -120,14 +111,9 @@ def check_path(file: str, params: Mapping[str, Any], *, alone: bool = True) -> F
         known = check_file(parsed.file, {}, library=library).params
         params = {name: value for name, value in params.items() if name in known}
     checked = check_file(parsed.file, params, library=library)
-    diagnostics = sorted((*parsed.diagnostics, *checked.diagnostics), key=_place)
+    diagnostics = in_order((*parsed.diagnostics, *checked.diagnostics), source)
     expects, rules = tuple(checked.free.values()), tuple(checked.rules)
-    return FileReport(file, None, tuple(diagnostics), expects, rules, dict(checked.params), source)
-
-
-def _place(diagnostic: Diagnostic) -> tuple[bool, str, int]:
-    span = diagnostic.span
-    return (False, "", 0) if span is None else (True, span.source.name, span.start)
+    return FileReport(file, None, diagnostics, expects, rules, dict(checked.params), source)
 
 
 def _nowhere_known(reports: list[FileReport], params: Mapping[str, object]) -> list[str]:

@@ -1,16 +1,20 @@
-"""`asrppl explain`: what a rule file says, rule by rule."""
+"""`asrppl explain`: what a rule file says, rule by rule; or what a code of a finding means."""
 
 import argparse
 import dataclasses
+import re
 import sys
 from collections.abc import Iterator
 from typing import cast
 
+from asrppl.cli.arguments import add_params, params_of
 from asrppl.cli.check import check_path
 from asrppl.cli.output import level, weight
-from asrppl.commands import Commands, parse_params
+from asrppl.codes import CODES
+from asrppl.commands import Commands
 from asrppl.core.labels import indexed, type_of
 from asrppl.diagnostics import AsrError
+from asrppl.explanations import explanations
 from asrppl.syntax import format_expression, parse_file
 from asrppl.syntax.ast import Node
 
@@ -22,12 +26,15 @@ weight in nats per datum, and its level, that is, what its violation varies with
   posterior   the datum only: a functional of q(z given x)
   population  neither: a functional of the mean over the data
   global      draws outside the data plate
+
+Of the code of an error or a warning, say what it means, with an example and its mend.
 """
 _EPILOG = """\
 examples:
   asrppl explain overlap.asr
   asrppl explain overlap.asr -p S=64
   asrppl explain overlap.asr --tree
+  asrppl explain ASR036
 """
 
 
@@ -35,30 +42,33 @@ def add_parser(subparsers: Commands) -> None:
     """Register `asrppl explain`."""
     parser = subparsers.add_parser(
         "explain",
-        help="say what each rule of a file means",
+        help="say what each rule of a file, or an error, means",
         description=_DESCRIPTION,
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("file", metavar="FILE", help="a rule file (.asr), or - for standard input")
-    parser.add_argument(
-        "-p",
-        "--param",
-        dest="params",
-        action="append",
-        default=[],
-        metavar="NAME=VALUE",
-        help="set a param of the file",
-    )
+    parser.add_argument("file", metavar="FILE", help="a rule file (.asr), - for standard input, or a code: ASR036")
+    add_params(parser)
     parser.add_argument("--tree", action="store_true", help="print the syntax tree of the file instead")
     parser.set_defaults(run=_run)
 
 
+def _explain_code(code: str) -> int:
+    found = explanations().get(code)
+    if found is None:
+        near = sorted(CODES, key=lambda known: abs(int(known[3:]) - int(code[3:])))[:3]
+        there = ", ".join(sorted(near))
+        print(f"asrppl explain: there is no code {code}; codes near it: {there}", file=sys.stderr)
+        return 1
+    print(found.plain())
+    return 0
+
+
 def _run(arguments: argparse.Namespace) -> int:
-    try:
-        params = parse_params(arguments.params)
-    except ValueError as error:
-        print(f"asrppl explain: {error}", file=sys.stderr)
+    if re.fullmatch(r"(?i)asr\d+", arguments.file):
+        return _explain_code(arguments.file.upper())
+    params = params_of(arguments, "explain")
+    if params is None:
         return 2
     report = check_path(arguments.file, params)
     if report.source is None:

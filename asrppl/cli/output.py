@@ -3,9 +3,10 @@
 from collections.abc import Iterable, Sequence
 
 from asrppl.check import RuleInfo
+from asrppl.codes import Severity
 from asrppl.commands import printable
 from asrppl.core.labels import level_name, weight_text
-from asrppl.diagnostics import Diagnostic, Severity, render
+from asrppl.diagnostics import Diagnostic, render
 
 
 def print_diagnostics(diagnostics: Iterable[Diagnostic]) -> None:

@@ -45,7 +45,7 @@ def verify_pathwise(program: TypedProgram, signature: Signature) -> None:
 
 
 def _refuse(sink: Sink, span: Span, what: str, name: str, read: Span) -> None:
-    sink.error(
+    sink.add(
         "ASR064",
         span,
         f"{what} a reparameterised draw: its gradient would silently leave the jump out",

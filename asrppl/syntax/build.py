@@ -53,7 +53,7 @@ def build(tree: lark.Tree[lark.Token], source: Source, offset: int, sink: Sink) 
         deeper = kind not in _FLAT
         depth = max(part.depth for part in frame.parts) + deeper
         if deeper and depth == MAX_NESTING + 1:  # further up it is the same finding
-            sink.error(
+            sink.add(
                 "ASR014",
                 span,
                 f"this is nested more than {MAX_NESTING} deep",
@@ -88,7 +88,7 @@ def _number(parts: list[_Part], span: Span, sink: Sink) -> ast.Number:
     text = str(parts[0].value)
     value: int | float = float(text)
     if math.isinf(value) or (text.isdigit() and value > MAX_INTEGER):
-        sink.error(
+        sink.add(
             "ASR005",
             span,
             "this number is too large to be held exactly" if text.isdigit() else "this number is too large",
@@ -103,7 +103,7 @@ def _chain(parts: list[_Part], span: Span, sink: Sink) -> ast.Chain:
         first = next((part for part in parts[1::2] if str(part.value) != "=="), parts[1])
         for part in parts[1::2]:
             if str(part.value) == "!=":
-                sink.error(
+                sink.add(
                     "ASR009",
                     part.span,
                     "`!=` does not chain: its ends would be left uncompared",
@@ -111,7 +111,7 @@ def _chain(parts: list[_Part], span: Span, sink: Sink) -> ast.Chain:
                 )
                 break
             if str(part.value) != "==" and str(part.value)[0] != str(first.value)[0]:
-                sink.error(
+                sink.add(
                     "ASR009",
                     part.span,
                     f"`{first.value}` and `{part.value}` run in two directions in one chain of comparisons",
@@ -199,7 +199,7 @@ def _rule(parts: list[_Part], span: Span, sink: Sink) -> ast.Rule:
             if kind in seen:
                 twice = kind is type(option)
                 word = kind.__name__.lower()
-                sink.error(
+                sink.add(
                     "ASR011",
                     option.span,
                     f"`{word}` is given twice" if twice else "a rule has a weight or is hard, not both",

@@ -96,7 +96,7 @@ def cut(source: Source, sink: Sink) -> list[Piece]:
     """Return the statements of ``source``; what cannot be parsed for its characters or brackets is reported instead."""
     text = source.text
     if len(text) > MAX_FILE:
-        sink.error(
+        sink.add(
             "ASR016",
             Span(source, MAX_FILE, MAX_FILE),
             f"the file has {len(text):,} characters, more than the {MAX_FILE:,} that are read",
@@ -145,7 +145,7 @@ def starts_statement(line: str) -> bool:
 def _close(draft: _Draft, source: Source, sink: Sink, pieces: list[Piece]) -> None:
     if draft.open and not draft.broken:
         bracket, offset = draft.open[-1]
-        sink.error(
+        sink.add(
             "ASR002",
             Span(source, offset, offset + 1),
             f"this `{bracket}` is never closed",
@@ -156,7 +156,7 @@ def _close(draft: _Draft, source: Source, sink: Sink, pieces: list[Piece]) -> No
     if draft.broken:
         return
     if len(text) > MAX_STATEMENT:
-        sink.error(
+        sink.add(
             "ASR015",
             Span(source, draft.start, draft.start + 1),
             f"this statement has {len(text):,} characters, more than the {MAX_STATEMENT:,} that one may have",
@@ -182,7 +182,7 @@ def _scan(draft: _Draft, source: Source, sink: Sink, start: int, end: int) -> No
         elif kind == "closer":
             _match(draft, sink, place)
         elif kind == "open_text":
-            sink.error("ASR013", place, "this text has no closing quote on its line", help='add `"`')
+            sink.add("ASR013", place, "this text has no closing quote on its line", help='add `"`')
             draft.broken = True
         elif kind == "bad":
             for run in islice(re.finditer(r"([^\t -~])\1*", what), MAX_ERRORS):
@@ -191,7 +191,7 @@ def _scan(draft: _Draft, source: Source, sink: Sink, start: int, end: int) -> No
         elif kind == "text" and (strange := re.search(r"[\\\x00-\x1f\x7f]", what)):
             character = strange.group()
             shown = "a backslash" if character == "\\" else f"the control character U+{ord(character):04X}"
-            sink.error(
+            sink.add(
                 "ASR013",
                 place,
                 f"a text in quotes cannot hold {shown}",
@@ -206,14 +206,14 @@ def _match(draft: _Draft, sink: Sink, place: Span) -> None:
     if draft.broken:
         return
     if not draft.open:
-        sink.error(
+        sink.add(
             "ASR002", place, f"this `{place.text}` closes nothing", help="remove it, or open the bracket before it"
         )
         draft.broken = True
         return
     bracket, offset = draft.open.pop()
     if _PARTNER[bracket] != place.text:
-        sink.error(
+        sink.add(
             "ASR002",
             Span(place.source, offset, offset + 1),
             f"this `{bracket}` is not closed before `{place.text}`",
@@ -254,4 +254,4 @@ def _refuse(sink: Sink, place: Span) -> None:
             f"an invisible character ({code}, {unicodedata.name(character, 'unnamed').lower()}) stands in the text"
         )
         help = help or "remove it"
-    sink.error("ASR003", place, message, help=help)
+    sink.add("ASR003", place, message, help=help)

@@ -9,9 +9,9 @@ import torch
 from torch.distributions import Bernoulli, Binomial, Categorical, Independent, Normal
 
 from asrppl.bind.bound import Bound
-from asrppl.bind.codes import CODES
 from asrppl.bind.finite import finite_log_probs
 from asrppl.bind.values import bind_values
+from asrppl.codes import CODES
 from asrppl.core.signature import BOX_FIELDS, Kind
 from asrppl.diagnostics import AsrError, Diagnostic
 from asrppl.program import parse

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from asrppl.check import type_program
-from asrppl.check.codes import CODES
+from asrppl.codes import CODES
 from asrppl.core.pathwise import verify_pathwise
 from asrppl.diagnostics import AsrError, Diagnostic, render
 from asrppl.source import Source
@@ -52,7 +52,9 @@ def test_messages_of_a_bound_file(path: Path, update_golden: bool) -> None:
 
 def test_every_code_has_a_line_and_every_line_a_case() -> None:
     golden = "".join(path.with_suffix(".err").read_text(encoding="utf-8") for path in (*ERRORS, *BOUND_ERRORS))
-    assert set(re.findall(r"\[(ASR\d{3})\]", golden)) == set(CODES)
+    assert set(re.findall(r"\[(ASR\d{3})\]", golden)) == {
+        code for code, known in CODES.items() if known.stage == "check"
+    }
 
 
 def test_a_file_with_errors_cannot_be_typed() -> None:

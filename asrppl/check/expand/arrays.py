@@ -32,7 +32,7 @@ def scalar(ctx: Context, value: Value, span: Span, env: Env) -> Term:
             what, help = "a set", "sets stand after `in`, and in `uniform(…)`"
         case _:
             what, help = "a distribution", "take its `mean(…)`, or `kl(… || …)` to another"
-    ctx.error("ASR038", span, f"a number is needed here, and this is {what}", env, help=help)
+    ctx.add("ASR038", span, f"a number is needed here, and this is {what}", env, help=help)
     return build.poison(span)
 
 
@@ -41,7 +41,7 @@ def entry_of(ctx: Context, name: str, span: Span, env: Env) -> Entry | None:
     assert ctx.signature is not None
     entry = ctx.signature.get(name)
     if entry is None:
-        ctx.error("ASR063", span, f"nothing gives `{name}`", env, help=did_you_mean(name, ctx.signature))
+        ctx.add("ASR063", span, f"nothing gives `{name}`", env, help=did_you_mean(name, ctx.signature))
     return entry
 
 
@@ -59,7 +59,7 @@ def offset(ctx: Context, expr: ast.Expr, env: Env) -> Offset | None:
         return None
     unknown = ctx.static and any(isinstance(part, Read) and part.component == "len" for part in walk(index))
     if found.variable is None and found.add < 0 and not unknown:
-        ctx.error("ASR044", expr.span, "indices start at 0", env, help="the last entry of `a` is `a[len(a) - 1]`")
+        ctx.add("ASR044", expr.span, "indices start at 0", env, help="the last entry of `a` is `a[len(a) - 1]`")
         return None
     return found
 
@@ -97,7 +97,7 @@ def _refuse_index(ctx: Context, expr: ast.Expr, index: Term, env: Env) -> None:
     else:
         message = "an index is a variable plus or minus a constant, or a constant"
         help = "let a quantifier run over the entries, and say in its `where` which are meant"
-    ctx.error("ASR042", expr.span, message, env, help=help)
+    ctx.add("ASR042", expr.span, message, env, help=help)
 
 
 def index_array(ctx: Context, array: Array, indices: tuple[ast.Expr, ...], span: Span, env: Env) -> Array:
@@ -129,7 +129,7 @@ def complete(ctx: Context, array: Array, field: str | None, span: Span) -> Term:
     if entry is None or len(indices) < rank:
         return build.poison(span)
     if entry.function:
-        ctx.error("ASR062", place, f"`{array.name}` was bound to a function", array.env, help="call it")
+        ctx.add("ASR062", place, f"`{array.name}` was bound to a function", array.env, help="call it")
         return build.poison(span)
     if rank != len(entry.axes):
         refuse_rank(ctx, array, len(entry.axes), entry, place)
@@ -148,7 +148,7 @@ def refuse_rank(ctx: Context, array: Array, axes: int, entry: Entry, span: Span)
     help = None
     if entry.fields is None and axes == len(array.indices) + 1:
         help = f"if its last axis holds components, name them: `site {array.name}…: (…)`"
-    ctx.error(
+    ctx.add(
         "ASR043",
         span,
         f"`{array.name}`{origin} has {what}, and is given {len(array.indices)} here",
@@ -193,7 +193,7 @@ def field(ctx: Context, base: Value, name: ast.Name, span: Span, env: Env) -> Va
             _refuse_field(ctx, name.text, BOX_FIELDS, span, env)
             return Poison()
         case _:
-            ctx.error("ASR040", span, f"this has no fields, so no `.{name.text}`", env)
+            ctx.add("ASR040", span, f"this has no fields, so no `.{name.text}`", env)
             return Poison()
 
 
@@ -203,7 +203,7 @@ def _declared_field(ctx: Context, array: Array, field: str | None, span: Span) -
         return field
     if len(array.indices) != len(site.indices):
         count = len(site.indices)
-        ctx.error(
+        ctx.add(
             "ASR043",
             span,
             f"`{array.name}` is declared with {count} {'index' if count == 1 else 'indices'}, "
@@ -226,7 +226,7 @@ def _component(
     if fields is None:
         if field is None:
             return None
-        ctx.error(
+        ctx.add(
             "ASR040",
             span,
             f"`{array.name}` has no components, so no `.{field}`",
@@ -235,7 +235,7 @@ def _component(
         )
         return ""
     if field is None:
-        ctx.error(
+        ctx.add(
             "ASR038",
             span,
             f"a number is needed here, and `{array.name}` has the fields {_list(fields)}",
@@ -255,7 +255,7 @@ def _component(
 
 def _refuse_field(ctx: Context, field: str, fields: tuple[str, ...], span: Span, env: Env) -> None:
     if field == "size" and set(BOX_FIELDS) <= set(fields):
-        ctx.error(
+        ctx.add(
             "ASR041",
             span,
             "`.size` is for squares, and these boxes have two sides, `.w` and `.h`",
@@ -264,7 +264,7 @@ def _refuse_field(ctx: Context, field: str, fields: tuple[str, ...], span: Span,
         )
         return
     help = did_you_mean(field, fields) or f"its fields are {_list(fields)}"
-    ctx.error("ASR040", span, f"there is no field `{field}`", env, help=help)
+    ctx.add("ASR040", span, f"there is no field `{field}`", env, help=help)
 
 
 def _list(fields: tuple[str, ...]) -> str:

@@ -50,7 +50,7 @@ def bind(ctx: Context, env: Env, binder: ast.Binder, visit: Visit[Body]) -> tupl
     if ctx.static and good and domain != "constant" and not any(map(is_poisoned, (*written, body))):
         _verify_indexing(ctx, scope, domain, env)
     if ctx.lengths_known and not all(domains) and not ctx.sink.failed:
-        ctx.warn("ASR066", binder.span, "this runs over no index, so it says nothing", env)
+        ctx.add("ASR066", binder.span, "this runs over no index, so it says nothing", env)
     return scope, written, body
 
 
@@ -110,7 +110,7 @@ def verify_names(ctx: Context, names: tuple[ast.Name, ...], env: Env) -> bool:
             seen.add(text)
             continue
         good = False
-        ctx.error(code, name.span, message, env, help=help, notes=notes)
+        ctx.add(code, name.span, message, env, help=help, notes=notes)
     return good
 
 
@@ -148,12 +148,12 @@ def _written_domain(ctx: Context, binder: ast.Binder, env: Env) -> tuple[Written
             if isinstance(value, NumberSet):
                 if all(float(item).is_integer() for item in value.items):
                     return "constant", tuple(int(item) for item in value.items)
-                ctx.error("ASR047", span, "an index runs over whole numbers", env)
+                ctx.add("ASR047", span, "an index runs over whole numbers", env)
                 return "constant", _NO_VALUES
         case _:
             pass
     help = "write `0..3` for 0, 1, 2, 3" if isinstance(domain, ast.Interval) else "write `in 0..3` or `in {0, 3}`"
-    ctx.error("ASR047", span, "an index runs over a range or a set of whole numbers", env, help=help)
+    ctx.add("ASR047", span, "an index runs over a range or a set of whole numbers", env, help=help)
     return "constant", _NO_VALUES
 
 
@@ -167,7 +167,7 @@ def _constant_end(ctx: Context, expr: ast.Expr, env: Env) -> int | Literal["vari
     if isinstance(end, Constant):
         if float(end.value).is_integer():
             return int(end.value)
-        ctx.error("ASR067", expr.span, "the ends of a range are whole numbers", env)
+        ctx.add("ASR067", expr.span, "the ends of a range are whole numbers", env)
         return "unknown"
     reads = [part for part in walk(end) if isinstance(part, Read | IndexValue | Erroneous)]
     only_lengths = all(
@@ -208,7 +208,7 @@ def _verify_lengths(ctx: Context, accesses: list[Access], env: Env) -> None:
     for access in accesses[1:]:
         if access.length != accesses[0].length:
             name = accesses[0].name
-            ctx.error(
+            ctx.add(
                 "ASR046",
                 access.span,
                 f"`{access.name}` has {entries(access.length)} along this axis, and "
@@ -225,7 +225,7 @@ def _verify_indexing(ctx: Context, scope: Scope, written: Written, env: Env) -> 
     for name, variable in zip(scope.binder.names, scope.variables, strict=True):
         if variable.slot not in used:
             what = "so its domain must be constant" if written == "varies" else "so it needs a domain"
-            ctx.error(
+            ctx.add(
                 "ASR045",
                 name.span,
                 f"`{name.text}` indexes nothing, {what}",
@@ -276,7 +276,7 @@ def _verify_whole(ctx: Context, end: Term, span: Span, env: Env) -> None:
     if ctx.signature is None and isinstance(end, Read) and end.component is None and end.name:
         ctx.uses.add(end.name, len(end.indices), "int", span)
     elif ctx.signature is not None and end.kind not in build.WHOLE:
-        ctx.error("ASR067", span, "the ends of a range are whole numbers, and this takes real values", env)
+        ctx.add("ASR067", span, "the ends of a range are whole numbers, and this takes real values", env)
 
 
 def _between(low: Term, variable: Variable, place: Span, high: Term, span: Span, positive: bool) -> list[Formula]:

@@ -32,23 +32,23 @@ def call(ctx: Context, node: ast.Call, env: Env) -> Value:
     if arguments is None:
         return Poison()
     if name in ("E", "P"):
-        ctx.error("ASR053", node.span, f"`{name}` takes square brackets", env, help=f"write `{name}[…]`")
+        ctx.add("ASR053", node.span, f"`{name}` takes square brackets", env, help=f"write `{name}[…]`")
         return Poison()
     if name == "aggregate":
         if len(arguments) == 1:
             return operators.aggregate(ctx, arguments[0], None, node.span, env)
-        ctx.error("ASR039", node.span, "`aggregate` takes 1 argument", env)
+        ctx.add("ASR039", node.span, "`aggregate` takes 1 argument", env)
         return Poison()
     if name in DIVERGENCES:
         if len(arguments) == 2 and name != "kl":
             return functional(ctx, name, arguments, node.span, env)
-        ctx.error("ASR039", node.span, f"`{name}` takes two distributions", env, help=f"write `{name}(p || r)`")
+        ctx.add("ASR039", node.span, f"`{name}` takes two distributions", env, help=f"write `{name}(p || r)`")
         return Poison()
     if name in ("min", "max"):
         return _extremum(ctx, name, arguments, node, env)
     if len(arguments) != _ARITY[name]:
         count = "1 argument" if _ARITY[name] == 1 else f"{_ARITY[name]} arguments"
-        ctx.error("ASR039", node.span, f"`{name}` takes {count}, not {len(arguments)}", env)
+        ctx.add("ASR039", node.span, f"`{name}` takes {count}, not {len(arguments)}", env)
         return Poison()
     if name in DISTRIBUTIONS:
         return make(ctx, name, arguments[0], node.span, env)
@@ -70,21 +70,21 @@ def defined(ctx: Context, make_term: Callable[[], Term], span: Span, env: Env) -
     try:
         return make_term()
     except build.UndefinedError:
-        ctx.error("ASR065", span, "this has no finite value", env)
+        ctx.add("ASR065", span, "this has no finite value", env)
         return build.poison(span)
 
 
 def _plain_arguments(ctx: Context, name: str, node: ast.Call, env: Env) -> tuple[ast.Expr, ...] | None:
     for argument in node.arguments:
         if argument.name is not None:
-            ctx.error("ASR039", argument.name.span, f"the arguments of `{name}` have no names", env)
+            ctx.add("ASR039", argument.name.span, f"the arguments of `{name}` have no names", env)
             return None
     return tuple(argument.value for argument in node.arguments)
 
 
 def _extremum(ctx: Context, name: str, arguments: tuple[ast.Expr, ...], node: ast.Call, env: Env) -> Value:
     if len(arguments) < 2:
-        ctx.error(
+        ctx.add(
             "ASR039",
             node.span,
             f"`{name}` takes two arguments or more",
@@ -100,7 +100,7 @@ def _extremum(ctx: Context, name: str, arguments: tuple[ast.Expr, ...], node: as
 
 def _moment(ctx: Context, name: str, argument: ast.Expr, span: Span, env: Env) -> Value:
     if name == "mean" and not isinstance(ctx.value(argument, env), TypedDistribution | Poison):
-        ctx.error(
+        ctx.add(
             "ASR052",
             argument.span,
             "`mean(…)` takes a distribution",
@@ -126,11 +126,11 @@ def _length(ctx: Context, argument: ast.Expr, span: Span, env: Env) -> Value:
                 return Poison()
             if given < len(entry.axes):
                 return build.number(entry.axes[given], span)
-            ctx.error("ASR043", argument.span, f"`{argument.span.text}` has no axis left to take the length of", env)
+            ctx.add("ASR043", argument.span, f"`{argument.span.text}` has no axis left to take the length of", env)
         case Poison():
             pass
         case _:
-            ctx.error("ASR038", argument.span, "`len` takes an array or a set", env)
+            ctx.add("ASR038", argument.span, "`len` takes an array or a set", env)
     return Poison()
 
 
@@ -155,7 +155,7 @@ def _apply(ctx: Context, name: str, node: ast.Call, env: Env) -> Value:
     if entry is None:
         return Poison()
     if not entry.function:
-        ctx.error(
+        ctx.add(
             "ASR062",
             node.function.span,
             f"`{name}` was not bound to a function",
@@ -170,7 +170,7 @@ def divergence(ctx: Context, node: ast.Divergence, env: Env) -> Value:
     """Expand ``kl(p || r)`` and the like."""
     name, _, builtin = resolve_call(node.function.text, env)
     if not builtin or name not in DIVERGENCES:
-        ctx.error("ASR039", node.span, "`||` separates the two distributions of `kl`, `js` and `tv`", env)
+        ctx.add("ASR039", node.span, "`||` separates the two distributions of `kl`, `js` and `tv`", env)
         return Poison()
     return functional(ctx, name, (node.left, node.right), node.span, env)
 
@@ -179,7 +179,7 @@ def restricted(ctx: Context, node: ast.Restricted, env: Env) -> Value:
     """Expand ``aggregate(t where g)``."""
     name, _, builtin = resolve_call(node.function.text, env)
     if not builtin or name != "aggregate":
-        ctx.error("ASR039", node.where.span, "only `aggregate(… where …)` takes a `where`", env)
+        ctx.add("ASR039", node.where.span, "only `aggregate(… where …)` takes a `where`", env)
         return Poison()
     return operators.aggregate(ctx, node.value, node.where, node.span, env)
 

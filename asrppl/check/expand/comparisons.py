@@ -85,7 +85,7 @@ def _differ(ctx: Context, left: Term, right: Term, span: Span, env: Env, positiv
         elif not build.is_whole(side) and not (ctx.static and (side.kind is Kind.SCALAR or isinstance(side, Constant))):
             what = "`!=` between reals" if positive else "the negation of `==` between reals"
             distance = f"abs({left.span.text} - {right.span.text}) >= m"
-            ctx.error(
+            ctx.add(
                 "ASR049",
                 span,
                 f"{what} holds almost everywhere, so it teaches nothing",
@@ -200,7 +200,7 @@ def membership(ctx: Context, node: ast.Member, env: Env, positive: bool) -> Form
             if isinstance(found, Poison):
                 return build.truth(build.poison(span), positive, span)
             if not isinstance(found, NumberSet):
-                ctx.error(
+                ctx.add(
                     "ASR047",
                     node.container.span,
                     "`in` takes a set, a range or an interval",
@@ -222,7 +222,7 @@ def _verify_order(ctx: Context, low: Term, high: Term, container: ast.Interval |
         return True
     first, last = container.low.span.text, container.high.span.text
     swapped = f"[{last}, {first}]" if isinstance(container, ast.Interval) else f"{last}..{first}"
-    ctx.error(
+    ctx.add(
         "ASR047",
         container.span,
         f"nothing lies in here: {low.value:g} is above {high.value:g}",
@@ -243,7 +243,7 @@ def _verify_whole(
                 ctx.uses.add(side.name, len(side.indices), "int", side.span)
             continue
         interval = f"{node.value.span.text} in [{container.low.span.text}, {container.high.span.text}]"
-        ctx.error(
+        ctx.add(
             "ASR067",
             expr.span,
             "a range holds whole numbers, and this takes real values",

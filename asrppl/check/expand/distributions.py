@@ -28,7 +28,7 @@ def distribution(ctx: Context, expr: ast.Expr, env: Env, where: str) -> Distribu
         return value
     if not isinstance(value, Poison) and not build.is_poison(value):
         help = f"did you mean `q({expr.span.text})`?" if isinstance(value, Array) else None
-        ctx.error(
+        ctx.add(
             "ASR052",
             expr.span,
             f"{where} takes a distribution: `q(n)`, `uniform(S)`, `delta(k)` or `categorical(p)`",
@@ -48,11 +48,11 @@ def make(ctx: Context, function: str, argument: ast.Expr, span: Span, env: Env) 
     if function == "uniform":
         if isinstance(value, NumberSet):
             return UniformOver(value.items, build.NO_LEVELS, span)
-        ctx.error("ASR052", argument.span, "`uniform` takes a set of constants, as in `uniform({1, 3})`", env)
+        ctx.add("ASR052", argument.span, "`uniform` takes a set of constants, as in `uniform({1, 3})`", env)
         return Poison()
     if not isinstance(value, Array):
         what = "the name of a site" if function == "q" else "an array of probabilities"
-        ctx.error("ASR052", argument.span, f"`{function}` takes {what}", env)
+        ctx.add("ASR052", argument.span, f"`{function}` takes {what}", env)
         return Poison()
     indices = tuple(index for index in value.indices if index is not None)
     if len(indices) < len(value.indices):
@@ -79,7 +79,7 @@ def _bound(ctx: Context, function: str, array: Array, indices: tuple[Offset, ...
         return CategoricalOf(tuple(range(entry.axes[-1])), entry.levels, span, array.name, indices)
     if entry.support is None:
         origin = f" ({entry.origin})" if entry.origin else ""
-        ctx.error(
+        ctx.add(
             "ASR052",
             place,
             f"`{array.name}`{origin} has no distribution over finitely many values",
@@ -100,7 +100,7 @@ def _delta(ctx: Context, argument: ast.Expr, span: Span, env: Env) -> Value:
         support = tuple(value + offset.add for value in offset.variable.values)
         return PointMass(support, build.NO_LEVELS, span, offset)
     if not build.is_poison(at):
-        ctx.error("ASR052", argument.span, "`delta` takes a constant, or an index variable", env)
+        ctx.add("ASR052", argument.span, "`delta` takes a constant, or an index variable", env)
     return Poison()
 
 
@@ -139,7 +139,7 @@ def _verify_finite(
     left, right = (argument.span.text for argument in arguments)
     swapped = f"`{span.text.split('(')[0]}({right} || {left})`"
     can_swap = isinstance(r, PointMass) or set(map(float, r.support)) <= set(map(float, p.support))
-    ctx.error(
+    ctx.add(
         "ASR051",
         span,
         f"this is infinite: `{left}` may take {missing}, and `{right}` does not",

@@ -78,7 +78,7 @@ def _refuse_number(ctx: Context, term: Term, span: Span, env: Env) -> None:
     if isinstance(term, Read) and not ctx.static:
         what = f"`{term.name}` takes {'whole numbers' if term.kind is Kind.INT else 'real values'}"
     help = "compare it with something" if isinstance(term, Constant) else f"compare it with something: `{text} >= 1`"
-    ctx.error("ASR036", span, f"a formula is needed here, and {what}", env, help=help)
+    ctx.add("ASR036", span, f"a formula is needed here, and {what}", env, help=help)
 
 
 # ---- logic
@@ -128,7 +128,7 @@ def _verify_alternative(ctx: Context, operator: str, left: ast.Expr, right: ast.
             meant = f"{text} not in {{{first}, {second}}}"
         case comparison, _:
             meant = f"{left.span.text} {operator} {text} {comparison} {second}"
-    ctx.error(
+    ctx.add(
         "ASR036", right.span, "a formula is needed here, and this is a number", env, help=f"did you mean `{meant}`?"
     )
 

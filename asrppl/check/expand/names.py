@@ -114,21 +114,21 @@ def arguments_by_name(
         if argument.name is not None:
             name = argument.name.text
             if name not in names:
-                ctx.error("ASR039", argument.name.span, f"`{signature}` has no parameter `{name}`", env)
+                ctx.add("ASR039", argument.name.span, f"`{signature}` has no parameter `{name}`", env)
                 return None
         elif position < len(names):
             name = names[position]
         else:
-            ctx.error("ASR039", call.span, f"`{signature}` takes {_count(len(names))}, not {len(call.arguments)}", env)
+            ctx.add("ASR039", call.span, f"`{signature}` takes {_count(len(names))}, not {len(call.arguments)}", env)
             return None
         if name in given:
-            ctx.error("ASR039", argument.span, f"`{signature}` is given `{name}` twice", env)
+            ctx.add("ASR039", argument.span, f"`{signature}` is given `{name}` twice", env)
             return None
         given[name] = argument.value
     missing = [name for name in names if name not in given]
     if missing:
         message = f"`{signature}` takes {_count(len(names))}: `{missing[0]}` is missing"
-        ctx.error("ASR039", call.span, message, env)
+        ctx.add("ASR039", call.span, message, env)
         return None
     return given
 
@@ -175,12 +175,12 @@ def _fits(ctx: Context, parameter: ast.Parameter, thunk: Thunk, found: DefDefini
         with ctx.deeper(span, env):
             if sort(ctx, thunk.expr, env) != "number":
                 return True
-        ctx.error("ASR036", span, f"{wanted}, and this is a number", env, notes=(note,))
+        ctx.add("ASR036", span, f"{wanted}, and this is a number", env, notes=(note,))
         return False
     if kind not in PARAMETER_TYPES:
         return True
     if isinstance(thunk.expr, FORMULAS):
-        ctx.error("ASR037", span, f"{wanted}, and this is a formula", env, notes=(note,))
+        ctx.add("ASR037", span, f"{wanted}, and this is a formula", env, notes=(note,))
         return False
     value = ctx.value(thunk.expr, env)
     if isinstance(value, Poison):
@@ -188,12 +188,12 @@ def _fits(ctx: Context, parameter: ast.Parameter, thunk: Thunk, found: DefDefini
     if kind == "number":
         if not isinstance(value, Record):
             return True
-        ctx.error("ASR038", span, f"{wanted}, and this is a box", env, notes=(note,))
+        ctx.add("ASR038", span, f"{wanted}, and this is a box", env, notes=(note,))
         return False
     if _can_be_box(ctx, value, span):
         return True
     help = "a box is `square(x:, y:, size:)`, `box(x:, y:, w:, h:)`, or an entry of something bound to boxes"
-    ctx.error("ASR038", span, f"{wanted}, and this is none", env, help=help, notes=(note,))
+    ctx.add("ASR038", span, f"{wanted}, and this is none", env, help=help, notes=(note,))
     return False
 
 

@@ -27,13 +27,13 @@ def bracketed(ctx: Context, operator: str, index: ast.Index, env: Env) -> Value:
     """Expand ``E[t]`` or ``P[φ]``."""
     if len(index.indices) != 1 or operator == "aggregate":
         help = "write `aggregate(…)`" if operator == "aggregate" else f"write `{operator}[…]` of one expression"
-        ctx.error("ASR053", index.span, f"`{operator}` is not an array", env, help=help)
+        ctx.add("ASR053", index.span, f"`{operator}` is not an array", env, help=help)
         return Poison()
     body, span = index.indices[0], index.span
     kind = sort(ctx, body, env)
     if operator == "P":
         if kind == "number":
-            ctx.error(
+            ctx.add(
                 "ASR053",
                 span,
                 "`P[…]` is the probability of a formula, and this is a number",
@@ -44,7 +44,7 @@ def bracketed(ctx: Context, operator: str, index: ast.Index, env: Env) -> Value:
         formula = ctx.formula(body, env)
         return Probability(Kind.REAL, formula.levels - _DRAW, span, formula)
     if kind == "formula":
-        ctx.error(
+        ctx.add(
             "ASR053",
             span,
             "`E[…]` is the expectation of a number, and this is a formula",
@@ -72,7 +72,7 @@ def _expected_distribution(body: Distribution, span: Span) -> Distribution:
 def aggregate(ctx: Context, body: ast.Expr, where: ast.Expr | None, span: Span, env: Env) -> Value:
     """Expand ``aggregate(t)`` or ``aggregate(t where g)``."""
     if sort(ctx, body, env) == "formula":
-        ctx.error(
+        ctx.add(
             "ASR053",
             body.span,
             "`aggregate` is the mean of a number over the data, and this is a formula",
@@ -87,7 +87,7 @@ def aggregate(ctx: Context, body: ast.Expr, where: ast.Expr | None, span: Span, 
     if where is not None:
         condition = ctx.formula(where, env)
         if not ctx.static and Level.DRAW in condition.levels:
-            ctx.error(
+            ctx.add(
                 "ASR054",
                 where.span,
                 "which data `aggregate` takes in must not vary with draws",
@@ -101,7 +101,7 @@ def aggregate(ctx: Context, body: ast.Expr, where: ast.Expr | None, span: Span, 
         return AggregateDistribution(inner.support, (inner.levels | outer) - _DRAW - _DATUM, span, inner, condition)
     term = scalar(ctx, value, body.span, env)
     if not ctx.static and Level.DRAW in term.levels:
-        ctx.error(
+        ctx.add(
             "ASR054",
             body.span,
             "`aggregate` is a mean over the data, and this still varies with draws",

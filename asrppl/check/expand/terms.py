@@ -52,7 +52,7 @@ def expand_value(ctx: Context, expr: ast.Expr, env: Env) -> Value:
             return _number_set(ctx, expr, env)
         case ast.Interval() | ast.Range():
             what = "an interval" if isinstance(expr, ast.Interval) else "a range"
-            ctx.error("ASR038", expr.span, f"{what} stands after `in` only", env)
+            ctx.add("ASR038", expr.span, f"{what} stands after `in` only", env)
             return Poison()
         case ast.Negate():
             operand = term(ctx, expr.operand, env)
@@ -66,7 +66,7 @@ def expand_value(ctx: Context, expr: ast.Expr, env: Env) -> Value:
         case ast.Count():
             return _count(ctx, expr, env)
         case ast.Chain() | ast.Member() | ast.Not() | ast.Logic() | ast.Quantified():
-            ctx.error(
+            ctx.add(
                 "ASR037",
                 expr.span,
                 "a number is needed here, and this is a formula",
@@ -88,18 +88,18 @@ def _name(ctx: Context, node: ast.Name, env: Env) -> Value:
                 return found.value
             return build.number(found.value, node.span)
         case DefDefinition():
-            ctx.error("ASR038", node.span, f"`{node.text}` is a function", env, help=f"call it: `{node.text}(…)`")
+            ctx.add("ASR038", node.span, f"`{node.text}` is a function", env, help=f"call it: `{node.text}(…)`")
             return Poison()
         case LetDefinition():
             count = len(found.node.indices)
-            ctx.error("ASR043", node.span, f"`{node.text}` takes {count} {'index' if count == 1 else 'indices'}", env)
+            ctx.add("ASR043", node.span, f"`{node.text}` takes {count} {'index' if count == 1 else 'indices'}", env)
             return Poison()
         case Unknown():
             return Poison()
         case _:
             operator = is_operator(node)
             if operator is not None:
-                ctx.error(
+                ctx.add(
                     "ASR053",
                     node.span,
                     f"`{operator}` stands alone here",
@@ -123,16 +123,16 @@ def _index(ctx: Context, node: ast.Index, env: Env) -> Value:
         if isinstance(found, LetDefinition):
             count = len(found.node.indices)
             message = f"`{base.text}` takes {count} {'index' if count == 1 else 'indices'}, not {len(node.indices)}"
-            ctx.error("ASR043", node.span, message, env)
+            ctx.add("ASR043", node.span, message, env)
             return Poison()
         if found is None and base.text == "q":
-            ctx.error("ASR053", node.span, "`q` takes round brackets", env, help="write `q(…)`")
+            ctx.add("ASR053", node.span, "`q` takes round brackets", env, help="write `q(…)`")
             return Poison()
     value = ctx.value(base, base_env)
     if isinstance(value, Array):
         return index_array(ctx, value, node.indices, node.span, env)
     if not isinstance(value, Poison):
-        ctx.error("ASR043", node.span, "this cannot be indexed", env)
+        ctx.add("ASR043", node.span, "this cannot be indexed", env)
     return Poison()
 
 
@@ -152,7 +152,7 @@ def _number_set(ctx: Context, node: ast.SetLiteral, env: Env) -> Value:
             items.append(value.value)
         else:
             if not is_poisoned(value):
-                ctx.error("ASR033", item.span, "the elements of a set are constants here", env)
+                ctx.add("ASR033", item.span, "the elements of a set are constants here", env)
             return Poison()
     return NumberSet(tuple(dict.fromkeys(items)))
 
@@ -177,7 +177,7 @@ def _arithmetic(ctx: Context, node: ast.Binary, env: Env) -> Term:
             result = build.binary(part.operator, result, right, part.span)
         except build.UndefinedError:
             message = "this divides by zero" if part.operator == "/" else "this has no finite value"
-            ctx.error("ASR065", part.span, message, env)
+            ctx.add("ASR065", part.span, message, env)
             return build.poison(node.span)
     return result
 
@@ -228,5 +228,5 @@ def constant(ctx: Context, expr: ast.Expr, env: Env) -> float | None:
     if isinstance(value, Constant):
         return int(value.value) if isinstance(value.value, bool) else value.value
     if not is_poisoned(value):
-        ctx.error("ASR033", expr.span, "a constant is needed here: numbers and params", env)
+        ctx.add("ASR033", expr.span, "a constant is needed here: numbers and params", env)
     return None

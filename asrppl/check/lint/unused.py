@@ -35,7 +35,7 @@ def _warn_parameters(ctx: Context, module: Module) -> None:
         used = set(names_in(body))
         for name in own:
             if name.text not in used:
-                ctx.warn("ASR055", name.span, f"`{name.text}` is never used")
+                ctx.add("ASR055", name.span, f"`{name.text}` is never used", name=name.text)
 
 
 def _warn_unused(ctx: Context, module: Module) -> None:
@@ -50,7 +50,12 @@ def _warn_unused(ctx: Context, module: Module) -> None:
             case ast.Param() | ast.Let() | ast.Def() | ast.Site():
                 # A statement's own name is among its names.
                 if not used_by.get(statement.name.text, set()) - {position}:
-                    ctx.warn("ASR055", statement.name.span, f"`{statement.name.text}` is never used")
+                    ctx.add(
+                        "ASR055",
+                        statement.name.span,
+                        f"`{statement.name.text}` is never used",
+                        name=statement.name.text,
+                    )
             case _:
                 pass
 
@@ -71,14 +76,14 @@ def _warn_close(ctx: Context, module: Module, free: FreeNames) -> None:
             definer = "the rules define" if close[0] in defined else "the standard library defines"
             message = f"`{name.name}` is expected from the guide, and close to `{close[0]}`, which {definer}"
             notes = (Note(f"`{close[0]}` is defined here", defined[close[0]]),) if close[0] in defined else ()
-            ctx.warn("ASR058", name.span, message, help=f"did you mean `{close[0]}`?", notes=notes)
+            ctx.add("ASR058", name.span, message, help=f"did you mean `{close[0]}`?", notes=notes)
 
 
 def _warn_hidden(ctx: Context, module: Module, free: FreeNames) -> None:
     for name, span in _bound_names(module.file.statements):
         found: FreeName | None = free.get(name)
         if found is not None and found.shape != "function":
-            ctx.warn(
+            ctx.add(
                 "ASR069",
                 span,
                 f"the index `{name}` has the name of something that is read from the guide",

@@ -20,7 +20,7 @@ def warn_density(ctx: Context, left: Term, right: Term, span: Span, env: Env) ->
     """Warn of an equality that a draw with a density meets with probability 0."""
     if ctx.signature is None or not any(_has_density(ctx, side) for side in (left, right)):
         return
-    ctx.warn(
+    ctx.add(
         "ASR050",
         span,
         "a draw with a density equals nothing exactly: this never holds",
@@ -71,12 +71,12 @@ def warn_ignored_in_quantifier(
     parts = body.operands if isinstance(body, Conjunction) and node.quantifier == "forall" else (body,)
     if node.quantifier == "exists":
         for name in _ignored(scope, guards, body):
-            ctx.warn("ASR056", body.span, f"this does not depend on `{name}`", env, help=f"leave `exists {name}` out")
+            ctx.add("ASR056", body.span, f"this does not depend on `{name}`", env, help=f"leave `exists {name}` out")
         return
     for part in parts:
         for name in _ignored(scope, guards, part):
             message = f"this does not depend on `{name}`, so it counts once for every value of `{name}`"
-            ctx.warn("ASR056", part.span, message, env, help="say it in a rule of its own")
+            ctx.add("ASR056", part.span, message, env, help="say it in a rule of its own")
 
 
 def warn_ignored_in_reduction(
@@ -89,7 +89,7 @@ def warn_ignored_in_reduction(
     for part in parts:
         for name in _ignored(scope, guards, part):
             counted = f", so it counts once for every value of `{name}`" if node.reduction == "sum" else ""
-            ctx.warn(
+            ctx.add(
                 "ASR056",
                 part.span,
                 f"this does not depend on `{name}`{counted}",

@@ -327,7 +327,7 @@ def _is_term(text: str, error: AsrError) -> bool:
 
 
 def _missing(diagnostics: Iterable[Diagnostic]) -> list[str]:
-    return list(dict.fromkeys(found.message.split("`")[1] for found in diagnostics))
+    return list(dict.fromkeys(found.fields["name"] for found in diagnostics))
 
 
 def _uncommented(text: str) -> str:

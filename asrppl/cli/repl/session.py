@@ -12,10 +12,11 @@ from asrppl.bind.bound import Bound
 from asrppl.bind.values import bind_values
 from asrppl.check.params import ParamValue
 from asrppl.cli.repl.breakdown import Instance, instances, value_of
+from asrppl.codes import Severity
 from asrppl.core.families import members
 from asrppl.core.suggest import did_you_mean
 from asrppl.core.typed import AtMost, FreeName
-from asrppl.diagnostics import AsrError, Diagnostic, Note, Severity
+from asrppl.diagnostics import AsrError, Diagnostic, Note
 from asrppl.files import Folder
 from asrppl.program import Program
 from asrppl.source import Source, Span
@@ -192,7 +193,7 @@ class Session:
         """Return a missing value's error with a mend that suits the REPL."""
         if diagnostic.code != "ASR070":
             return diagnostic
-        name = diagnostic.message.split("`")[1]
+        name = diagnostic.fields["name"]
         return replace(diagnostic, help=did_you_mean(name, self.values) or f"give it one: {name} = ...")
 
     # ---- texts

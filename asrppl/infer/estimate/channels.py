@@ -57,7 +57,7 @@ def choose_channel(rule: TypedRule, evidence: Evidence, sink: Sink) -> AttachedR
     verify_draws(rule, inputs, evidence, sink)
     verify_axes(rule, names, evidence, sink)
     if aggregated and stuck:
-        sink.error(
+        sink.add(
             "ASR093",
             rule.span,
             f"rule `{rule.name}` takes an aggregate of what depends on {draws_of(stuck)}, "
@@ -66,7 +66,7 @@ def choose_channel(rule: TypedRule, evidence: Evidence, sink: Sink) -> AttachedR
         )
     hidden = sorted({name for name, _ in inputs if name in evidence.reading.masks and name not in names})
     if hidden:
-        sink.error(
+        sink.add(
             "ASR093",
             rule.span,
             f"rule `{rule.name}` takes an aggregate of `{hidden[0]}` over data that are masked: "
@@ -109,7 +109,7 @@ def recheck_pathwise(
             continue
         reason = "changes with draws that gradients do not pass through"
         if any(isinstance(node, AggregateTerm | AggregateDistribution) for node in walk(attached.rule.formula)):
-            sink.error(
+            sink.add(
                 "ASR093",
                 attached.rule.span,
                 f"rule `{attached.rule.name}` takes an aggregate of what {reason}: there is no sound estimator yet",

@@ -42,7 +42,7 @@ def _verify(
                 continue
             what = f"the mask of `{name}`" if component == "mask" else f"`{name}` ({referent.title})"
             of = f" of its {full_size(frame)}" if frame.size != full_size(frame) else ""
-            sink.error(
+            sink.add(
                 "ASR096",
                 referent.free.span,
                 f"{what} has length {batch[dim]} on axis {dim}, where the plate {frame.name!r} has {frame.size}{of}",

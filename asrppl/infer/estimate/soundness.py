@@ -65,7 +65,7 @@ class Evidence:
 def verify_estimable(rule: TypedRule, sink: Sink) -> None:
     """Note an error for what has no estimator yet."""
     if rule.hard is not None:
-        sink.error(
+        sink.add(
             "ASR093",
             rule.span,
             f"rule `{rule.name}` is `hard`, and there are no multipliers yet that would hold it",
@@ -74,14 +74,14 @@ def verify_estimable(rule: TypedRule, sink: Sink) -> None:
     for node in walk(rule.formula):
         match node:
             case Expectation():
-                sink.error(
+                sink.add(
                     "ASR093",
                     node.span,
                     "`E[..]` has no sound estimator yet under a comparison",
                     help="leave `E` out, so that every draw has to keep the rule, or read probabilities: `mean(q(n))`",
                 )
             case Probability():
-                sink.error(
+                sink.add(
                     "ASR093",
                     node.span,
                     "`P[..]` has no sound estimator yet under a comparison",
@@ -100,7 +100,7 @@ def verify_draws(rule: TypedRule, inputs: frozenset[InputKey], evidence: Evidenc
         draws = evidence.draws(key)
         hidden = sorted({draw.site for draw in draws if draw.model})
         if hidden:
-            sink.error(
+            sink.add(
                 "ASR092",
                 referent.free.span,
                 f"`{name}` depends on {draws_of(hidden)} in the model, which the guide does not make: "
@@ -112,7 +112,7 @@ def verify_draws(rule: TypedRule, inputs: frozenset[InputKey], evidence: Evidenc
         smooth = sorted({draw.site for draw in draws if draw.pathwise and draw.continuous})
         if jumps and smooth:
             what = f"the presence of `{name}`" if component == "mask" else f"`{name}`"
-            sink.error(
+            sink.add(
                 "ASR094",
                 referent.free.span,
                 f"{what} is discrete and computed from {draws_of(smooth)}, which is reparameterised: it jumps, "
@@ -121,7 +121,7 @@ def verify_draws(rule: TypedRule, inputs: frozenset[InputKey], evidence: Evidenc
             )
         elif _is_cut(evidence.reading.tensors[key], smooth, evidence.recording):
             what = f"q({name})" if component == "log_probs" else name
-            sink.error(
+            sink.add(
                 "ASR094",
                 referent.free.span,
                 f"`{what}` is computed from {draws_of(smooth)}, which is reparameterised, but no gradient gets from "
@@ -143,7 +143,7 @@ def verify_axes(rule: TypedRule, names: tuple[str, ...], evidence: Evidence, sin
         for frame in evidence.reading.frames[name]:
             plate, other = found.setdefault(frame.dim, (frame.name, name))
             if plate != frame.name:
-                sink.error(
+                sink.add(
                     "ASR097",
                     evidence.resolution.referents[name].free.span,
                     f"rule `{rule.name}` reads `{other}` for each entry of the plate {plate!r} and `{name}` for each "
@@ -158,7 +158,7 @@ def verify_plates(rule: TypedRule, names: tuple[str, ...], stuck: list[str], evi
     indexed = {plate: name for name in names for plate, _ in evidence.resolution.referents[name].plates}
     for plate in sorted(frames & indexed.keys()):
         whole = next(name for name in names if plate in {frame.name for frame in evidence.reading.frames[name]})
-        sink.error(
+        sink.add(
             "ASR097",
             evidence.resolution.referents[whole].free.span,
             f"rule `{rule.name}` indexes the plate {plate!r} in `{indexed[plate]}` "
@@ -166,7 +166,7 @@ def verify_plates(rule: TypedRule, names: tuple[str, ...], stuck: list[str], evi
             help=f"index `{whole}` too",
         )
     if evidence.base is TraceMeanField_ELBO and evidence.provenance is not None:
-        sink.error(
+        sink.add(
             "ASR095",
             rule.span,
             f"rule `{rule.name}` depends on {draws_of(stuck)}, and TraceMeanField_ELBO has the pathwise gradient only",
@@ -177,7 +177,7 @@ def verify_plates(rule: TypedRule, names: tuple[str, ...], stuck: list[str], evi
     for name in stuck:
         site = evidence.recording.guide.get(name)
         if site is not None and site.infer.get("enumerate") == "parallel" and site.infer.get("_markov_depth"):
-            sink.error(
+            sink.add(
                 "ASR095",
                 rule.span,
                 f"rule `{rule.name}` depends on the draw of {name!r}, which is enumerated within pyro.markov: "
@@ -186,7 +186,7 @@ def verify_plates(rule: TypedRule, names: tuple[str, ...], stuck: list[str], evi
             )
         missing = [frame.name for frame in site.plates if frame.name not in frames] if site is not None else []
         if missing:
-            sink.error(
+            sink.add(
                 "ASR095",
                 rule.span,
                 f"rule `{rule.name}` stands outside the plate {missing[0]!r} and depends on the draw of {name!r} "

@@ -22,7 +22,7 @@ def settle(
     first = items[0]
     known = {(item_shape(item), tuple((f.name, f.dim) for f in item.plates)) for item in items}
     if len(known) > 1:
-        sink.error("ASR085", use.span, f"the sites of `{use.name}` differ in shape or in plates: {_list_shapes(items)}")
+        sink.add("ASR085", use.span, f"the sites of `{use.name}` differ in shape or in plates: {_list_shapes(items)}")
         return referent
     data_plates = {data} if data is not None else set(candidates)
     options = [plates for plates in _plate_options(first.plates, data_plates, named=data is not None)]
@@ -44,7 +44,7 @@ def settle(
     axes = [f"{len(items)} numbered sites"] if referent.family else []
     axes += [f"plate {frame.name!r} ({full_size(frame)})" for frame in first.plates]
     axes += [f"event axis of length {size}" for size in item_shape(first)]
-    sink.error(
+    sink.add(
         "ASR084",
         use.span,
         f"`{use.name}` is read with {use.rank} {'index' if use.rank == 1 else 'indices'}"

@@ -57,7 +57,7 @@ def find_referent(
     name = use.name
     if name in given:
         if name in recording.exposed:
-            sink.error("ASR081", use.span, f"`{name}` is in bind= and the guide exposes it too", help="give it once")
+            sink.add("ASR081", use.span, f"`{name}` is in bind= and the guide exposes it too", help="give it once")
         return Referent(use, "bind", (name,))
     exposed = recording.exposed.get(name)
     if exposed is not None and (use.pattern is None):
@@ -72,7 +72,7 @@ def find_referent(
         elif name in tables["guide"]:
             return Referent(use, "guide", (name,), site_distribution=False)
         else:
-            sink.error(
+            sink.add(
                 "ASR089",
                 use.span,
                 f"`{name}` was exposed as a distribution, and its value is read too",
@@ -87,7 +87,7 @@ def find_referent(
                 and name in recording.model
                 and _both_computed(recording, name)
             ):
-                sink.error("ASR081", use.span, f"both the guide and the model have a deterministic site {name!r}")
+                sink.add("ASR081", use.span, f"both the guide and the model have a deterministic site {name!r}")
             return Referent(use, origin, (name,))
     if use.pattern is not None or use.rank is None or use.rank >= 1:
         for origin in ("guide", "model", "param"):
@@ -112,7 +112,7 @@ def _family(use: FreeName, table: Mapping[str, Item], sink: Sink) -> tuple[str, 
     missing = [i for i in range(max(numbered) + 1) if i not in numbered]
     if missing:
         there = ", ".join(repr(numbered[i]) for i in sorted(numbered))
-        sink.error(
+        sink.add(
             "ASR085", use.span, f"the sites of `{use.name}` are not numbered 0, 1, 2, … without gaps: there are {there}"
         )
         return None
@@ -130,17 +130,19 @@ def _missing(use: FreeName, recording: Recording, tables: Mapping[Origin, Mappin
             else:
                 why = "the guide does not sample it, so there is no q of it"
                 mend = "sample it in the guide"
-            sink.error("ASR083", use.span, f"`{name}` is a latent of the model, but {why}", help=mend)
+            sink.add("ASR083", use.span, f"`{name}` is a latent of the model, but {why}", help=mend, name=name)
             return
     if name in plate_names(recording):
-        sink.error("ASR080", use.span, f"`{name}` is a plate; the rules read sites, and index the plates by rank")
+        message = f"`{name}` is a plate; the rules read sites, and index the plates by rank"
+        sink.add("ASR080", use.span, message, name=name)
         return
     if members(use, recording.exposed):
-        sink.error(
+        sink.add(
             "ASR080",
             use.span,
             f"`{name}` was exposed in numbered parts, and only sites and params are put together by number",
             help=f'expose it whole: asrppl.expose("{name}", torch.stack(parts, -1), event_dim=1)',
+            name=name,
         )
         return
     known = sorted(
@@ -161,11 +163,12 @@ def _missing(use: FreeName, recording: Recording, tables: Mapping[Origin, Mappin
     else:
         help = f"names there are: {', '.join(f'`{k}`' for k in writable[:8])}" if writable else None
     looked = f"sites numbered {use.pattern!r}" if use.pattern is not None else f"`{name}`"
-    sink.error(
+    sink.add(
         "ASR080",
         use.span,
         f"nothing gives {looked}: no bind=, exposed value, site, param or family of numbered sites is called so",
         help=help,
+        name=name,
     )
 
 

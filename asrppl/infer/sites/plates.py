@@ -39,7 +39,7 @@ def find_data_plate(
         if not left or candidates:
             return None
     names = ", ".join(f"`{name}`" for name in left)
-    sink.error(
+    sink.add(
         "ASR087",
         None,
         f"it is not clear which plate is the data's: {'all' if candidates else 'some'} observed sites stand in {names}",
@@ -55,7 +55,7 @@ def verify_whole(recording: Recording, indexed: Mapping[str, FreeName], sink: Si
     }
     for name, frame in frames.items():
         if frame.size < 0:
-            sink.error(
+            sink.add(
                 "ASR087",
                 None,
                 f"the plate {name!r} has no size, and weights are nats per datum",
@@ -64,7 +64,7 @@ def verify_whole(recording: Recording, indexed: Mapping[str, FreeName], sink: Si
     for name, use in indexed.items():
         frame = frames.get(name)
         if frame is not None and frame.size != full_size(frame):
-            sink.error(
+            sink.add(
                 "ASR088",
                 use.span,
                 f"`{use.name}` indexes the plate {name!r}, which is subsampled "

@@ -37,7 +37,7 @@ def resolve(
     for name in own:
         for origin, table in tables.items():
             if name in table:
-                sink.error(
+                sink.add(
                     "ASR082",
                     None,
                     f"the rules define `{name}`, which hides the {origin_words(origin)} {name!r}",
@@ -52,7 +52,7 @@ def resolve(
     if data is not None and data not in plate_names(recording):
         there = sorted(plate_names(recording))
         close = nearest(data, there, 1)
-        sink.error(
+        sink.add(
             "ASR087",
             None,
             f"there is no plate {data!r} for the data; plates there are: {', '.join(map(repr, there)) or 'none'}",
