@@ -9,6 +9,7 @@ import pytest
 
 import asrppl
 from asrppl.cli.main import main
+from asrppl.diagnostics import render
 from asrppl.files import MAX_BYTES
 
 BAD = "param S = 50\nrule first: n == S or 3\nrule second: x <= \n"
@@ -80,15 +81,19 @@ def test_standard_input_that_is_no_text_is_named() -> None:
 
 def test_a_long_line_is_cut_around_its_caret(tmp_path: Path) -> None:
     path = tmp_path / "long.asr"
-    path.write_text(f"rule a: x <= 1 or 3  # {'long ' * 50_000}\nrule b:\t\t{'x + ' * 100}y <= 1 or 3 # {'tail ' * 100}\n")
+    path.write_text(
+        f"rule a: x <= 1 or 3  # {'long ' * 50_000}\nrule b:\t\t{'x + ' * 100}y <= 1 or 3 # {'tail ' * 100}\n"
+    )
     with pytest.raises(asrppl.AsrError) as error:
         asrppl.load(path)
-    lines = str(error.value).split("\n")
-    assert max(len(line) for line in lines if " | " in line) <= 120
-    for number, line in enumerate(lines):
-        if line.strip(" |\t").startswith("^"):
-            # The caret stands under what it marks, whatever was cut.
-            assert lines[number - 1][line.index("^")] == "3"
+    assert len(error.value.diagnostics) >= 2
+    for diagnostic in error.value.diagnostics:
+        lines = render(diagnostic).split("\n")
+        (number,) = (number for number, line in enumerate(lines) if line.strip(" |\t").startswith("^"))
+        assert len(lines[number - 1]) <= 120
+        # The caret stands under what it marks, whatever was cut.
+        assert diagnostic.span is not None
+        assert lines[number - 1][lines[number].index("^")] == diagnostic.span.text[0]
 
 
 def test_values_that_are_quoted_are_short() -> None:
