@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from torch import Tensor
 
 from asrppl.core.signature import BOX_FIELDS
-from asrppl.core.suggest import did_you_mean
 from asrppl.core.typed import FreeName
+from asrppl.suggest import did_you_mean
 
 _BOX = "a box has 4 columns (x, y, w, h: centre and sides), or 3 (x, y, side) for squares"
 

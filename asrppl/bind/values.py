@@ -16,9 +16,9 @@ from asrppl.bind.records import RecordError, from_columns, from_fields
 from asrppl.bind.shapes import broadcast_shape
 from asrppl.core.families import member, members
 from asrppl.core.signature import BOX_FIELDS, Entry, Kind, Level, Signature
-from asrppl.core.suggest import did_you_mean
 from asrppl.core.typed import FreeName, FreeNames
 from asrppl.diagnostics import Sink
+from asrppl.suggest import did_you_mean
 
 _ORIGIN = "the value given"
 _OFF = 1e-2

@@ -8,10 +8,10 @@ from pathlib import PurePosixPath
 
 from asrppl.check.context import Context
 from asrppl.check.expand.values import DefDefinition, Definition, LetDefinition, Module, ParamDefinition
-from asrppl.core.suggest import did_you_mean
 from asrppl.diagnostics import Note
 from asrppl.files import Library, unreadable
 from asrppl.source import Source, Span
+from asrppl.suggest import did_you_mean
 from asrppl.syntax import ast, parse_file
 from asrppl.words import BUILTINS, CLOSED_NAMES, PARAMETER_TYPES
 

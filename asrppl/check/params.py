@@ -9,7 +9,7 @@ from asrppl.check.expand.names import sort
 from asrppl.check.expand.terms import constant
 from asrppl.check.expand.values import Env, Module, NumberSet, ParamDefinition, Poison
 from asrppl.check.modules import names_in
-from asrppl.core.suggest import did_you_mean
+from asrppl.suggest import did_you_mean
 from asrppl.syntax import ast
 
 ParamValue = float | Iterable[float]

@@ -3,11 +3,11 @@
 Each function returns None where its mistake is not the one made.
 """
 
-import difflib
 import re
 
 from asrppl.diagnostics import Diagnostic
 from asrppl.source import Span
+from asrppl.suggest import nearest
 from asrppl.syntax.stop import Stop
 from asrppl.words import BINDING, JOINING, KEYWORDS, STATEMENTS
 
@@ -82,7 +82,7 @@ def misspelt(stop: Stop) -> Diagnostic | None:
     if not re.match(r"[A-Za-z_]", stop.token) or not re.match(r"[A-Za-z_]", stop.previous):
         return None
     near = [_QUANTIFIERS[stop.previous]] if stop.previous in _QUANTIFIERS else []
-    near += difflib.get_close_matches(stop.previous, sorted({"forall", "exists", "count", "not"}), n=1, cutoff=0.7)
+    near += nearest(stop.previous, ("forall", "exists", "count", "not"), 1)
     if not near or stop.previous in KEYWORDS or stop.previous in BINDING:
         return None
     word, start = stop.before[-1]

@@ -3,10 +3,10 @@
 Each function returns None where its mistake is not the one made.
 """
 
-import difflib
 import re
 
 from asrppl.diagnostics import Diagnostic
+from asrppl.suggest import nearest
 from asrppl.syntax.expected import described, operand
 from asrppl.syntax.stop import COMPARISONS, WORD, Stop
 from asrppl.words import BINDING, JOINING, KEYWORDS, OPTIONS, STATEMENTS
@@ -55,7 +55,7 @@ def unknown_statement(stop: Stop) -> Diagnostic | None:
     if len(stop.before) != 1 or not re.match(r"[A-Za-z_\"]", stop.token) or stop.token in KEYWORDS:
         return None
     word, start = stop.before[0]
-    near = difflib.get_close_matches(word.lower(), STATEMENTS, n=1, cutoff=0.7)
+    near = nearest(word, STATEMENTS, 1)
     meant = _BORROWED.get(word.lower()) or (near[0] if near else None)
     if meant is None or meant == word:
         return None
@@ -120,7 +120,7 @@ def option(stop: Stop) -> Diagnostic | None:
             f"`{stop.token}` stands alone between the rule's name and its `:`",
             f"a weight is written `weight {stop.token}`",
         )
-    close = difflib.get_close_matches(stop.token, OPTIONS, n=1, cutoff=0.6)
+    close = nearest(stop.token, OPTIONS, 1)
     rest = stop.piece.text[stop.at + len(stop.token) :]
     if re.match(r"[A-Za-z_]", stop.token) and stop.token not in KEYWORDS and (close or re.match(r"[ \t]*[0-9]", rest)):
         mend = f"did you mean `{close[0]}`?" if close else "the options are `weight`, `hard`, `smooth` and `margin`"

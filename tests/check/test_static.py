@@ -11,9 +11,9 @@ import asrppl
 from asrppl.check import check_file
 from asrppl.check.context import MAX_STEPS
 from asrppl.check.modules import standard_definitions
-from asrppl.core.suggest import distance, is_suspiciously_close, nearest
 from asrppl.core.typed import Schedule
 from asrppl.source import Source
+from asrppl.suggest import distance, is_suspiciously_close, nearest
 from asrppl.syntax import parse_file
 from tests.check.programs import checked, codes
 

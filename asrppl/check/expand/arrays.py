@@ -5,10 +5,10 @@ from asrppl.check.expand import build
 from asrppl.check.expand.names import is_unknown
 from asrppl.check.expand.values import Array, Env, NumberSet, Poison, Record, Value
 from asrppl.core.signature import BOX_FIELDS, Entry, Kind
-from asrppl.core.suggest import did_you_mean
 from asrppl.core.typed import BinaryTerm, Constant, IndexValue, Offset, Read, Term, TypedTerm
 from asrppl.core.walk import is_poisoned, walk
 from asrppl.source import Span
+from asrppl.suggest import did_you_mean
 from asrppl.syntax import ast
 
 

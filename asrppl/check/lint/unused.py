@@ -5,10 +5,10 @@ from dataclasses import fields
 from asrppl.check.context import Context
 from asrppl.check.expand.values import DefDefinition, Module
 from asrppl.check.modules import names_in
-from asrppl.core.suggest import is_suspiciously_close
 from asrppl.core.typed import FreeName, FreeNames
 from asrppl.diagnostics import Note
 from asrppl.source import Span
+from asrppl.suggest import is_suspiciously_close
 from asrppl.syntax import ast
 
 _MAX_PAIRS = 20_000  # of names compared

@@ -14,12 +14,12 @@ from asrppl.check.params import ParamValue
 from asrppl.cli.repl.breakdown import Instance, instances, value_of
 from asrppl.codes import Severity
 from asrppl.core.families import members
-from asrppl.core.suggest import did_you_mean
 from asrppl.core.typed import AtMost, FreeName
 from asrppl.diagnostics import AsrError, Diagnostic, Note
 from asrppl.files import Folder
 from asrppl.program import Program
 from asrppl.source import Source, Span
+from asrppl.suggest import did_you_mean
 from asrppl.syntax import ast, parse_file
 from asrppl.words import CLOSED_NAMES, KEYWORDS
 

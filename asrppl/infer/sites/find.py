@@ -7,12 +7,12 @@ from torch import Tensor
 from torch.distributions import Distribution
 
 from asrppl.core.families import members
-from asrppl.core.suggest import did_you_mean, nearest
 from asrppl.core.typed import FreeName
 from asrppl.diagnostics import Sink
 from asrppl.infer.sites.plates import plate_names
 from asrppl.infer.sites.referent import Item, Origin, Referent
 from asrppl.infer.watch.recording import Recording
+from asrppl.suggest import did_you_mean, nearest
 
 
 def tables_of(recording: Recording) -> dict[Origin, Mapping[str, Item]]:

@@ -2,7 +2,6 @@
 
 from collections.abc import Collection
 
-from asrppl.core.suggest import nearest
 from asrppl.core.typed import FreeNames
 from asrppl.diagnostics import Sink
 from asrppl.infer.sites.axes import settle
@@ -10,6 +9,7 @@ from asrppl.infer.sites.find import find_referent, origin_words, tables_of
 from asrppl.infer.sites.plates import common_plates, find_data_plate, plate_names, verify_whole
 from asrppl.infer.sites.referent import Referent, Resolution
 from asrppl.infer.watch.recording import Recording
+from asrppl.suggest import nearest
 
 
 def resolve(
