@@ -67,7 +67,7 @@ def attach(
     elements = max((_batch_elements(signature, key, tensor) for key, tensor in reading.tensors.items()), default=1)
     verify_lengths(rules, reading, signature, resolution.referents)
     plan = program.plan(signature, elements=elements, skip_off=True)
-    return Attachment(resolution, given, signature, plan, given.functions, rules)
+    return Attachment(resolution, given, signature, plan, given.functions, rules, frozenset(reading.masks))
 
 
 def _batch_elements(signature: Signature, key: InputKey, tensor: Tensor) -> int:

@@ -123,7 +123,7 @@ def bindings_of(attachment: Attachment) -> Bindings:
             axes=tuple(zip(entry.axes, meanings, strict=True)),
             kind=_kind(entry),
             levels=tuple(word for level, word in levels.items() if level in read),
-            masked=entry.masked,
+            masked=entry.masked or name in attachment.masked,
             support=entry.support,
         )
     rules = tuple(RuleBinding(rule.rule.name, rule.channel, rule.reason) for rule in attachment.rules)

@@ -25,6 +25,7 @@ class Attachment:
     plan: Plan
     functions: dict[str, Callable[..., Tensor]]
     rules: tuple[AttachedRule, ...]
+    masked: frozenset[str]  # names whose whole data may be absent
 
     def read(self, recording: Recording) -> Reading:
         """Return the tensors of a run."""

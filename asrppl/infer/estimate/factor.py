@@ -4,7 +4,8 @@ Within Pyro's sum over plates a rule with violation v, weight λ and a data plat
 
     log-factor = −λ · N / Π_f full(f) · v,    over the plates f that v varies over, each scaled by full(f) / size(f),
 
-so that the sum is −λ · N · mean(v): λ is nats per datum whatever the plate, the batch or the level.
+so that the sum is −λ · N · mean(v): λ is nats per datum whatever the plate, the batch or the level. Weights of single
+data (`poutine.scale` with a tensor around the observations) weigh v of those data likewise.
 """
 
 from collections.abc import Mapping, Sequence
@@ -108,6 +109,7 @@ def emit(
     violations = attachment.violations(reading)
     around = _probe()
     data = _data_size(attachment.resolution.data, recording)
+    shares = _data_weights(attachment.resolution.data, recording)
     residual = _common_scale(recording)
     inner = residual / _over(around.scale, around.frames)
     dtype = _dtype(recording)
@@ -125,10 +127,16 @@ def emit(
         weight = weights[name] * data / prod(full_size(frame) for frame in counted)
         term = violation if attached.channel == "S" else violation - violation.detach()
         scale = inner * prod(full_size(frame) / frame.size for frame in own)
+        own_shares = shares if attachment.resolution.data in {frame.name for frame in counted} else None
+        if own_shares is not None:
+            scale = scale * own_shares
         with _Within(own, scale, mask):
             pyro.factor(f"asrppl.{name}", -weight * term)
         mean = _mean(violation, mask, enumerated, counted, max_plate_nesting)
-        tally.add(name, mean, weights[name] * data * residual * mean, pathwise=attached.channel == "P")
+        paid = mean
+        if own_shares is not None:
+            paid = _mean(violation * own_shares, mask, enumerated, counted, max_plate_nesting)
+        tally.add(name, mean, weights[name] * data * residual * paid, pathwise=attached.channel == "P")
         tally.weights[name] = weights[name]
 
 
@@ -204,13 +212,28 @@ def _data_size(data: str | None, recording: Recording) -> int:
     return 1
 
 
+def _data_weights(data: str | None, recording: Recording) -> Tensor | None:
+    """Return the weights that `poutine.scale` gives to single data, None where no observation has a tensor of them."""
+    for site in recording.model.values():
+        if site.likelihood and data in {frame.name for frame in site.plates}:
+            scale = _over(site.scale, site.frames)
+            if isinstance(scale, Tensor) and scale.numel() > 1:
+                return scale.detach()
+    return None
+
+
 def _common_scale(recording: Recording) -> float | Tensor:
-    """Return what scales all the model's sites beside their plates' subsampling, 1 if they differ."""
+    """Return what scales all the model's sites beside their plates' subsampling, 1 if they differ.
+
+    Weights of single data are no such scale: they are those of the data's terms.
+    """
     found: float | Tensor | None = None
     for site in recording.model.values():
         if site.deterministic:
             continue
         residual = _over(site.scale, site.frames)
+        if isinstance(residual, Tensor) and residual.numel() > 1:
+            return 1.0
         if found is None:
             found = residual
         elif found is not residual and not _close(found, residual):

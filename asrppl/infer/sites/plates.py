@@ -14,7 +14,9 @@ def plate_names(recording: Recording) -> set[str]:
 
 
 def _likelihoods(recording: Recording) -> list[Site]:
-    observed = [site for site in recording.model.values() if site.likelihood]
+    # What the guide draws is a latent, conditioned on in the model or not.
+    drawn = {site.name for site in recording.guide.values() if not site.observed}
+    observed = [site for site in recording.model.values() if site.likelihood and site.name not in drawn]
     return observed or [site for site in recording.model.values() if site.factor]
 
 

@@ -141,6 +141,14 @@ def _read_masks(name: str, referent: Referent, items: list[Item], reading: Readi
         wanted = referent.event_axes + referent.drop
         presence = _index(_pad(presence, wanted), wanted, referent, first)
     else:
+        if any(isinstance(item, Site) and item.partly_masked for item in items):
+            _fail(
+                referent,
+                "ASR093",
+                f"the mask within the distribution of `{name}` tells the entries of its event apart, "
+                "and no estimator leaves out parts of an event yet",
+                "mask whole events: `.to_event(k).mask(m)`, or expose the value with `mask=`",
+            )
         masks = [item.mask for item in items if isinstance(item, Site) and item.mask is not None]
         if not masks:
             return
@@ -184,7 +192,16 @@ def _read_distribution(
 ) -> None:
     event_axes = referent.event_axes
     if referent.site_distribution:
+        if referent.origin == "model":
+            _fail(
+                referent,
+                "ASR089",
+                f"`{name}` is observed: its distribution in the model is the likelihood, and no posterior",
+                "write `q(..)` of a site that the guide draws",
+            )
         found = [_log_probs(item.fn if isinstance(item, Site) else None, referent) for item in items]
+        if referent.drop:  # of values the last axis, of length 1, is left out too
+            found = [(support, log_probs.squeeze(-2)) for support, log_probs in found]
     else:
         exposed = recording.exposed[name]
         value, event_axes = exposed.value, exposed.event_dim

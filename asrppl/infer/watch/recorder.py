@@ -1,8 +1,10 @@
 """Handlers that watch a run: what it drew, and which draws each value was computed from."""
 
+import inspect
 import random
 from collections.abc import Callable, Generator
 from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 from typing import Any, cast
 
 import numpy as np
@@ -13,7 +15,7 @@ from pyro.poutine.messenger import Messenger
 from torch import Tensor
 from torch.distributions import Distribution
 
-from asrppl.infer.watch.pyro_internals import hidden, kept_generators, mark, marks_of, trace_of
+from asrppl.infer.watch.pyro_internals import buffers_of, hidden, innermost, kept_generators, mark, marks_of, trace_of
 from asrppl.infer.watch.recording import (
     Draw,
     Exposure,
@@ -66,10 +68,20 @@ class Recorder(Messenger):
 
 
 def recording_of(guide: Recorder, model: Recorder) -> Recording:
-    """Return what a run of the guide and one of the model left behind."""
+    """Return what a run of the guide and one of the model left behind.
+
+    A mask that stands around a latent in the model alone is the guide's too: AutoGuides do not repeat it.
+    """
+    model_sites = model.sites()
+    guide_sites = {
+        name: replace(site, mask=model_sites[name].mask)
+        if site.mask is None and name in model_sites and model_sites[name].mask is not None
+        else site
+        for name, site in guide.sites().items()
+    }
     return Recording(
-        guide=guide.sites(),
-        model=model.sites(),
+        guide=guide_sites,
+        model=model_sites,
         exposed={**model.exposed(), **guide.exposed()},
         params={**model.params(), **guide.params()},
     )
@@ -176,16 +188,35 @@ def run_apart(
 
 @contextmanager
 def _kept_buffers(*programs: PyroProgram) -> Generator[None]:
-    """Put the buffers of modules (running means of batch norms) back afterwards."""
-    owners = [getattr(program, "__self__", program) for program in programs]
-    buffers = [buffer for owner in owners if isinstance(owner, torch.nn.Module) for buffer in owner.buffers()]
-    kept = [buffer.detach().clone() for buffer in buffers]
+    """Let a run have copies of the buffers of modules: running means of batch norms stay as they are.
+
+    The buffers themselves are not written to, not even to put them back: the graph of the step around may have saved
+    them, and autograd refuses what was modified since.
+    """
+    owners = [owner for program in programs for owner in _modules_of(program)]
+    tables = {id(module): buffers_of(module) for owner in owners for module in owner.modules()}
+    kept: list[tuple[dict[str, Tensor | None], str, Tensor]] = []
+    copies: dict[int, Tensor] = {}  # a buffer that two modules share is one copy
+    for buffers in tables.values():
+        for name, buffer in buffers.items():
+            if buffer is not None:
+                kept.append((buffers, name, buffer))
+                buffers[name] = copies.setdefault(id(buffer), buffer.detach().clone())
     try:
         yield
     finally:
-        with torch.no_grad():
-            for buffer, before in zip(buffers, kept, strict=True):
-                buffer.copy_(before)
+        for buffers, name, buffer in kept:
+            buffers[name] = buffer
+
+
+def _modules_of(program: object) -> list[torch.nn.Module]:
+    """Return the modules that a program is, is a method of, or finds in its closure and among its globals."""
+    program = innermost(program)
+    found: list[object] = [program, getattr(program, "__self__", None)]
+    if inspect.isfunction(program):
+        variables = inspect.getclosurevars(program)
+        found += [*variables.nonlocals.values(), *variables.globals.values()]
+    return [item for item in found if isinstance(item, torch.nn.Module)]
 
 
 @contextmanager

@@ -55,6 +55,7 @@ class Site:
         frames: the plates around it, outermost first.
         scale: of its log-probability: of the plates' subsampling, and of every `poutine.scale`.
         mask: of the handlers around it and of the distribution itself, None where neither has a tensor.
+        partly_masked: whether a mask tells the entries of its event apart, so that it is no presence of the site.
         infer: Pyro's options.
         observed: whether its value was given.
         deterministic: a `pyro.deterministic`.
@@ -69,6 +70,7 @@ class Site:
     frames: tuple[Frame, ...]
     scale: float | Tensor
     mask: Tensor | None
+    partly_masked: bool
     infer: Mapping[str, Any]
     observed: bool
     deterministic: bool
@@ -87,8 +89,9 @@ class Site:
 
     @property
     def likelihood(self) -> bool:
-        """Whether it is an observation proper."""
-        return self.observed and not self.deterministic and not self.factor
+        """Whether it is an observation proper: not a value that was computed, as that of a reparameterised latent."""
+        computed = self.deterministic or type(unwrap(self.fn)).__name__ == "Delta"
+        return self.observed and not computed and not self.factor
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,6 +201,7 @@ def read_site(message: Message) -> Site | None:
     if type(fn).__name__ == "_Subsample" or not isinstance(fn, Distribution) or not isinstance(value, Tensor):
         return None
     infer = cast(Mapping[str, Any], message["infer"] or {})
+    mask, partly = distribution_mask(fn)
     return Site(
         name=str(message["name"]),
         value=value,
@@ -205,7 +209,8 @@ def read_site(message: Message) -> Site | None:
         event_dim=len(fn.event_shape),
         frames=_frames(message),
         scale=message["scale"],
-        mask=_both(_tensor_mask(message["mask"]), distribution_mask(fn)),
+        mask=_both(_tensor_mask(message["mask"]), mask),
+        partly_masked=partly,
         infer=infer,
         observed=bool(message["is_observed"]),
         deterministic=bool(infer.get("_deterministic", False)),
@@ -242,22 +247,32 @@ def unwrap(fn: Distribution) -> Distribution:
     return fn
 
 
-def distribution_mask(fn: Distribution) -> Tensor | None:
-    """Return the tensor that ``fn.mask(...)`` was given, None without one.
+def distribution_mask(fn: Distribution) -> tuple[Tensor | None, bool]:
+    """Return the tensor that ``fn.mask(...)`` was given, None without one; and whether it varies along the event.
 
-    A plain False switches a cost off (`pyro.deterministic` does so); it says nothing about presence.
+    ``.mask(m).to_event(k)`` (Pyro's AIR) is presence where m is constant along the event's axes. A plain False
+    switches a cost off (`pyro.deterministic` does so); it says nothing about presence.
     """
-    while (base := getattr(fn, "base_dist", None)) is not None:
-        if type(fn).__name__ == "MaskedDistribution":
-            return _tensor_mask(getattr(fn, "_mask"))  # noqa: B009 (private to Pyro)
-        if type(fn).__name__ == "Independent":
-            return None  # a mask further in has the event's axes: no presence of the site
-        fn = cast(Distribution, base)
-    return None
+    base = cast("Distribution | None", getattr(fn, "base_dist", None))
+    if base is None:
+        return None, False
+    inner, partly = distribution_mask(base)
+    match type(fn).__name__:
+        case "MaskedDistribution":
+            return _both(_tensor_mask(getattr(fn, "_mask")), inner), partly  # noqa: B009 (private to Pyro)
+        case "Independent" if inner is not None:
+            axes = int(cast(Any, fn).reinterpreted_batch_ndims)
+            first = inner
+            for dim in range(1, min(axes, inner.dim()) + 1):
+                first = first.narrow(-dim, 0, 1)
+            varies = not bool((inner == first).all())
+            return first.reshape(first.shape[: max(0, first.dim() - axes)]), partly or varies
+        case _:
+            return inner, partly
 
 
 def _tensor_mask(mask: object) -> Tensor | None:
-    return mask if isinstance(mask, Tensor) else None
+    return mask.bool() if isinstance(mask, Tensor) else None
 
 
 def _both(left: Tensor | None, right: Tensor | None) -> Tensor | None:
