@@ -9,6 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from asrppl.boxes import boxes
     from asrppl.diagnostics import AsrError, Diagnostic
     from asrppl.infer import Bindings, RegularizedELBO, Report, expose, regularize
     from asrppl.program import Program, load, parse
@@ -21,6 +22,7 @@ __all__ = [
     "RegularizedELBO",
     "Report",
     "__version__",
+    "boxes",
     "expose",
     "load",
     "parse",
@@ -31,6 +33,7 @@ _HOMES = {
     "AsrError": "asrppl.diagnostics",
     "Diagnostic": "asrppl.diagnostics",
     "Bindings": "asrppl.infer",
+    "boxes": "asrppl.boxes",
     "RegularizedELBO": "asrppl.infer",
     "Report": "asrppl.infer",
     "Program": "asrppl.program",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -354,4 +355,20 @@ def parse(text: str, /, **params: ParamValue) -> Program:
     Raises:
         AsrError: with all of the text's errors and warnings.
     """
+    _verify_no_path(text)
     return Program(Source("<rules>", text), params)
+
+
+# No rule is a field or a quotient alone: what looks so is the name of a file.
+_PATH = re.compile(r"[\w.~/\\ -]+\.asr|[\w.~-]*[/\\][\w./\\~-]*\.[A-Za-z]+")
+
+
+def _verify_no_path(text: str) -> None:
+    """Raise `AsrError` (ASR098) for the name of a file in place of rules."""
+    name = text.strip()
+    if _PATH.fullmatch(name):
+        if name.endswith(".asr"):
+            help = f'read it with asrppl.load("{name}")'
+        else:
+            help = "a path in place of rules ends in `.asr`, or is a pathlib.Path"
+        raise AsrError([Diagnostic("ASR098", f"`{name}` is the name of a file, and no text of rules", help=help)])

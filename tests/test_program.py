@@ -162,6 +162,7 @@ def test_the_package_offers_what_it_says() -> None:
         "RegularizedELBO",
         "Report",
         "__version__",
+        "boxes",
         "expose",
         "load",
         "parse",
@@ -219,3 +220,26 @@ def test_a_bound_function_may_be_a_predicate() -> None:
     assert program.violations({**values, "a": [1.0, 4.0, 5.0]}) == {"line 1": torch.tensor(0.0)}
     with pytest.raises(asrppl.AsrError, match="where a formula is needed"):
         program.violations({**values, "big": lambda a: a})
+
+
+@pytest.mark.parametrize(
+    "name", ["overlap.asr", "my rules/overlap.asr", "rules/overlap.as", "..\\\\my.txt", "/srv/x.asr"]
+)
+def test_the_name_of_a_file_is_no_text_of_rules(name: str) -> None:
+    with pytest.raises(asrppl.AsrError, match="is the name of a file, and no text of rules") as error:
+        asrppl.parse(name)
+    assert [found.code for found in error.value.diagnostics] == ["ASR098"]
+
+
+@pytest.mark.parametrize(
+    "rule", ["sqrt(x) <= 1", "x ^ 0.5 <= 1", "x ^ 2 <= 1", "abs(x) <= 1", "x / 2 <= 1", "log(x) <= 1"]
+)
+def test_what_is_no_number_never_holds(rule: str) -> None:
+    violation = asrppl.parse(rule).violations({"x": torch.tensor([float("nan"), 0.5])})["line 1"]
+    assert violation.isnan().tolist() == [True, False]
+    assert float(violation[1]) == 0
+
+
+def test_probabilities_that_are_no_numbers_have_no_divergence() -> None:
+    program = asrppl.parse("kl(categorical(p) || uniform({0, 1})) <= 0")
+    assert program.violations({"p": torch.tensor([float("nan"), 0.5])})["line 1"].isnan()

@@ -47,8 +47,22 @@ def from_columns(use: FreeName, columns: tuple[Tensor, ...], what: str) -> dict[
     return dict(zip(use.fields, columns, strict=True))
 
 
+_CORNERS = (("x1", "y1", "x2", "y2"), ("left", "top", "right", "bottom"))
+
+
+def _from_corners(parts: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Return centre and sides where all four corners are given (`top` is the edge of smaller y)."""
+    for names in _CORNERS:
+        if set(parts) == set(names):
+            x1, y1, x2, y2 = (parts[name] for name in names)
+            return {"x": (x1 + x2) / 2, "y": (y1 + y2) / 2, "w": x2 - x1, "h": y2 - y1}
+    return parts
+
+
 def from_fields(use: FreeName, parts: Mapping[str, Tensor], what: str) -> dict[str, Tensor]:
-    """Return the fields of a record from a mapping, in their order; ``size`` stands for both sides of a square.
+    """Return the fields of a record from a mapping, in their order.
+
+    Of a box, ``size`` stands for both sides of a square, and four corners or edges for centre and sides.
 
     Args:
         use: of the record in the rules.
@@ -59,8 +73,10 @@ def from_fields(use: FreeName, parts: Mapping[str, Tensor], what: str) -> dict[s
         RecordError: a field is missing, or there is none of that name.
     """
     found = dict(parts)
-    if is_plain_box(use) and "size" in found:
-        found["w"] = found["h"] = found.pop("size")
+    if is_plain_box(use):
+        if "size" in found:
+            found["w"] = found["h"] = found.pop("size")
+        found = _from_corners(found)
     wanted = BOX_FIELDS if is_plain_box(use) else use.fields or tuple(found)
     for name in wanted:
         if name not in found:

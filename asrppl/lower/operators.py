@@ -36,7 +36,7 @@ def narrow(x: Tensor, dim: int, start: int, length: int) -> Tensor:
 
 def square_root(x: Tensor) -> Tensor:
     """Return sqrt(max(x, 0)), with slope 0 at 0."""
-    return torch.where(x > TINY, x.clamp_min(TINY).sqrt(), 0.0)
+    return torch.where(x <= TINY, 0.0, x.clamp_min(TINY).sqrt())  # NaN is no number below: it stays
 
 
 def logarithm(x: Tensor) -> Tensor:
@@ -69,7 +69,7 @@ def power(base: Tensor, exponent: float) -> Tensor:
     if exponent == int(exponent):
         return base.pow(int(exponent))
     if exponent < 1:
-        return torch.where(base > TINY, base.clamp_min(TINY).pow(exponent), 0.0)
+        return torch.where(base <= TINY, 0.0, base.clamp_min(TINY).pow(exponent))
     return base.clamp_min(0).pow(exponent)
 
 
@@ -201,7 +201,7 @@ def batch_mixture_where(log_probs: Tensor, chosen: Tensor, rank: int) -> Tensor:
 
 def log_probabilities(probabilities: Tensor) -> Tensor:
     """Return the logarithms of probabilities, those of 0 finite and without slope."""
-    return torch.where(probabilities > TINY, probabilities.clamp_min(TINY).log(), LOG_ZERO)
+    return torch.where(probabilities <= TINY, LOG_ZERO, probabilities.clamp_min(TINY).log())
 
 
 def kl(p: Tensor, r: Tensor) -> Tensor:
