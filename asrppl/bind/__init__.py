@@ -1,1 +1,1 @@
-"""Names → what they stand for: plain values, or the sites of a Pyro program."""
+"""Plain values → what names stand for: a signature, and tensors in one layout."""

@@ -172,9 +172,11 @@ class Loader:
             if part.text in seen:
                 self.ctx.add("ASR026", part.span, f"`{part.text}` is written twice")
             seen.add(part.text)
-        if len(node.indices) > 1 and node.pattern is not None:
+        if node.pattern is None or not set("{}") & set(node.pattern):
+            return  # the name of one site
+        if len(node.indices) > 1:
             self.ctx.add("ASR025", node.span, "a family of sites is numbered by one index")
-        elif node.pattern is not None:
+        else:
             self._verify_pattern(node, node.pattern)
 
     def _verify_pattern(self, node: ast.Site, pattern: str) -> None:

@@ -14,6 +14,8 @@ def member(use: FreeName, number: int) -> str:
 
 def members(use: FreeName, names: Iterable[str]) -> dict[int, str]:
     """Return which of ``names`` are members, by number and in their order (``z_01`` is none)."""
+    if use.alias is not None:
+        return {}
     before, after = _spelling(use)
     expression = re.compile(re.escape(before) + r"(0|[1-9][0-9]*)" + re.escape(after))
     found = {int(match[1]): name for name in names if (match := expression.fullmatch(name))}

@@ -389,7 +389,7 @@ class FreeName:
         shape: ``"scalar"``, ``"bool"``, ``"int"``, ``"real"``, ``"box"``, ``"record"``, ``"distribution"`` (q(name) is
             read), ``"probabilities"`` (categorical(name) is read) or ``"function"``.
         fields: of a record, in the order of its ``site`` statement.
-        pattern: where a ``site`` statement maps the name to numbered sites.
+        pattern: where a ``site`` statement maps the name to numbered sites, or to one that rules cannot write.
         span: its first use.
     """
 
@@ -401,6 +401,11 @@ class FreeName:
     span: Span = field(compare=False, repr=False)
     draw: bool = True  # whether its value is read (not only q(name))
     declared: bool = False  # whether a `site` statement gives the fields, and with them the order of columns
+
+    @property
+    def alias(self) -> str | None:
+        """The one site, or param, that a ``site`` statement gives the name to; None without such a statement."""
+        return self.pattern if self.pattern is not None and "{" not in self.pattern else None
 
 
 FreeNames = Mapping[str, FreeName]

@@ -249,3 +249,48 @@ def test_the_gradient_of_a_weighted_rule_is_that_of_what_it_costs() -> None:
     Trace_ELBO().loss_and_grads(weighted, weighted_guide)
     above = (torch.arange(6.0) > 0).float()
     torch.testing.assert_close(ruled - place.grad, WEIGHTS * above)
+
+
+# ---- names
+
+
+class Network(torch.nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear = torch.nn.Linear(3, 2)
+
+
+@pytest.mark.parametrize(
+    ("rules", "violation"),
+    [
+        ('site w[i, j] = "net$$$linear.weight"\nforall i, j: w[i, j] <= 1', 6 * 1.0),
+        ('site b[i] = "net$$$linear.bias"\nb[1] <= 1', 1.0),
+    ],
+)
+def test_a_site_statement_names_what_rules_cannot_write(rules: str, violation: float) -> None:
+    network = Network()
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.fill_(2.0)
+
+    def guide(x: Tensor) -> None:
+        pyro.module("net", network)
+        pyro.sample("mu", dist.Normal(0.0, 1.0))
+        pyro.sample("s", dist.LogNormal(0.0, 1.0))
+
+    elbo = asrppl.regularize(model, guide, f"{rules}")
+    elbo.loss(model, guide, X)
+    (found,) = elbo.report.violations.values()
+    assert float(found) == pytest.approx(violation)
+
+
+def test_a_dotted_site_is_offered_under_a_name_and_that_mend_works() -> None:
+    def guide() -> None:
+        pyro.sample("lin.weight", dist.Normal(torch.zeros(1, 2), 1.0).to_event(2))
+
+    with pytest.raises(asrppl.AsrError, match=r'site weight\[i, j\] = "lin\.weight"'):
+        asrppl.regularize(guide, guide, "weight[0, 0] <= 1").bindings()
+    rules = 'site weight[i, j] = "lin.weight"\nweight[0, 0] <= 1'
+    assert asrppl.regularize(guide, guide, rules).bindings()["weight"].axes == ((1, "event"), (2, "event"))
+    with pytest.raises(asrppl.AsrError, match="nothing gives a site 'lin\\.bias'"):
+        asrppl.regularize(guide, guide, 'site weight[i] = "lin.bias"\nweight[0] <= 1').bindings()

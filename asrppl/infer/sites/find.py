@@ -7,6 +7,7 @@ from torch import Tensor
 from torch.distributions import Distribution
 
 from asrppl.core.families import members
+from asrppl.core.labels import indexed
 from asrppl.core.typed import FreeName
 from asrppl.diagnostics import Sink
 from asrppl.infer.sites.plates import plate_names
@@ -79,16 +80,17 @@ def find_referent(
                 help=f"read only `q({name})`, or draw a site {name!r}",
             )
             return None
+    site = name if use.pattern is None else use.alias
     for origin in ("guide", "model", "param"):
-        if use.pattern is None and name in tables[origin]:
+        if site is not None and site in tables[origin]:
             if (
                 origin == "model"
-                and name in recording.guide
-                and name in recording.model
-                and _both_computed(recording, name)
+                and site in recording.guide
+                and site in recording.model
+                and _both_computed(recording, site)
             ):
-                sink.add("ASR081", use.span, f"both the guide and the model have a deterministic site {name!r}")
-            return Referent(use, origin, (name,))
+                sink.add("ASR081", use.span, f"both the guide and the model have a deterministic site {site!r}")
+            return Referent(use, origin, (site,))
     if use.pattern is not None or use.rank is None or use.rank >= 1:
         for origin in ("guide", "model", "param"):
             members = _family(use, tables[origin], sink)
@@ -157,12 +159,13 @@ def _missing(use: FreeName, recording: Recording, tables: Mapping[Origin, Mappin
         pass
     elif close:
         help = (
-            f"rules cannot write {close[0]!r}; expose its value in the guide under a name that they can: "
-            f'asrppl.expose("{name}", value, event_dim=...)'
+            f"rules cannot write {close[0]!r}; expose its value in the guide under a name that they can, or give it "
+            f'one in the rules: site {indexed(use)} = "{close[0]}"'
         )
     else:
         help = f"names there are: {', '.join(f'`{k}`' for k in writable[:8])}" if writable else None
     looked = f"sites numbered {use.pattern!r}" if use.pattern is not None else f"`{name}`"
+    looked = looked if use.alias is None else f"a site {use.alias!r}"
     sink.add(
         "ASR080",
         use.span,
