@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from asrppl.boxes import boxes
-    from asrppl.diagnostics import AsrError, Diagnostic
+    from asrppl.diagnostics import AsrError, AsrWarning, Diagnostic
     from asrppl.infer import Bindings, RegularizedELBO, Report, expose, regularize
     from asrppl.program import Program, load, parse
 
 __all__ = [
     "AsrError",
+    "AsrWarning",
     "Bindings",
     "Diagnostic",
     "Program",
@@ -31,6 +32,7 @@ __all__ = [
 
 _HOMES = {
     "AsrError": "asrppl.diagnostics",
+    "AsrWarning": "asrppl.diagnostics",
     "Diagnostic": "asrppl.diagnostics",
     "Bindings": "asrppl.infer",
     "boxes": "asrppl.boxes",

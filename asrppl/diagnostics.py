@@ -1,5 +1,8 @@
 """Diagnostics as data, and the one renderer that prints them."""
 
+import inspect
+import os
+import warnings
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import wraps
@@ -22,7 +25,8 @@ class Note:
 class Diagnostic:
     """One finding about rules, as data.
 
-    >>> (finding,) = asrppl.parse("let unused = 3\\nx <= 1").diagnostics
+    >>> with warnings.catch_warnings(action="ignore"):
+    ...     (finding,) = asrppl.parse("let unused = 3\\nx <= 1").diagnostics
     >>> finding.code, finding.severity.value, finding.message
     ('ASR055', 'warning', '`unused` is never used')
     >>> finding.span.text, finding.to_json()["line"]
@@ -178,6 +182,41 @@ class AsrError(ValueError):
 
     def _repr_html_(self) -> str:
         return text(str(self))
+
+
+class AsrWarning(UserWarning):
+    """A finding that does not stop anything, as a Python warning: a rule that costs nothing, a name that nothing uses.
+
+    Raised once for a text, and once for what its names are bound to; `Program.diagnostics` and
+    `RegularizedELBO.bindings` have the findings as data. `asrppl explain CODE` says what each means::
+
+        >>> with warnings.catch_warnings(record=True) as caught:
+        ...     warnings.simplefilter("always")
+        ...     program = asrppl.parse("rule wide: abs(x) >= 0")
+        >>> caught[0].category.__name__, caught[0].message.diagnostic.code
+        ('AsrWarning', 'ASR057')
+
+    Args:
+        diagnostic: the finding.
+    """
+
+    def __init__(self, diagnostic: Diagnostic) -> None:
+        self.diagnostic = diagnostic
+        super().__init__(render(diagnostic))
+
+    def __reduce__(self) -> tuple[type["AsrWarning"], tuple[Diagnostic]]:
+        return type(self), (self.diagnostic,)
+
+
+def warn_of(found: Iterable[Diagnostic]) -> None:
+    """Raise a Python warning for each finding that is one, in the name of whoever called the public API."""
+    package = os.path.join(os.path.dirname(__file__), "")
+    level, frame = 1, inspect.currentframe()
+    while frame is not None and frame.f_code.co_filename.startswith(package):
+        frame, level = frame.f_back, level + 1
+    for diagnostic in found:
+        if diagnostic.severity is Severity.WARNING:
+            warnings.warn(AsrWarning(diagnostic), stacklevel=level)
 
 
 P = ParamSpec("P")

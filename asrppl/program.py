@@ -16,7 +16,7 @@ from asrppl.core.bounded import Bounded
 from asrppl.core.labels import indexed, level_name, type_of, weight_text
 from asrppl.core.signature import Signature
 from asrppl.core.typed import FreeNames, TypedProgram
-from asrppl.diagnostics import AsrError, Diagnostic, in_order, public
+from asrppl.diagnostics import AsrError, Diagnostic, in_order, public, warn_of
 from asrppl.files import Folder, Kept, Library, read_text, unreadable
 from asrppl.notebook import table
 from asrppl.source import Source
@@ -72,6 +72,7 @@ class Program:
         self._given = {name: checked.params[name] for name in params}
         self._factors = {rule.name: 1.0 if factors is None else factors[rule.name] for rule in checked.rules}
         self._typed: Bounded[Signature, tuple[TypedProgram, tuple[Diagnostic, ...]]] = Bounded(_KEPT)
+        self._warned: Bounded[Signature, bool] = Bounded(_KEPT)
         self._plans: Bounded[tuple[Signature, int, bool], Plan] = Bounded(_KEPT)
         self.source = source
         self.files: Mapping[str, str] = MappingProxyType({source.name: source.text, **checked.imported})
@@ -289,7 +290,14 @@ class Program:
                 total = term if total is None else total + term
         return total if total is not None else _zero(bound)
 
+    def warn_once(self, signature: Signature) -> None:
+        """Raise the warnings that only show against what the names were bound to, the first time that they are met."""
+        if signature not in self._warned:
+            self._warned.put(signature, True)
+            warn_of(self.warnings(signature))
+
     def _evaluate(self, bound: Bound, *, skip_off: bool) -> dict[str, Tensor]:
+        self.warn_once(bound.signature)
         plan = self.plan(bound.signature, elements=math.prod(bound.batch_shape), skip_off=skip_off)
         return plan(bound.tensors, bound.functions)
 
@@ -338,7 +346,9 @@ def load(path: str | Path, /, **params: ParamValue) -> Program:
         text = read_text(path)
     except UnicodeDecodeError as error:
         raise AsrError([Diagnostic("ASR076", f"{name}: {unreadable(error)}")]) from error
-    return Program(Source(name, text), params, library=Folder(name, Path(path).parent))
+    program = Program(Source(name, text), params, library=Folder(name, Path(path).parent))
+    warn_of(program.diagnostics)
+    return program
 
 
 @public
@@ -356,7 +366,9 @@ def parse(text: str, /, **params: ParamValue) -> Program:
         AsrError: with all of the text's errors and warnings.
     """
     _verify_no_path(text)
-    return Program(Source("<rules>", text), params)
+    program = Program(Source("<rules>", text), params)
+    warn_of(program.diagnostics)
+    return program
 
 
 # No rule is a field or a quotient alone: what looks so is the name of a file.

@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 import traceback
+import warnings
 from pathlib import Path
 
 import pyro
@@ -27,7 +28,7 @@ def test_every_public_name_has_an_example_that_runs(name: str, tmp_path: Path, m
     monkeypatch.chdir(tmp_path)
     names = {
         "AutoDelta": AutoDelta, "AutoNormal": AutoNormal, "Path": Path, "SVI": SVI, "asrppl": asrppl, "dist": dist,
-        "init_to_value": init_to_value, "pyro": pyro, "torch": torch,
+        "init_to_value": init_to_value, "pyro": pyro, "torch": torch, "warnings": warnings,
     }  # fmt: skip
     value = getattr(asrppl, name)
     # By its home module: a doctest finder leaves out what it takes for imported.

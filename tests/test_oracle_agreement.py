@@ -12,6 +12,9 @@ from asrppl.program import parse
 from tests.oracle import Oracle
 from tests.programs import Writer, values
 
+# Odd rules on purpose: what is warned of is tested elsewhere.
+pytestmark = pytest.mark.filterwarnings("ignore::asrppl.AsrWarning")
+
 BATCH = 4
 
 

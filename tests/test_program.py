@@ -87,7 +87,8 @@ def test_all_errors_of_a_file_are_raised_at_once() -> None:
 
 
 def test_warnings_are_kept() -> None:
-    program = asrppl.parse("param unused = 3\nrule r: x <= 1")
+    with pytest.warns(asrppl.AsrWarning, match="`unused` is never used"):
+        program = asrppl.parse("param unused = 3\nrule r: x <= 1")
     assert [diagnostic.severity.value for diagnostic in program.diagnostics] == ["warning"]
 
 
@@ -156,6 +157,7 @@ def test_importing_the_package_and_checking_import_no_torch() -> None:
 def test_the_package_offers_what_it_says() -> None:
     assert set(asrppl.__all__) == {
         "AsrError",
+        "AsrWarning",
         "Bindings",
         "Diagnostic",
         "Program",
@@ -174,6 +176,7 @@ def test_the_package_offers_what_it_says() -> None:
         asrppl.nothing_of_the_sort  # noqa: B018 (the access is the test)
 
 
+@pytest.mark.filterwarnings("ignore::asrppl.AsrWarning")
 @pytest.mark.parametrize(
     ("text", "values", "expected"),
     [

@@ -67,7 +67,17 @@ def attach(
     elements = max((_batch_elements(signature, key, tensor) for key, tensor in reading.tensors.items()), default=1)
     verify_lengths(rules, reading, signature, resolution.referents)
     plan = program.plan(signature, elements=elements, skip_off=True)
-    return Attachment(resolution, given, signature, plan, given.functions, rules, frozenset(reading.masks))
+    program.warn_once(signature)
+    return Attachment(
+        resolution,
+        given,
+        signature,
+        plan,
+        given.functions,
+        rules,
+        frozenset(reading.masks),
+        program.warnings(signature),
+    )
 
 
 def _batch_elements(signature: Signature, key: InputKey, tensor: Tensor) -> int:

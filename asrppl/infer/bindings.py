@@ -4,9 +4,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from asrppl.core.signature import Entry, Level
+from asrppl.diagnostics import Diagnostic, render
 from asrppl.infer.estimate.attachment import Attachment
 from asrppl.infer.estimate.channels import Channel
-from asrppl.notebook import table
+from asrppl.notebook import table, text
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +58,13 @@ class Bindings(Mapping[str, Binding]):
         rules: by rule the channel that its gradient takes, S (a factor in the model: score functions, enumeration) or
             P (its pathwise gradient), and why.
         data: the name of the data plate, whose full size N makes weights nats per datum; None without one.
+        warnings: about the rules as they are bound: one that runs over no index, say, and costs nothing.
     """
 
     names: Mapping[str, Binding]
     rules: tuple[RuleBinding, ...]
     data: str | None
+    warnings: tuple[Diagnostic, ...] = ()
 
     def __getitem__(self, name: str) -> Binding:
         return self.names[name]
@@ -78,12 +81,14 @@ class Bindings(Mapping[str, Binding]):
     def __str__(self) -> str:
         lines = [*_columns(self._rows()), self._data()]
         lines += _columns([(f"rule {rule.name}", f"channel {rule.channel}", rule.reason) for rule in self.rules])
+        lines += [f"warning[{found.code}]: {found.message}" for found in self.warnings]
         return "\n".join(lines)
 
     def _repr_html_(self) -> str:
         names = table(("name", "kind", "axes", "varies with", "found"), self._rows(), self._data())
         rules = [(rule.name, rule.channel, rule.reason) for rule in self.rules]
-        return names + table(("rule", "channel", "why"), rules)
+        found = text("\n".join(map(render, self.warnings))) if self.warnings else ""
+        return names + table(("rule", "channel", "why"), rules) + found
 
     def _rows(self) -> list[tuple[str, ...]]:
         return [
@@ -127,7 +132,7 @@ def bindings_of(attachment: Attachment) -> Bindings:
             support=entry.support,
         )
     rules = tuple(RuleBinding(rule.rule.name, rule.channel, rule.reason) for rule in attachment.rules)
-    return Bindings(names, rules, attachment.resolution.data)
+    return Bindings(names, rules, attachment.resolution.data, attachment.warnings)
 
 
 def _kind(entry: Entry) -> str:

@@ -11,6 +11,9 @@ from asrppl.lower import operators
 from asrppl.program import parse
 from tests.lower.helpers import compile_rule, violation
 
+# Odd rules on purpose: what is warned of is tested elsewhere.
+pytestmark = pytest.mark.filterwarnings("ignore::asrppl.AsrWarning")
+
 TERMS = {
     "negate": "-x[i]",
     "abs": "abs(x[i])",

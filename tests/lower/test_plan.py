@@ -17,6 +17,9 @@ from asrppl.lower import NeedsGuideError, Plan, lower
 from asrppl.program import parse
 from tests.lower.helpers import compile_rule, violation
 
+# Odd rules on purpose: what is warned of is tested elsewhere.
+pytestmark = pytest.mark.filterwarnings("ignore::asrppl.AsrWarning")
+
 RULES = """
 rule apart: forall i != j: nonoverlap(box[i], box[j])
 rule framed smooth 2: forall i: inside(box[i], frame(0, 0, 50, 50)) or box[i].x <= 3

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from asrppl.bind.bound import Bound
 from asrppl.core.signature import Signature
+from asrppl.diagnostics import Diagnostic
 from asrppl.infer.estimate.channels import AttachedRule
 from asrppl.infer.estimate.lengths import verify_lengths
 from asrppl.infer.sites.read import Reading, read
@@ -26,6 +27,7 @@ class Attachment:
     functions: dict[str, Callable[..., Tensor]]
     rules: tuple[AttachedRule, ...]
     masked: frozenset[str]  # names whose whole data may be absent
+    warnings: tuple[Diagnostic, ...]
 
     def read(self, recording: Recording) -> Reading:
         """Return the tensors of a run."""
