@@ -5,7 +5,7 @@ import os
 import stat
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
-from typing import Protocol
+from typing import BinaryIO, Protocol
 
 MAX_BYTES = 1_000_000
 """A file that is larger holds no rules: it is not read to its end."""
@@ -18,19 +18,25 @@ def read_text(path: str | Path) -> str:
         OSError: there is no such file, it is too large, or it is none: a folder, a pipe or a device, at once.
         UnicodeDecodeError: it is not UTF-8.
     """
-    # A pipe that nobody writes to would keep an ordinary open waiting.
-    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
-    with os.fdopen(descriptor, "rb") as file:
-        kind = os.fstat(descriptor).st_mode
-        if stat.S_ISDIR(kind):
-            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    with open(path, "rb", opener=_open_at_once) as file:
+        kind = os.fstat(file.fileno()).st_mode
         if not stat.S_ISREG(kind):
             what = "a pipe" if stat.S_ISFIFO(kind) else "a socket" if stat.S_ISSOCK(kind) else "a device"
             raise OSError(errno.EINVAL, f"is {what}, not a file", str(path))
-        data = file.read(MAX_BYTES + 1)
+        return read_stream(file, str(path))
+
+
+def read_stream(file: BinaryIO, name: str) -> str:
+    """Return the text of a rule file that is open already, as standard input is (errors as `read_text` has them)."""
+    data = file.read(MAX_BYTES + 1)
     if len(data) > MAX_BYTES:
-        raise OSError(errno.EFBIG, f"is larger than {MAX_BYTES:,} bytes", str(path))
+        raise OSError(errno.EFBIG, f"is larger than {MAX_BYTES:,} bytes", name)
     return data.decode("utf-8")
+
+
+def _open_at_once(path: str, flags: int) -> int:
+    # A pipe that nobody writes to would keep an ordinary open waiting.
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 def unreadable(error: OSError | UnicodeDecodeError) -> str:

@@ -100,3 +100,18 @@ def test_values_that_are_quoted_are_short() -> None:
     with pytest.raises(asrppl.AsrError) as error:
         asrppl.parse("param S = 1\nx <= S", S=list(range(1_000_000)))
     assert len(str(error.value)) < 300
+
+
+def test_bytes_that_are_no_text_spoil_their_line_of_a_session_and_not_the_rest() -> None:
+    typed = b"x = 1\n\xff <= 1\nx <= 1\n"
+    done = subprocess.run([sys.executable, "-m", "asrppl", "repl"], input=typed, capture_output=True, timeout=60)
+    assert b"Traceback" not in done.stderr
+    assert done.stdout.rstrip().endswith(b"holds")
+    assert done.returncode == 1
+
+
+def test_standard_input_is_not_read_beyond_what_a_file_may_have() -> None:
+    command = [sys.executable, "-m", "asrppl", "check", "-"]
+    done = subprocess.run(command, input=b"#" * (MAX_BYTES + 1), capture_output=True, timeout=60)
+    assert done.returncode == 1
+    assert b"is larger than 1,000,000 bytes" in done.stderr

@@ -15,7 +15,7 @@ from asrppl.commands import Commands, printable
 from asrppl.core.labels import indexed, type_of
 from asrppl.core.typed import FreeName
 from asrppl.diagnostics import Diagnostic, in_order
-from asrppl.files import Folder, read_text, unreadable
+from asrppl.files import Folder, read_stream, read_text, unreadable
 from asrppl.source import Source
 from asrppl.syntax import parse_file
 
@@ -91,11 +91,11 @@ def read_source(file: str) -> tuple[Source, Path | None]:
     """Return a rule file's text, and the folder that its imports stand in (``-``: standard input, which has none).
 
     Raises:
-        OSError: it cannot be read.
+        OSError: it cannot be read, or is too large.
         UnicodeDecodeError: it is not UTF-8.
     """
     if file == "-":
-        return Source("<stdin>", sys.stdin.buffer.read().decode("utf-8")), None
+        return Source("<stdin>", read_stream(sys.stdin.buffer, "<stdin>")), None
     return Source(file, read_text(file)), Path(file).parent
 
 

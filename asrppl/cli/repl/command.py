@@ -2,11 +2,12 @@
 
 import argparse
 import contextlib
+import io
 import re
 import sys
 from collections.abc import Generator, Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, TextIO, cast
 
 from asrppl.cli.check import read_source
 from asrppl.cli.output import counted, print_diagnostics
@@ -81,8 +82,11 @@ def _run(arguments: argparse.Namespace) -> int:
         return 1
     if sys.stdin.isatty():
         return _interact(repl)
+    stream: TextIO = sys.stdin
+    if isinstance(stream, io.TextIOWrapper):
+        stream.reconfigure(errors="replace")  # bytes that are no text spoil their line, not the session
     failed = 0
-    for text in logical_lines(line.rstrip("\r\n") for line in sys.stdin):
+    for text in logical_lines(line.rstrip("\r\n") for line in stream):
         failed += not repl.run(text)
         sys.stdout.flush()
         if repl.left:

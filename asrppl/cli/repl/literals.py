@@ -3,6 +3,7 @@
 import ast
 import math
 import re
+import reprlib
 from typing import cast
 
 MAX_LENGTH = 1_000_000
@@ -68,7 +69,7 @@ def _shape(value: object) -> tuple[int, ...]:
         if math.isnan(value) or math.isinf(value):
             raise LiteralError("a number is not finite")
         return ()
-    raise LiteralError(f"{value!r} is not a number")
+    raise LiteralError(f"{reprlib.repr(value)} is not a number")
 
 
 def show_value(value: object) -> str:

@@ -27,7 +27,7 @@ single runs (train, eval), and all of the paper's tables and figures (reproduce,
 """
 _AIR_EXAMPLES = """\
 examples:
-  asrppl air train --rules examples/number.asr --out runs/13
+  asrppl air train --rules number.asr --out runs/13
   asrppl air eval runs/13 --picture boxes.png
   asrppl air data mnist
   asrppl air reproduce all --dry-run
@@ -43,11 +43,11 @@ the end, metrics.json.
 """
 _TRAIN_EXAMPLES = """\
 examples:
-  asrppl air train --rules examples/number.asr --out runs/13
+  asrppl air train --rules number.asr --out runs/13
       images of 1 or 3 digits, the learnt prior of the paper, the rules on the number
-  asrppl air train --data 24 --rules examples/number.asr -p L=2,4 --objects 4 --out runs/24
+  asrppl air train --data 24 --rules number.asr -p L=2,4 --objects 4 --out runs/24
       the same file for images of 2 or 4 digits: -p sets a param
-  asrppl air train --data mnist3 --rules examples/overlap.asr --steps 6000 --out runs/overlap
+  asrppl air train --data mnist3 --rules overlap.asr --steps 6000 --out runs/overlap
       three small digits that do not overlap
   asrppl air train --resume --out runs/13
       go on where Ctrl-C, or a kill, left off: the result is that of a run never stopped
