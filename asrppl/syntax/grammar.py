@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 import sys
 import tempfile
 import time
@@ -63,7 +64,8 @@ def parser() -> Parser:
     grammar = grammar_text()
     file = _cache_file(grammar)
     kept = _load(file) if file is not None else None
-    if kept is not None:
+    if file is not None and kept is not None:
+        _mark_used(file)
         return kept
     made = make_parser(grammar)
     if file is not None:
@@ -101,17 +103,38 @@ def _save(file: Path, made: Parser) -> None:
                 os.unlink(temporary)
 
 
-_KEPT_DAYS = 30
-"""Tables of other versions are kept that long: an environment that is in use makes its own again once a month."""
+# Every change of the grammar, of Lark or of Python makes a new table. Which of the old ones are still in use nobody can
+# tell, since several environments may share the folder: so those used last stay. Each environment finds its own again,
+# and the folder is bounded.
+_TABLES = 8
+_DAY = 24 * 60 * 60.0
+_KEPT = 30 * _DAY
 
 
 def _sweep(made: Path) -> None:
-    """Remove what other versions, and processes that were killed, left beside a table that was made just now."""
-    for pattern in ("grammar-*.json", ".grammar-*"):
-        for other in made.parent.glob(pattern):
-            with contextlib.suppress(OSError):  # another process may be at it
-                if other != made and time.time() - other.stat().st_mtime > _KEPT_DAYS * 86_400:
-                    other.unlink()
+    """Remove old tables beside the one made just now, and what processes that were killed have left."""
+    # $ASRPPL_CACHE may be any folder: other files there are not ours, whatever they begin with.
+    tables = {file for file in made.parent.iterdir() if re.fullmatch(r"grammar-[0-9a-f]+\.json", file.name)} - {made}
+    by_use = sorted(tables, key=_last_use, reverse=True)
+    old = [file for file in by_use[: _TABLES - 1] if _last_use(file) < time.time() - _KEPT]
+    cut = [file for file in made.parent.glob(".grammar-*") if _last_use(file) < time.time() - _DAY]
+    for file in (*by_use[_TABLES - 1 :], *old, *cut):
+        with contextlib.suppress(OSError):  # another process may be at it
+            file.unlink()
+
+
+def _last_use(file: Path) -> float:
+    try:
+        return file.stat().st_mtime
+    except OSError:
+        return 0.0  # another process has removed it: so may we
+
+
+def _mark_used(file: Path) -> None:
+    """Note that a table is in use; once a day will do, and spares the disk."""
+    with contextlib.suppress(OSError):
+        if _last_use(file) < time.time() - _DAY:
+            os.utime(file)
 
 
 def _load(file: Path) -> Parser | None:

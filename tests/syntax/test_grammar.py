@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -78,3 +79,43 @@ def test_tables_of_other_versions_are_swept_when_one_is_made(cache: Path) -> Non
     assert not cut.exists()
     assert recent.exists()
     assert foreign.exists()
+
+
+DAY = 24 * 60 * 60
+
+
+def lay(folder: Path, name: str, days: float) -> Path:
+    """A file that was last used so many days ago."""
+    file = folder / name
+    file.write_text("{}")
+    os.utime(file, (time.time() - days * DAY,) * 2)
+    return file
+
+
+def test_tables_used_last_stay_and_the_folder_is_bounded(cache: Path) -> None:
+    tables = [lay(cache, f"grammar-{days:024x}.json", days) for days in range(1, 21)]
+    foreign = lay(cache, "grammar-notes.json", 1000)
+    assert reads()
+    left = set(cache.iterdir()) - {foreign}
+    assert len(left) == 8  # with the one just made
+    assert left > set(tables[:7])
+    assert foreign.exists()
+
+
+def test_a_table_in_use_is_not_swept(cache: Path) -> None:
+    assert reads()
+    (mine,) = cache.iterdir()
+    os.utime(mine, (time.time() - 1000 * DAY,) * 2)
+    assert reads()  # which marks it as used
+    for days in range(1, 21):
+        lay(cache, f"grammar-{days:024x}.json", days)
+    grammar._sweep(lay(cache, f"grammar-{0:024x}.json", 0))
+    assert mine.exists()
+    assert len(list(cache.iterdir())) == 8
+
+
+def test_temporary_files_of_killed_processes_are_swept(cache: Path) -> None:
+    stale, fresh = lay(cache, ".grammar-killed01", 2), lay(cache, ".grammar-writing1", 0.01)
+    assert reads()
+    assert fresh.exists()
+    assert not stale.exists()
