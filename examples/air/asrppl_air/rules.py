@@ -12,14 +12,14 @@ def rule_text(name: str) -> str:
     file = files("asrppl_air") / "rule_files" / name
     if not file.is_file():
         raise FileNotFoundError(f"{name} is not among the rule files of asrppl_air")
-    return file.read_text(encoding="utf-8")
+    return file.read_bytes().decode("utf-8")  # line ends as they are, as `asrppl.load` has them
 
 
 def load_rules(name: str, params: Mapping[str, Any] | None = None) -> Program:
     """The program of a rule file of this package; in messages and results it goes by its name."""
     text = rule_text(name)
-    data = parse(text, **(params or {})).to_dict()
-    return Program.from_dict({**data, "main": name, "files": {name: text}})
+    data = parse(text).to_dict()
+    return Program.from_dict({**data, "main": name, "files": {name: text}, "params": dict(params or {})})
 
 
 def same_rules(one: Mapping[str, Any] | None, other: Mapping[str, Any] | None) -> bool:
