@@ -1,5 +1,6 @@
 """Used by .ci/run on what was built: the sdist has every tracked file, the wheel the packages and nothing else."""
 
+import configparser
 import pathlib
 import subprocess
 import sys
@@ -25,5 +26,7 @@ for wanted in ("asrppl/grammar/asr.lark", "asrppl/py.typed", "asrppl/stdlib/", "
 (entries,) = (name for name in names if name.endswith("/entry_points.txt"))
 with zipfile.ZipFile(wheel) as archive:
     text = archive.read(entries).decode()
-assert "[asrppl.commands]" in text, text
+commands = configparser.ConfigParser()
+commands.read_string(text)
+assert set(commands["asrppl.commands"]) == {"air", "demo"}, text
 print(f"{len(shipped)} files in the sdist, {len(names)} in the wheel")

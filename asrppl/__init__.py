@@ -9,7 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from asrppl.boxes import boxes
+    from asrppl.bind.boxes import boxes
     from asrppl.diagnostics import AsrError, AsrWarning, Diagnostic
     from asrppl.infer import Bindings, RegularizedELBO, Report, expose, regularize
     from asrppl.program import Program, load, parse
@@ -35,7 +35,7 @@ _HOMES = {
     "AsrWarning": "asrppl.diagnostics",
     "Diagnostic": "asrppl.diagnostics",
     "Bindings": "asrppl.infer",
-    "boxes": "asrppl.boxes",
+    "boxes": "asrppl.bind.boxes",
     "RegularizedELBO": "asrppl.infer",
     "Report": "asrppl.infer",
     "Program": "asrppl.program",

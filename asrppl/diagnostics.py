@@ -10,7 +10,7 @@ from typing import ParamSpec, TypeVar
 
 from asrppl.codes import CODES, Severity
 from asrppl.notebook import text
-from asrppl.source import Source, Span
+from asrppl.source import Span
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,19 +135,17 @@ def render(diagnostic: Diagnostic) -> str:
     return "\n".join(lines)
 
 
-def in_order(found: Iterable[Diagnostic], main: Source | None = None) -> tuple[Diagnostic, ...]:
+def in_order(found: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
     """Return findings in the one order that there is: without a place first, then by file and place.
 
-    Args:
-        found: the findings.
-        main: the file that comes before those that it imports.
+    The file that was asked for comes before those that it imports.
     """
 
     def key(diagnostic: Diagnostic) -> tuple[bool, bool, str, int, str]:
         span = diagnostic.span
         if span is None:
             return False, False, "", 0, diagnostic.code
-        return True, span.source != main, span.source.name, span.start, diagnostic.code
+        return True, span.source.imported, span.source.name, span.start, diagnostic.code
 
     return tuple(sorted(found, key=key))
 
@@ -167,11 +165,11 @@ class AsrError(ValueError):
       = help: did you mean `n in {1, 3}`?
 
     Args:
-        diagnostics: all findings of the stage that failed, errors and warnings, in the order of the text.
+        diagnostics: all findings of the stage that failed, errors and warnings: by file, then place.
     """
 
     def __init__(self, diagnostics: Iterable[Diagnostic]) -> None:
-        self.diagnostics: tuple[Diagnostic, ...] = tuple(diagnostics)
+        self.diagnostics: tuple[Diagnostic, ...] = in_order(diagnostics)
         super().__init__("\n\n".join(render(diagnostic) for diagnostic in self.diagnostics))
 
     def __reduce__(self) -> tuple[type["AsrError"], tuple[tuple[Diagnostic, ...]]]:

@@ -12,7 +12,7 @@ MAX_BYTES = 1_000_000
 
 
 def read_text(path: str | Path) -> str:
-    """Return the text of a rule file: UTF-8, line ends and byte order mark as they are.
+    """Return the text of a rule file: UTF-8, line ends as they are, without a byte order mark.
 
     Raises:
         OSError: there is no such file, it is too large, or it is none: a folder, a pipe or a device, at once.
@@ -31,7 +31,7 @@ def read_stream(file: BinaryIO, name: str) -> str:
     data = file.read(MAX_BYTES + 1)
     if len(data) > MAX_BYTES:
         raise OSError(errno.EFBIG, f"is larger than {MAX_BYTES:,} bytes", name)
-    return data.decode("utf-8")
+    return data.decode("utf-8-sig")  # a byte order mark is none of the text
 
 
 def _open_at_once(path: str, flags: int) -> int:

@@ -65,7 +65,7 @@ class Program:
         parsed = parse_file(source)
         params = dict(params or {})
         checked = check_file(parsed.file, params, library=library, factors=factors)
-        diagnostics = in_order((*parsed.diagnostics, *checked.diagnostics), source)
+        diagnostics = in_order((*parsed.diagnostics, *checked.diagnostics))
         if any(diagnostic.severity is Severity.ERROR for diagnostic in diagnostics):
             raise AsrError(diagnostics)
         self._checked: Checked = checked

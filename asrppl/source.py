@@ -6,10 +6,14 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A rule text and the name it goes by in messages (a path, ``<rules>``, ``<stdlib>/geometry.asr``)."""
+    """A rule text and the name it goes by in messages (a path, ``<rules>``, ``<stdlib>/geometry.asr``).
+
+    ``imported`` says that another file brought it in: its findings come after those of that file.
+    """
 
     name: str
     text: str
+    imported: bool = field(default=False, kw_only=True, compare=False)
     _line_starts: tuple[int, ...] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:

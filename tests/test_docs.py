@@ -104,7 +104,7 @@ def replay(words: list[str], rest: str, monkeypatch: pytest.MonkeyPatch) -> None
 
 @pytest.mark.parametrize("page", [page for page in pages_with("sh")])
 def test_commands_are_real(page: str) -> None:
-    """Trainings take minutes to hours; that they run is shown in a short form by .ci/run and the tests of AIR."""
+    """As they are written; AIR's tests run the trainings in a short form, since they take minutes to hours."""
     targets = re.findall(r"^([a-z]+):", text_of("Makefile"), re.MULTILINE)
     for language, block in blocks(page):
         for line in block.splitlines() if language == "sh" else ():

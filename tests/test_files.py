@@ -12,7 +12,7 @@ from asrppl.cli.main import main
 from asrppl.diagnostics import render
 from asrppl.files import MAX_BYTES
 
-BAD = "param S = 50\nrule first: n == S or 3\nrule second: x <= \n"
+BAD = "rule first: n == 1 or 3\n\nrule second: x <= \n"
 
 
 def places(path: Path) -> list[tuple[str, int, int]]:
@@ -24,12 +24,13 @@ def places(path: Path) -> list[tuple[str, int, int]]:
 
 def test_byte_order_marks_and_line_ends_change_no_finding(tmp_path: Path) -> None:
     texts = {"plain": BAD.encode(), "crlf": BAD.replace("\n", "\r\n").encode(), "no_end": BAD.rstrip("\n").encode()}
+    texts["bom"] = b"\xef\xbb\xbf" + texts["plain"]
     found = {}
     for name, text in texts.items():
         (tmp_path / f"{name}.asr").write_bytes(text)
         found[name] = places(tmp_path / f"{name}.asr")
-    assert found["plain"] == [("ASR036", 2, 23), ("ASR018", 3, 18)]
-    assert found["crlf"] == found["plain"] == found["no_end"]
+    assert found["plain"] == [("ASR036", 1, 23), ("ASR018", 3, 18)]
+    assert found["crlf"] == found["plain"] == found["no_end"] == found["bom"]
     (tmp_path / "bom.asr").write_bytes(b"\xef\xbb\xbfrule low: x <= 1\n")
     assert [rule.name for rule in asrppl.load(tmp_path / "bom.asr").rules] == ["low"]
 
@@ -115,3 +116,16 @@ def test_standard_input_is_not_read_beyond_what_a_file_may_have() -> None:
     done = subprocess.run(command, input=b"#" * (MAX_BYTES + 1), capture_output=True, timeout=60)
     assert done.returncode == 1
     assert b"is larger than 1,000,000 bytes" in done.stderr
+
+
+def test_findings_come_in_one_order_whoever_reports_them(tmp_path: Path) -> None:
+    (tmp_path / "a.asr").write_text("let early = zeta + 1\nlet late = beta\n")
+    (tmp_path / "z.asr").write_text('import "a.asr"\nrule one: early <= gamma\nrule two: alpha <= late\n')
+    program = asrppl.load(tmp_path / "z.asr")
+    with pytest.raises(asrppl.AsrError) as error:  # of binding, which goes through names in an order of its own
+        program.violations({"nobody": 1.0})
+    found = [
+        (Path(diagnostic.span.source.name).name, diagnostic.span.text) if diagnostic.span else None
+        for diagnostic in error.value.diagnostics
+    ]
+    assert found == [None, ("z.asr", "gamma"), ("z.asr", "alpha"), ("a.asr", "zeta"), ("a.asr", "beta")]

@@ -100,7 +100,7 @@ def check_file(
         rules=rules,
         free=free,
         params=_params(loader.modules),
-        diagnostics=in_order(sink.found, module.source),
+        diagnostics=in_order(sink.found),
         module=module,
         sites=loader.sites,
         imported=loader.texts,
@@ -161,8 +161,8 @@ def type_program(checked: Checked, signature: Signature) -> tuple[TypedProgram, 
     env = Env(checked.module, {})
     formulas = [(rule, expand_rule(ctx, rule.formula, env)) for rule in checked.rules]
     if sink.failed:
-        raise AsrError(in_order(sink.found, checked.module.source))
+        raise AsrError(sink.found)
     known = {(diagnostic.code, diagnostic.span) for diagnostic in checked.diagnostics}
     warnings = tuple(found for found in sink.found if (found.code, found.span) not in known)
     rules = tuple(rule.typed(formula) for rule, formula in formulas if formula is not None)
-    return TypedProgram(rules), in_order(warnings, checked.module.source)
+    return TypedProgram(rules), in_order(warnings)

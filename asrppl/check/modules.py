@@ -124,7 +124,7 @@ class Loader:
             self.ctx.add("ASR021", node.span, f'"{node.path}" cannot be read: {unreadable(error)}')
             return None
         self.texts[name] = text
-        parsed = parse_file(Source(name, text))
+        parsed = parse_file(Source(name, text, imported=True))
         self.ctx.sink.found.extend(parsed.diagnostics)
         identity = library.identity(name)
         self.loaded[identity] = None
@@ -195,7 +195,7 @@ def standard_definitions() -> dict[str, DefDefinition]:
     """Return the standard library's ``def``s; parsed once a process."""
     found: dict[str, DefDefinition] = {}
     for file in sorted((files("asrppl") / "stdlib").iterdir(), key=lambda file: file.name):
-        parsed = parse_file(Source(f"<stdlib>/{file.name}", file.read_text(encoding="utf-8")))
+        parsed = parse_file(Source(f"<stdlib>/{file.name}", file.read_text(encoding="utf-8"), imported=True))
         assert not parsed.diagnostics, [d.message for d in parsed.diagnostics]
         module = Module(parsed.file.source, parsed.file, standard=found)
         for statement in parsed.file.statements:

@@ -1,6 +1,6 @@
 """Questions about typed trees that one walk answers."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import fields
 from functools import cache
 
@@ -53,10 +53,8 @@ def walk(node: TypedNode, *, aggregates: bool = True) -> Iterator[TypedNode]:
             pending.extend(reversed(_children(node)))
 
 
-def variables(node: TypedNode) -> Iterator[Variable]:
-    """Yield the index variables that occur in ``node`` and those that it binds, each as often as it is there."""
+def _occurring(node: TypedNode) -> Iterator[Variable]:
     for part in walk(node):
-        yield from getattr(part, "variables", ())
         if isinstance(part, IndexValue):
             yield part.variable
         for child in _parts(part):
@@ -64,21 +62,16 @@ def variables(node: TypedNode) -> Iterator[Variable]:
                 yield child.variable
 
 
-def rank(nodes: Iterable[TypedNode]) -> int:
-    """Return how many index axes the trees need: one for each slot."""
-    return 1 + max((variable.slot for node in nodes for variable in variables(node)), default=-1)
-
-
 def variable_slots(node: TypedNode) -> set[int]:
     """Return the slots of the index variables that occur in ``node``, bound inside it or not."""
-    slots: set[int] = set()
-    for part in walk(node):
-        if isinstance(part, IndexValue):
-            slots.add(part.variable.slot)
-        for child in _parts(part):
-            if isinstance(child, Offset) and child.variable is not None:
-                slots.add(child.variable.slot)
-    return slots
+    return {variable.slot for variable in _occurring(node)}
+
+
+def rank(nodes: Sequence[TypedNode]) -> int:
+    """Return how many index axes the trees need: one for each slot, of variables that occur and that are bound."""
+    slots = {slot for node in nodes for slot in variable_slots(node)}
+    slots |= {variable.slot for node in nodes for part in walk(node) for variable in getattr(part, "variables", ())}
+    return 1 + max(slots, default=-1)
 
 
 def is_poisoned(node: TypedNode) -> bool:

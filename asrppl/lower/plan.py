@@ -119,7 +119,7 @@ def lower(
     """
     options = {"signature": signature, "elements": elements, "bound": bound, "skip_off": skip_off}
     rules = [rule for rule in program.rules if not (skip_off and rule.weight.off)]
-    rank = rank_of(rule.formula for rule in rules)
+    rank = rank_of([rule.formula for rule in rules])
     entries = dict(signature.entries if signature is not None else ())
     g = Algebra(rank, (), max(1, elements), bound, entries)
     outputs = [g.drop_slots(total_violation(g, rule.formula, Style(rule.smooth, rule.margin))) for rule in rules]

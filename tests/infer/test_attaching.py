@@ -95,6 +95,15 @@ def test_statistics_of_a_module_that_a_function_calls_are_updated_once_a_step() 
     assert int(norm.num_batches_tracked or 0) == 1
 
 
+def test_a_name_of_the_closure_without_a_value_yet_is_no_matter() -> None:
+    def guide(x: Tensor, late: bool = False) -> None:
+        pyro.sample("mu", dist.Normal(0.0 if not late else later, 1.0))
+        pyro.sample("s", dist.LogNormal(0.0, 0.1))
+
+    assert asrppl.regularize(model, guide, "mu <= 0").bindings(X).data == "data"
+    later = 1.0
+
+
 def test_a_flow_with_masks_in_its_buffers_trains() -> None:
     guide = AutoIAFNormal(model, hidden_dim=[8])
     assert all(torch.isfinite(torch.tensor(steps(guide, asrppl.regularize(model, guide, "rule a: mu <= 0")))))

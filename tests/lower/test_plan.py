@@ -251,3 +251,13 @@ def test_a_guard_of_a_nested_binder_that_looks_outside_the_axis_is_false_there(b
     plan = lower(typed, signature=bound_values.signature, bound=bound)
     # i = 0: hot[1], so 1 * 3 - 1; i = 1: not hot[2]; i = 2: outside.
     assert plan(bound_values.tensors, bound_values.functions)["line 1"] == 2
+
+
+def test_what_no_output_needs_is_not_in_the_graph() -> None:
+    box = {"x": [1.0, 2.0], "y": [0.0, 1.0], "w": [1.0, 2.0], "h": [1.0, 2.0]}
+    plan, bound = compile_rule(
+        "rule apart: nonoverlap(box[0], box[1])\nrule never: 1 <= 2 or sqrt(z) <= 3", {"box": box, "z": 4.0}
+    )
+    left = [node for node in plan.module.graph.nodes if not node.users and node.op not in ("placeholder", "output")]
+    assert left == []
+    assert plan(bound.tensors, bound.functions)["never"] == 0

@@ -155,17 +155,16 @@ def _missing(use: FreeName, recording: Recording, tables: Mapping[Origin, Mappin
     # A parameter of a module goes by a path: `weight` may be meant for "linear.weight".
     close = [k for k in known if not k.isidentifier() and (name in k.split(".") or nearest(name, [k]))]
     help = did_you_mean(name, writable)
-    if help is not None:
-        pass
-    elif close:
+    if help is None and close:
         help = (
             f"rules cannot write {close[0]!r}; expose its value in the guide under a name that they can, or give it "
             f'one in the rules: site {indexed(use)} = "{close[0]}"'
         )
-    else:
-        help = f"names there are: {', '.join(f'`{k}`' for k in writable[:8])}" if writable else None
-    looked = f"sites numbered {use.pattern!r}" if use.pattern is not None else f"`{name}`"
-    looked = looked if use.alias is None else f"a site {use.alias!r}"
+    elif help is None and writable:
+        help = f"names there are: {', '.join(f'`{k}`' for k in writable[:8])}"
+    looked = f"`{name}`"
+    if use.pattern is not None:
+        looked = f"a site {use.pattern!r}" if use.alias is not None else f"sites numbered {use.pattern!r}"
     sink.add(
         "ASR080",
         use.span,

@@ -3,7 +3,7 @@
 import inspect
 import random
 from collections.abc import Callable, Generator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import replace
 from typing import Any, cast
 
@@ -214,8 +214,9 @@ def _modules_of(program: object) -> list[torch.nn.Module]:
     program = innermost(program)
     found: list[object] = [program, getattr(program, "__self__", None)]
     if inspect.isfunction(program):
-        variables = inspect.getclosurevars(program)
-        found += [*variables.nonlocals.values(), *variables.globals.values()]
+        with suppress(ValueError):  # a name of the closure that has no value yet
+            variables = inspect.getclosurevars(program)
+            found += [*variables.nonlocals.values(), *variables.globals.values()]
     return [item for item in found if isinstance(item, torch.nn.Module)]
 
 

@@ -29,7 +29,10 @@ class ResultsError(RuntimeError):
 
 def commit() -> str:
     """The commit of the source tree that this package is in, with "+dirty" where its code differs; else the version."""
-    root = Path(__file__).resolve().parents[4]
+    parents = Path(__file__).resolve().parents
+    if len(parents) < 5:
+        return __version__
+    root = parents[4]  # of a checkout: examples/air/asrppl_air/reproduce is four folders below
     try:
         if _git(root, "rev-parse", "--show-toplevel") != str(root):
             return __version__
