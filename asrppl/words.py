@@ -1,7 +1,7 @@
 """The words of the language. The grammar has its own spelling of them (a test holds the two together)."""
 
 QUANTIFIERS = ("forall", "exists")
-REDUCTIONS = ("sum", "mean", "max", "min")
+REDUCTIONS = ("sum", "mean", "max", "min", "prod", "argmax")
 BINDING = frozenset({*QUANTIFIERS, *REDUCTIONS, "count"})
 """Words that index variables follow."""
 JOINING = frozenset({"and", "or", "implies", "iff", "in", "where", "then", "else"})
@@ -11,20 +11,20 @@ KEYWORDS = (
     *("in", "where", "and", "or", "not", "implies", "iff", "if", "then", "else", "true", "false"),
 )
 """Words that are never names."""
-STATEMENTS = ("import", "param", "site", "let", "def", "rule")
+STATEMENTS = ("import", "param", "given", "site", "let", "def", "rule")
 """Words that a statement begins with; elsewhere they may be names."""
 NO_NAME = (*sorted(JOINING), "not")
 """Words that show, after one of those, that it is a name there: `rule and x` starts no statement."""
-OPTIONS = ("weight", "hard", "smooth", "margin")
+OPTIONS = ("weight", "hard", "smooth", "margin", "power")
 """Words that a rule's options begin with; elsewhere they may be names."""
 
-ELEMENTWISE = ("abs", "sqrt", "exp", "log", "relu")
+ELEMENTWISE = ("abs", "sqrt", "exp", "log", "relu", "sin", "cos", "tanh", "sigmoid", "floor", "detach")
 DISTRIBUTIONS = ("q", "delta", "uniform", "categorical")
 DIVERGENCES = ("kl", "js", "tv")
 MOMENTS = ("entropy", "mean", "var")
 OPERATORS = ("E", "P", "aggregate")
 BUILTINS = frozenset(
-    (*ELEMENTWISE, "min", "max", "clamp", "len", "box", *DISTRIBUTIONS, *DIVERGENCES, *MOMENTS, *OPERATORS)
+    (*ELEMENTWISE, "min", "max", "clamp", "mod", "len", "box", *DISTRIBUTIONS, *DIVERGENCES, *MOMENTS, *OPERATORS)
 )
 """What can be called without being defined."""
 CLOSED_NAMES = BUILTINS - {"box"}

@@ -100,10 +100,17 @@ class SetLiteral(Node):
 
 @dataclass(frozen=True, slots=True)
 class Interval(Node):
-    """``[low, high]``."""
+    """``[low, high]`` after ``in``."""
 
     low: "Expr"
     high: "Expr"
+
+
+@dataclass(frozen=True, slots=True)
+class Vector(Node):
+    """``[1, 2, 3]`` anywhere but directly after ``in``: constants, or rows of them."""
+
+    items: tuple["Expr", ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,7 +202,7 @@ class Quantified(Node):
 class Reduced(Node):
     """``sum i: t`` and the like."""
 
-    reduction: Literal["sum", "mean", "max", "min"]
+    reduction: Literal["sum", "mean", "max", "min", "prod", "argmax"]
     binder: Binder
     body: "Expr"
 
@@ -219,6 +226,7 @@ Expr = (
     | Field
     | SetLiteral
     | Interval
+    | Vector
     | Range
     | Negate
     | Binary
@@ -249,6 +257,15 @@ class Param(Node):
 
     name: Name
     value: Expr
+
+
+@dataclass(frozen=True, slots=True)
+class Given(Node):
+    """``given NAME`` or ``given NAME[i]: type``: the name is data."""
+
+    name: Name
+    indices: tuple[Name, ...]
+    type: Name | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -318,7 +335,21 @@ class Margin(Node):
     amount: Expr
 
 
-Option = Weight | Hard | Smooth | Margin
+@dataclass(frozen=True, slots=True)
+class Power(Node):
+    """``power p``."""
+
+    exponent: Expr
+
+
+@dataclass(frozen=True, slots=True)
+class Where(Node):
+    """``where g``: a guard for the whole rule."""
+
+    condition: Expr
+
+
+Option = Weight | Hard | Smooth | Margin | Power | Where
 
 
 @dataclass(frozen=True, slots=True)
@@ -330,7 +361,7 @@ class Rule(Node):
     formula: Expr
 
 
-Statement = Import | Param | Site | Let | Def | Rule
+Statement = Import | Param | Given | Site | Let | Def | Rule
 
 
 @dataclass(frozen=True, slots=True)

@@ -122,8 +122,15 @@ def _chain(parts: list[_Part], span: Span, sink: Sink) -> ast.Chain:
     return ast.Chain(span, tuple(part.value for part in parts[::2]), operators)
 
 
+def _container(expr: ast.Expr) -> ast.Expr:
+    """Return what stands directly after `in`: two values in brackets are an interval there."""
+    if isinstance(expr, ast.Vector) and len(expr.items) == 2:
+        return ast.Interval(expr.span, *expr.items)
+    return expr
+
+
 def _binder(parts: list[_Part], span: Span, names: tuple[ast.Name, ...], distinct: bool) -> ast.Binder:
-    domain = next((after.value for part, after in pairwise(parts) if _is(part, "IN")), None)
+    domain = next((_container(after.value) for part, after in pairwise(parts) if _is(part, "IN")), None)
     where = next((after.value for part, after in pairwise(parts) if _is(part, "WHERE")), None)
     return ast.Binder(span, names, distinct, domain, where)
 
@@ -178,6 +185,17 @@ def _site(parts: list[_Part], span: Span, sink: Sink) -> ast.Site:
     return ast.Site(span, _name(parts[1]), indices, pattern, fields)
 
 
+def _given(parts: list[_Part], span: Span, sink: Sink) -> ast.Given:
+    indices: tuple[ast.Name, ...] = ()
+    kind: ast.Name | None = None
+    for before, part in pairwise(parts[1:]):
+        if _is(before, "COLON"):
+            kind = _name(part)
+        elif not isinstance(part.value, lark.Token):
+            indices = part.value
+    return ast.Given(span, _name(parts[1]), indices, kind)
+
+
 def _let(parts: list[_Part], span: Span, sink: Sink) -> ast.Let:
     name, indices = _statement_parts(parts)
     return ast.Let(span, name, indices, parts[-1].value)
@@ -224,12 +242,14 @@ _BUILDERS: dict[str, Callable[[list[_Part], Span, Sink], Any]] = {
     "index": lambda parts, span, sink: ast.Index(span, parts[0].value, _every_other(parts[1:])),
     "field": lambda parts, span, sink: ast.Field(span, parts[0].value, _name(parts[2])),
     "set_": lambda parts, span, sink: ast.SetLiteral(span, _every_other(parts)),
-    "interval": lambda parts, span, sink: ast.Interval(span, parts[1].value, parts[3].value),
+    "brackets": lambda parts, span, sink: ast.Vector(span, _every_other(parts)),
     "range": lambda parts, span, sink: ast.Range(span, parts[0].value, parts[2].value),
     "negate": lambda parts, span, sink: ast.Negate(span, parts[1].value),
     "binary": lambda parts, span, sink: ast.Binary(span, parts[1].value.value, parts[0].value, parts[2].value),
     "chain": _chain,
-    "member": lambda parts, span, sink: ast.Member(span, parts[0].value, parts[-1].value, len(parts) == 4),
+    "member": lambda parts, span, sink: ast.Member(
+        span, parts[0].value, _container(parts[-1].value), len(parts) == 4
+    ),
     "not_": lambda parts, span, sink: ast.Not(span, parts[1].value),
     "logic": lambda parts, span, sink: ast.Logic(span, parts[1].value.type.lower(), parts[0].value, parts[2].value),
     "conditional": lambda parts, span, sink: ast.Conditional(span, parts[1].value, parts[3].value, parts[5].value),
@@ -248,6 +268,7 @@ _BUILDERS: dict[str, Callable[[list[_Part], Span, Sink], Any]] = {
     "parameters": lambda parts, span, sink: _every_other(parts),
     "import_": _import,
     "param": lambda parts, span, sink: ast.Param(span, _name(parts[1]), parts[3].value),
+    "given": _given,
     "site": _site,
     "let": _let,
     "def_": _def,
@@ -259,6 +280,8 @@ _BUILDERS: dict[str, Callable[[list[_Part], Span, Sink], Any]] = {
     "hard": lambda parts, span, sink: ast.Hard(span, parts[2].value if len(parts) == 3 else None),
     "smooth": lambda parts, span, sink: ast.Smooth(span, parts[1].value),
     "margin": lambda parts, span, sink: ast.Margin(span, parts[1].value),
+    "powered": lambda parts, span, sink: ast.Power(span, parts[1].value),
+    "filtered": lambda parts, span, sink: ast.Where(span, parts[1].value),
     "rule": _rule,
     "bare": lambda parts, span, sink: ast.Rule(span, None, (), parts[0].value),
 }

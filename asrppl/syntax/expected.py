@@ -68,7 +68,7 @@ def described(accepts: frozenset[str]) -> str:
         words.append("an operator")
     words += [shown for kind, shown in _SHOWN.items() if kind in accepts]
     if accepts >= _OPTION_TOKENS:
-        words.append("an option (`weight`, `hard`, `smooth`, `margin`)")
+        words.append("an option (`weight`, `where`, `hard`, `smooth`, `margin`, `power`)")
     if "$END" in accepts:
         words.append("the end of the statement")
     if not words:

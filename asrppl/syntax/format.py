@@ -57,7 +57,10 @@ def format_statement(statement: ast.Statement) -> str:
         case ast.Import():
             return f"import {statement.path}" if statement.bare else f'import "{statement.path}"'
         case ast.Param():
-            return f"param {statement.name.text} = {_at(statement.value, _SUM)}"
+            return f"param {statement.name.text} = {_domain(statement.value)}"
+        case ast.Given():
+            kind = "" if statement.type is None else f": {statement.type.text}"
+            return f"given {statement.name.text}{_indices(statement.indices)}{kind}"
         case ast.Site():
             pattern = "" if statement.pattern is None else f' = "{statement.pattern}"'
             fields = "" if statement.fields is None else f": ({_names(statement.fields)})"
@@ -97,6 +100,10 @@ def _option(option: ast.Option) -> str:
             return f"smooth {_at(option.power, _SUM, closed=True)}"
         case ast.Margin():
             return f"margin {_at(option.amount, _SUM, closed=True)}"
+        case ast.Power():
+            return f"power {_at(option.exponent, _SUM, closed=True)}"
+        case ast.Where():
+            return f"where {_at(option.condition, closed=True)}"
         case _:
             assert_never(option)
 
@@ -143,7 +150,9 @@ def _domain(domain: ast.Expr) -> str:
 
 
 def _argument(argument: ast.Argument) -> str:
-    return (f"{argument.name.text}: " if argument.name is not None else "") + _at(argument.value)
+    if argument.name is not None:
+        return f"{argument.name.text}: {_at(argument.value)}"
+    return _print(argument.value).text if isinstance(argument.value, ast.Range) else _at(argument.value)
 
 
 def _infix(levels: tuple[int, int, int], left: ast.Expr, operator: str, right: ast.Expr) -> _Printed:
@@ -174,6 +183,8 @@ def _print(node: ast.Expr) -> _Printed:
             return _Printed(f"{{{_list(node.items)}}}", _ATOM)
         case ast.Interval():
             return _Printed(f"[{_at(node.low)}, {_at(node.high)}]", _ATOM)
+        case ast.Vector():
+            return _Printed(f"[{_list(node.items)}]", _ATOM)
         case ast.Range():
             return _Printed(f"{_at(node.low, _SUM)}..{_at(node.high, _SUM)}", _COMPARE)
         case ast.Negate():

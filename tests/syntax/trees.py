@@ -55,7 +55,10 @@ class Trees:
     def domain(self, depth: int) -> ast.Expr:
         if self.random.random() < 0.5:
             return ast.Range(NOWHERE, self.expression(depth), self.expression(depth))
-        return self.expression(depth)
+        found = self.expression(depth)
+        if isinstance(found, ast.Vector) and len(found.items) == 2:  # which directly after `in` is an interval
+            return ast.Interval(NOWHERE, *found.items)
+        return found
 
     def binder(self, depth: int) -> ast.Binder:
         distinct = self.random.random() < 0.3
@@ -93,7 +96,7 @@ class Trees:
             case 5:
                 return ast.SetLiteral(NOWHERE, self.expressions(down, 1, 3))
             case 6:
-                return ast.Interval(NOWHERE, sub(down), sub(down))
+                return ast.Vector(NOWHERE, self.expressions(down, 1, 3))
             case 7:
                 return ast.Negate(NOWHERE, sub(down))
             case 8 | 9 | 10:
@@ -114,7 +117,7 @@ class Trees:
             case _:
                 if self.random.random() < 0.5:
                     return ast.Count(NOWHERE, self.binder(down), sub(down))
-                reduction = self.random.choice(["sum", "mean", "max", "min"])
+                reduction = self.random.choice(["sum", "mean", "max", "min", "prod", "argmax"])
                 return ast.Reduced(NOWHERE, reduction, self.binder(down), sub(down))
 
     def options(self) -> tuple[ast.Option, ...]:
@@ -135,6 +138,10 @@ class Trees:
             options.append(ast.Smooth(NOWHERE, self.expression(1)))
         if self.random.random() < 0.3:
             options.append(ast.Margin(NOWHERE, self.expression(1)))
+        if self.random.random() < 0.3:
+            options.append(ast.Power(NOWHERE, self.expression(1)))
+        if self.random.random() < 0.3:
+            options.append(ast.Where(NOWHERE, self.expression(2)))
         self.random.shuffle(options)
         return tuple(options)
 
@@ -145,6 +152,11 @@ class Trees:
                 bare = self.random.random() < 0.3
                 return ast.Import(NOWHERE, "mine" if bare else "größe/mine.asr # no comment", bare)
             case 1:
+                if self.random.random() < 0.2:
+                    kind = self.name() if self.random.random() < 0.5 else None
+                    return ast.Given(NOWHERE, self.name(), indices, kind)
+                if self.random.random() < 0.2:
+                    return ast.Param(NOWHERE, self.name(), ast.Range(NOWHERE, self.number(), self.number()))
                 return ast.Param(NOWHERE, self.name(), self.expression(depth))
             case 2:
                 pattern = "z_{i}" if self.random.random() < 0.5 else None
