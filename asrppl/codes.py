@@ -83,6 +83,7 @@ _ALL = (
     Code("ASR045", "an index variable that indexes nothing has no domain", "check"),
     Code("ASR046", "lengths of axes under one index variable differ", "check"),
     Code("ASR047", "a domain or container of the wrong sort, or one with its ends the wrong way round", "check"),
+    Code("ASR048", "a rule that can never hold", "check", Severity.WARNING),
     Code("ASR049", "`!=` between reals", "check"),
     Code("ASR050", "`==` on a draw with a density never holds", "check", Severity.WARNING),
     Code("ASR051", "a divergence that is infinite", "check"),

@@ -42,6 +42,7 @@ class Entry:
         density: drawn from a distribution with a density, so that it equals nothing.
         reparameterised: a reparameterised draw: the pathwise gradient of an indicator of it is silently wrong.
         masked: some entries may be absent.
+        given: data, which training does not change.
         function: a function that Python bound; ``axes`` is then empty.
         distribution_levels: what ``q(name)`` varies with (its probabilities may read the datum, or draws before it).
         origin: how it was found, for messages ("guide site 'n'", "bind=").
@@ -56,6 +57,7 @@ class Entry:
     density: bool = False
     reparameterised: bool = False
     masked: bool = False
+    given: bool = False
     function: bool = False
     distribution_levels: frozenset[Level] = frozenset({Level.DRAW, Level.DATUM})
     origin: str = ""

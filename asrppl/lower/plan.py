@@ -122,7 +122,9 @@ def lower(
     rank = rank_of([rule.formula for rule in rules])
     entries = dict(signature.entries if signature is not None else ())
     g = Algebra(rank, (), max(1, elements), bound, entries)
-    outputs = [g.drop_slots(total_violation(g, rule.formula, Style(rule.smooth, rule.margin))) for rule in rules]
+    outputs = [
+        g.drop_slots(total_violation(g, rule.formula, Style(rule.smooth, rule.margin, rule.power))) for rule in rules
+    ]
     module = g.finish(outputs).to(torch.get_default_dtype())
     names = tuple(rule.name for rule in rules)
     arguments = tuple(key for key in g.inputs if not isinstance(key, Hidden))  # (only bodies of loops have those)

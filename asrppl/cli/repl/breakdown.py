@@ -47,7 +47,7 @@ def instances(rule: TypedRule, bound: Bound) -> list[Instance]:
             count *= len(variable.values)
         if count * bound_size > MAX_INSTANCES or not count:
             continue
-        values = _evaluate(partial(_violation, body, Style(rule.smooth, rule.margin)), rule.formula, bound)
+        values = _evaluate(partial(_violation, body, Style(rule.smooth, rule.margin, rule.power)), rule.formula, bound)
         text = body.span.text if len(parts) > 1 else ""
         found += _broken(values, variables, rank([rule.formula]), text)
     return sorted(found, key=lambda instance: -instance.violation)
