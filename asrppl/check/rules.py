@@ -9,7 +9,7 @@ from asrppl.check.expand.bounds import always_holds, never_holds
 from asrppl.check.expand.terms import constant
 from asrppl.check.expand.values import Env, Module
 from asrppl.core.signature import Level
-from asrppl.core.typed import Apply, AtMost, CategoricalOf, Every, Formula, Posterior, Read, Schedule, TypedRule
+from asrppl.core.typed import AtMost, Every, Formula, Schedule, TruthValue, TypedRule
 from asrppl.core.walk import is_poisoned, walk
 from asrppl.diagnostics import Note
 from asrppl.source import Span
@@ -117,7 +117,8 @@ def expand_rule(ctx: Context, expr: ast.Expr, env: Env, where: ast.Expr | None =
         formula = ctx.formula(expr, env)
     except LimitError:
         return None
-    if not is_poisoned(formula):
+    decided = isinstance(formula, TruthValue) and not ctx.static  # it runs over no index, which is said already
+    if not decided and not is_poisoned(formula):
         _warn_decided(ctx, expr, formula, env)
     if guard is None:
         return formula
@@ -125,17 +126,16 @@ def expand_rule(ctx: Context, expr: ast.Expr, env: Env, where: ast.Expr | None =
 
 
 def _warn_decided(ctx: Context, expr: ast.Expr, formula: Formula, env: Env) -> None:
-    # Before binding, whole numbers and reals are not told apart: only what reads nothing free is decided then.
-    if ctx.static and any(isinstance(part, Read | Apply | Posterior | CategoricalOf) for part in walk(formula)):
-        return
-    if any(not variable.values for part in walk(formula) for variable in getattr(part, "variables", ())):
+    strict = any(isinstance(part, AtMost) and part.strict for part in walk(formula))
+    if ctx.static and strict:
+        return  # of ints `<` is `+ 1 <=`, of reals `<=`, and the two are not told apart before binding
+    if not ctx.static and any(not v.values for part in walk(formula) for v in getattr(part, "variables", ())):
         return  # it runs over no index, which is said already
     if always_holds(formula):
-        strict = any(isinstance(part, AtMost) and part.strict for part in walk(formula))
         help = "of reals, `<` costs what `<=` does" if strict else None
         ctx.add("ASR057", expr.span, "nothing can violate this rule", env, help=help)
     elif never_holds(formula):
-        help = "it costs at least as much whatever the values are, and teaches nothing by it"
+        help = "no values meet it: is a comparison the wrong way round, or should one of its parts go?"
         ctx.add("ASR048", expr.span, "this rule can never hold", env, help=help)
 
 

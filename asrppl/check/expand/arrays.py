@@ -239,9 +239,11 @@ def resolve_indices(
         if isinstance(index, Offset):
             resolved.append(index)
             if ctx.access(name, index, length, span, env) and index.variable is not None and length is not None:
-                at = build.index_value(index.variable, span)
-                missing.append(build.at_most(build.number(-index.add, span), at, span))
-                missing.append(build.at_most(at, build.number(length - 1 - index.add, span), span))
+                at, first, last = build.index_value(index.variable, span), -index.add, length - 1 - index.add
+                if min(index.variable.values) < first:
+                    missing.append(build.at_most(build.number(first, span), at, span))
+                if max(index.variable.values) > last:
+                    missing.append(build.at_most(at, build.number(last, span), span))
             continue
         resolved.append(Computed(index, length or 0))
         if length is None:

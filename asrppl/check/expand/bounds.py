@@ -94,8 +94,9 @@ def never_holds(formula: Formula) -> bool:
             return False
 
 
-def _size(formula: AtLeast) -> int:
-    return math.prod(len(variable.values) for variable in formula.variables)
+def _size(formula: AtLeast) -> float:
+    # Before binding a variable has no values: any number then.
+    return math.prod(len(variable.values) or math.inf for variable in formula.variables)
 
 
 def _exceeds(left: Term, right: Term) -> bool:

@@ -139,7 +139,10 @@ def _index(ctx: Context, node: ast.Index, env: Env) -> Value:
         if found is None and base.text == "q":
             ctx.add("ASR053", node.span, "`q` takes round brackets", env, help="write `q(…)`")
             return Poison()
-    value = ctx.value(base, base_env)
+    if isinstance(base, ast.Name) and base.text == "inf" and look_up("inf", base_env) is None:
+        value = Array(base.text, (), base.span, base_env)
+    else:
+        value = ctx.value(base, base_env)
     if isinstance(value, Array):
         return index_array(ctx, value, node.indices, node.span, env)
     if isinstance(value, Table):

@@ -69,7 +69,11 @@ def _parts(formula: Formula, outer: tuple[Variable, ...]) -> Iterator[tuple[tupl
     """Yield the conjuncts below leading quantifiers, each with its variables."""
     match formula:
         case Every():
-            yield from _parts(formula.body, (*outer, *formula.variables))
+            for variables, part in _parts(formula.body, (*outer, *formula.variables)):
+                if formula.guard is None and formula.present is None:
+                    yield variables, part
+                else:  # each part under the guard, which then binds nothing
+                    yield variables, Every(part.levels, part.span, (), formula.present, formula.guard, part)
         case Conjunction():
             for operand in formula.operands:
                 yield from _parts(operand, outer)
