@@ -117,7 +117,7 @@ def expand_rule(ctx: Context, expr: ast.Expr, env: Env, where: ast.Expr | None =
         formula = ctx.formula(expr, env)
     except LimitError:
         return None
-    decided = isinstance(formula, TruthValue) and not ctx.static  # it runs over no index, which is said already
+    decided = isinstance(formula, TruthValue) and not ctx.static  # it runs over no instance, which is said already
     if not decided and not is_poisoned(formula):
         _warn_decided(ctx, expr, formula, env)
     if guard is None:
@@ -130,13 +130,13 @@ def _warn_decided(ctx: Context, expr: ast.Expr, formula: Formula, env: Env) -> N
     if ctx.static and strict:
         return  # of ints `<` is `+ 1 <=`, of reals `<=`, and the two are not told apart before binding
     if not ctx.static and any(not v.values for part in walk(formula) for v in getattr(part, "variables", ())):
-        return  # it runs over no index, which is said already
+        return  # it runs over no instance, which is said already
     if always_holds(formula):
         help = "of reals, `<` costs what `<=` does" if strict else None
         ctx.add("ASR057", expr.span, "nothing can violate this rule", env, help=help)
     elif never_holds(formula):
         help = "no values meet it: is a comparison the wrong way round, or should one of its parts go?"
-        ctx.add("ASR048", expr.span, "this rule can never hold", env, help=help)
+        ctx.add("ASR048", expr.span, "this rule never holds", env, help=help)
 
 
 # ---- options

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import fields
 from functools import cache
+from typing import cast
 
 from asrppl.core.signature import Kind
 from asrppl.core.typed import (
@@ -27,6 +28,8 @@ from asrppl.core.typed import (
 )
 
 TypedNode = TypedTerm | TypedFormula | TypedDistribution
+_NODES = (TypedTerm, TypedFormula, TypedDistribution)
+_INNER = (*_NODES, Computed)
 
 
 @cache
@@ -45,8 +48,17 @@ def _parts(node: TypedNode) -> Iterator[object]:
 
 def children(node: TypedNode) -> list[TypedNode]:
     """Return the nodes right below ``node``, those inside its indices among them."""
-    parts = (part.term if isinstance(part, Computed) else part for part in _parts(node))
-    return [part for part in parts if isinstance(part, TypedTerm | TypedFormula | TypedDistribution)]
+    found: list[TypedNode] = []
+    for name in _field_names(type(node)):
+        part: object = getattr(node, name)
+        if isinstance(part, _NODES):
+            found.append(part)
+        elif isinstance(part, tuple):
+            inside = cast(tuple[object, ...], part)
+            found += [
+                inner.term if isinstance(inner, Computed) else inner for inner in inside if isinstance(inner, _INNER)
+            ]
+    return found
 
 
 def walk(node: TypedNode, *, aggregates: bool = True) -> Iterator[TypedNode]:

@@ -62,7 +62,7 @@ def bind(ctx: Context, env: Env, binder: ast.Binder, visit: Visit[Body]) -> tupl
     if ctx.static and good and domain != "constant" and not any(map(is_poisoned, (*written, body))):
         _verify_indexing(ctx, scope, domain, env)
     if ctx.lengths_known and not all(domains) and not ctx.sink.failed:
-        ctx.add("ASR066", binder.span, "this runs over no index, so it says nothing", env)
+        ctx.add("ASR066", binder.span, "this runs over no instance, so it says nothing", env)
     return scope, written, body
 
 
