@@ -13,7 +13,7 @@ DECLARED = {
     "S": "param S = 2",
     "half": "param half = 0.5",
     "L": "param L = {0, 2}",
-    "t": "param t = [0.5, 1, 2]",
+    "t": "param t = [0.5, 1.0, 2.25]",
     "on": "param on = true",
     "off": "param off = false",
     "g": "given g: int",
@@ -57,11 +57,11 @@ class Writer:
             return self.atom(depth, scope)
         if pick < 0.42 and len(scope) < 2:
             quantifier = self.random.choice(["forall", "exists"])
-            binder, inner = self.binder(depth, scope)
-            return f"({quantifier} {binder}: {self.formula(depth - 1, inner)})"
+            binder, body = self.under(scope, lambda inner: self.formula(depth - 1, inner))
+            return f"({quantifier} {binder}: {body})"
         if pick < 0.52 and len(scope) < 2:
-            binder, inner = self.binder(depth, scope)
-            count = f"(count {binder}: ({self.formula(depth - 1, inner)}))"
+            binder, body = self.under(scope, lambda inner: self.formula(depth - 1, inner))
+            count = f"(count {binder}: ({body}))"
             if self.random.random() < 0.2:
                 return f"({count} {self.random.choice(['in', 'not in'])} {self.random.choice(['{1, 3}', '1..2'])})"
             bound = self.random.choice(["0", "1", "2", "3", "n", "S", "5"])
@@ -71,21 +71,23 @@ class Writer:
         operator = self.random.choice(["and", "or", "and", "or", "implies", "iff"])
         return f"({self.formula(depth - 1, scope)} {operator} {self.formula(depth - 1, scope)})"
 
-    def binder(self, depth: int, scope: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:
-        """Return what a quantifier ranges over, and the variables in scope below it."""
+    def under(self, scope: tuple[str, ...], write: Callable[[tuple[str, ...]], str]) -> tuple[str, str]:
+        """Return what a quantifier ranges over, and what `write` has for the variables in scope below it."""
         name, second = [v for v in "ijkl" if v not in scope][:2]
-        pick = self.random.random()
-        if pick < 0.2 and not scope:
-            inner = (name, second)
+        own: tuple[str, ...] = (name,)
+        binder = name
+        if self.random.random() < 0.2 and not scope:
+            own = (name, second)
             binder = f"{name} != {second}" if self.random.random() < 0.6 else f"{name}, {second}"
-        else:
-            inner = (*scope, name)
-            binder = name
+        body = write((*scope, *own))
+        indexed = all(re.search(rf"\[[^\]]*\b{variable}\b", body) for variable in own)
+        if not indexed or self.random.random() < 0.4:
+            binder += self.random.choice([" in 0..2", " in 0..1", " in {0, 2}", " in L", " in 0..S"])
+        elif self.random.random() < 0.1:
+            binder += self.random.choice([" in 0..n", " in n..2", " in 1..a[0]"])
         if self.random.random() < 0.5:
-            binder += self.random.choice([" in 0..2", " in 0..1", " in {0, 2}", " in L", " in 0..n", " in 0..S"])
-        if self.random.random() < 0.5:
-            binder += f" where {self.guard(inner)}"
-        return binder, inner
+            binder += f" where {self.guard((*scope, *own))}"
+        return binder, body
 
     def guard(self, scope: tuple[str, ...]) -> str:
         """Return a guard."""
@@ -203,8 +205,8 @@ class Writer:
         if pick < 0.85 and not self.plain:
             return f"mod({self.whole(depth - 1, scope)}, {self.random.choice(['2', '3'])})"
         if len(scope) < 2 and pick < 0.93:
-            binder, inner = self.binder(0, scope)
-            return f"(count {binder}: {self.atom(0, inner)})"
+            binder, body = self.under(scope, lambda inner: self.atom(0, inner))
+            return f"(count {binder}: {body})"
         names = ["sum", "max", "min"] if self.plain else ["sum", "max", "min", "prod", "argmax"]
         return self.reduction(self.random.choice(names), depth - 1, scope, self.whole)
 
@@ -214,8 +216,8 @@ class Writer:
         """Return a sum and the like."""
         if len(scope) >= 2:
             return "r" if term == self.real else "n"
-        binder, inner = self.binder(0, scope)
-        return f"({name} {binder}: {term(depth, inner)})"
+        binder, body = self.under(scope, lambda inner: term(depth, inner))
+        return f"({name} {binder}: {body})"
 
 
 def with_statements(rules: str) -> str:

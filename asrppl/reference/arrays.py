@@ -2,15 +2,12 @@
 
 import itertools
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Literal
 
 from asrppl.reference.names import Names, Scope, Variable, children
 from asrppl.reference.values import Plain, entry
 from asrppl.syntax import ast
-
-Place = Literal["here", "absent", "outside"]
 
 
 @dataclass(frozen=True)
@@ -68,18 +65,16 @@ class Arrays(Names, ABC):
             row = row.items[0]
         return tuple(found)
 
-    def place(self, array: Array) -> tuple[Place, tuple[int, ...]]:
-        """Return whether the entry that the indices name is there, and which it is."""
+    def place(self, array: Array) -> tuple[int, ...] | None:
+        """Return which entry the indices name; None where it is absent, or outside an axis."""
         place: list[int] = []
         for (expr, scope), length in zip(array.indices, self.lengths(array), strict=False):
             index = self.term(expr, scope)
             if index is None or not 0 <= index < length:
-                return "outside", ()
+                return None
             place.append(int(index))
         mask = self.values[array.name].mask if array.name is not None else None
-        if mask is not None and not entry(mask, place):
-            return "absent", ()
-        return "here", tuple(place)
+        return None if mask is not None and not entry(mask, place) else tuple(place)
 
     # ---- what an expression reads
 
@@ -125,9 +120,9 @@ class Arrays(Names, ABC):
             case _:
                 return {variable for part in children(expr) for variable in self.variables(part, scope)}
 
-    def innermost(self, array: Array) -> Variable | None:
+    def innermost(self, indices: Iterable[tuple[ast.Expr, Scope]]) -> Variable | None:
         """Return the index variable bound last of those in the indices: the access is by it."""
-        found = {variable for index, scope in array.indices for variable in self.variables(index, scope)}
+        found = {variable for index, scope in indices for variable in self.variables(index, scope)}
         return max(found, key=lambda variable: variable.depth, default=None)
 
     def constant(self, expr: ast.Expr, scope: Scope) -> bool:
@@ -171,21 +166,31 @@ class Arrays(Names, ABC):
     def grid(self, binder: ast.Binder, body: ast.Expr, scope: Scope) -> Iterator[Scope]:
         """Yield the scope with each combination of index values in turn, whatever the binder's guard says.
 
-        Left out are those whose own access is not there: an access by the binder's variables, in the body or in the
-        binder's guard, to an absent entry or outside its axis. (In the guard of a binder further in, what is outside
-        makes only that guard false.)
+        Left out are those whose own access is not there: one by the binder's variables, in the body or in the
+        binder's guard, to an absent entry or outside the axis that they index. (In the guard of a binder further in,
+        what is outside makes only that guard false.)
         """
         inner, variables = scope.bind(binder.names)
         uses = list(self.accesses(body, inner))
         guards = list(self.accesses(binder.where, inner)) if binder.where is not None else []
-        own = [use for use in (*uses, *guards) if self.innermost(use.array) in variables]
+        own = [use for use in (*uses, *guards) if self.innermost(use.array.indices) in variables]
         ranges = [self._range(binder, variable, uses, guards, scope) for variable in variables]
         for values in itertools.product(*ranges):
             for variable, value in zip(variables, values, strict=True):
                 variable.value = value
-            places = [(self.place(use.array)[0], use.nested) for use in own]
-            if all(place == "here" or (place == "outside" and nested) for place, nested in places):
+            if all(self._there(use, variables) for use in own):
                 yield inner
+
+    def _there(self, use: Access, variables: list[Variable]) -> bool:
+        place: list[int] = []
+        for index, length in zip(use.array.indices, self.lengths(use.array), strict=False):
+            at = self.term(*index)
+            if at is None or not 0 <= at < length:
+                # An axis that others index is undefined there, as far as a comparison reads it.
+                return use.nested or self.innermost((index,)) not in variables
+            place.append(int(at))
+        mask = self.values[use.array.name].mask if use.array.name is not None else None
+        return mask is None or bool(entry(mask, place))
 
     def varying(self, binder: ast.Binder, scope: Scope) -> tuple[ast.Range, Scope] | None:
         """Return the range of a binder whose ends are no constants: it is a part of the guard."""

@@ -195,14 +195,17 @@ class Violation(Claim[Triple]):
 
     def some(self, parts: Sequence[Triple]) -> Triple:
         """See `Reading`: the first in dictionary order; smoothed over those that differ from it in the last part."""
-        first = min(parts, default=ONE)
-        smallest = first[2]
+        if not parts:
+            return ONE
+        first = min(parts)
+        return *first[:2], self._smoothed([part[2] for part in parts if part[:2] == first[:2]])
+
+    def _smoothed(self, amounts: list[float]) -> float:
+        smallest = min(amounts)
         if self.smooth is None or smallest == 0:
-            return first
-        graded = [part[2] for part in parts if part[:2] == first[:2]]
+            return smallest
         # Scaled by the smallest, so that nothing overflows.
-        total = math.fsum((smallest / amount) ** self.smooth for amount in graded)
-        return first[0], first[1], smallest * total ** (-1 / self.smooth)
+        return smallest * math.fsum((smallest / amount) ** self.smooth for amount in amounts) ** (-1 / self.smooth)
 
     def guard(self) -> "Violation":
         """See `Claim`."""
@@ -210,7 +213,11 @@ class Violation(Claim[Triple]):
 
     def least(self, found: Sequence[tuple[Triple, Triple]]) -> Triple:
         """See `Claim`."""
-        return self.every(min(found)) if found else ONE
+        if not found:
+            return ONE
+        guard, body = min(found)
+        same = [other[2] for other_guard, other in found if (other_guard, other[:2]) == (guard, body[:2])]
+        return self.every([guard, (*body[:2], self._smoothed(same))])
 
     def at_least(self, k: int, members: Sequence[Triple], others: Sequence[tuple[Triple, Triple]]) -> Triple:
         """See `Claim`."""

@@ -76,8 +76,8 @@ class Terms(Sorts, ABC):
         array = self.array(expr, scope)
         if array is None:
             return self._unknown(expr)
-        where, place = self.place(array)
-        if where != "here":
+        place = self.place(array)
+        if place is None:
             return None
         if array.name is None:
             row: ast.Expr | None = array.rows
@@ -105,8 +105,8 @@ class Terms(Sorts, ABC):
             array = self.array(base, scope)
             if array is None or array.name is None:
                 raise TypeError(f"`{base.span.text}` has no fields")
-            where, place = self.place(array)
-            if where != "here":
+            place = self.place(array)
+            if place is None:
                 return None
             parts = self._components(array.name, place)
         if name in parts:
@@ -186,8 +186,8 @@ class Terms(Sorts, ABC):
                 array = self.array(expr.arguments[0].value, scope)
                 assert array is not None
                 assert array.name is not None
-                where, place = self.place(array)
-                if where != "here":
+                place = self.place(array)
+                if place is None:
                     return None
                 if name == "q":
                     return cast(Law, entry(self.values[array.name].probs, place))
