@@ -131,16 +131,16 @@ class Formulas(Terms, ABC):
         value = self.term(*bound)
         if value is None:
             return reading.atom(Atom("==", None, None, True, DECIDED))
-        k = int(value)
+        k, part = int(value), self.part(*bound)
 
         def at_least(k: int) -> T:
             members = self._members(reading, node, scope, True)
             others = self._others(reading, node, scope, True) if k > len(members) else []
-            return reading.at_least(k, members, others)
+            return reading.at_least(k, part, members, others)
 
         def at_most(k: int) -> T:
             members = self._members(reading, node, scope, False)
-            return reading.at_least(len(members) - k, members, [])
+            return reading.at_least(len(members) - k, part, members, [])
 
         match operator:
             case ">=":

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
+from asrppl.reference.sorts import DECIDED
 from asrppl.reference.values import Plain
 
 Triple = tuple[float, float, float]
@@ -102,8 +103,11 @@ class Claim(Reading[T]):
         """Return what `exists` comes to where no index passes its guard, given guard and body at each."""
 
     @abstractmethod
-    def at_least(self, k: int, members: Sequence[T], others: Sequence[tuple[T, T]]) -> T:
-        """Return what it comes to that ``k`` of ``members`` hold, or of ``others``, for which guard and body count."""
+    def at_least(self, k: int, part: int, members: Sequence[T], others: Sequence[tuple[T, T]]) -> T:
+        """Return what it comes to that ``k`` of ``members`` hold, or of ``others``, for which guard and body count.
+
+        ``part`` is that of what is compared with the count: where there are not so many, it can mend this or not.
+        """
 
 
 @dataclass(frozen=True)
@@ -140,7 +144,7 @@ class Holds(Claim[bool]):
         """See `Claim`."""
         return any(guard and body for guard, body in found)
 
-    def at_least(self, k: int, members: Sequence[bool], others: Sequence[tuple[bool, bool]]) -> bool:
+    def at_least(self, k: int, part: int, members: Sequence[bool], others: Sequence[tuple[bool, bool]]) -> bool:
         """See `Claim`."""
         # Others only stand in for members that are missing, not for those that fail.
         missing = k - len(members)
@@ -219,10 +223,10 @@ class Violation(Claim[Triple]):
         same = [other[2] for other_guard, other in found if (other_guard, other[:2]) == (guard, body[:2])]
         return self.every([guard, (*body[:2], self._smoothed(same))])
 
-    def at_least(self, k: int, members: Sequence[Triple], others: Sequence[tuple[Triple, Triple]]) -> Triple:
+    def at_least(self, k: int, part: int, members: Sequence[Triple], others: Sequence[tuple[Triple, Triple]]) -> Triple:
         """See `Claim`."""
         chosen = sorted(members)[: max(k, 0)]
         for pair in sorted(others)[: max(k - len(members), 0)]:
             chosen += pair
-        none_left = max(k - len(members) - len(others), 0)
-        return self.every([*chosen, (float(none_left), 0.0, 0.0)])
+        none_left = float(max(k - len(members) - len(others), 0))
+        return self.every([*chosen, (none_left, 0.0, 0.0) if part == DECIDED else (0.0, none_left, 0.0)])
