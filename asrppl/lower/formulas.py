@@ -227,6 +227,8 @@ def _keys(g: Algebra, node: Some | AtLeast, style: Style) -> tuple[list[Value], 
     if node.guard is None or (isinstance(node, AtLeast) and node.upper):
         chosen = _chosen(g, node)
         rank = zero if chosen is None else g.where(chosen, zero, g.constant(2.0))
+        if node.guard is not None and chosen is not None:
+            amounts = [g.where(chosen, amount, zero) for amount in amounts]
         return [rank, amounts[0], amounts[1], zero, zero, zero, amounts[2]], chosen
     member = truth(g, node.guard)
     price = [part or zero for part in violation(g, node.guard, replace(style, priced=True)).parts]
@@ -317,8 +319,9 @@ def _at_least(g: Algebra, node: AtLeast, style: Style) -> Violation:
     if bound.high <= 0:
         return Violation()
     amounts = _amounts(g, keys)
+    missing = 0 if part_of(node.bound) == "decided" else 1  # what the bound reads can mend it, or nothing can
     if there is not None:  # each that is missing costs 1
-        amounts[0] = g.where(there, amounts[0], g.constant(1.0))
+        amounts[missing] = g.where(there, amounts[missing], g.constant(1.0))
     slots = {variable.slot for variable in node.variables}
     order = sorted(node.variables, key=lambda variable: variable.slot)
     along = (
@@ -339,5 +342,5 @@ def _at_least(g: Algebra, node: AtLeast, style: Style) -> Violation:
         least = []
     found = iter(least)
     counted = Violation(*(next(found) if amount is not None else None for amount in amounts))
-    beyond = {"decided" if part_of(node.bound) == "decided" else "discrete": g.relu(g.subtract(bound, size))}
-    return _added(g, [counted, _violation(**beyond)])
+    beyond = g.relu(g.subtract(bound, size))
+    return _added(g, [counted, _violation(decided=beyond) if missing == 0 else _violation(discrete=beyond)])

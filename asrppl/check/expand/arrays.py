@@ -217,6 +217,8 @@ def note_accesses(
     if entry is None or not entry.masked:
         return resolved, missing
     mask = build.truth(Read(Kind.BOOL, entry.levels, span, name, "mask", resolved), True, span)
+    if missing is not None:  # outside its axes it has no mask to ask
+        mask = build.disjunction((typed.Complement(missing.levels, span, missing), mask), span)
     left_over = _skip(ctx, mask, name, further=False)
     return resolved, build.conjunction([part for part in (missing, left_over) if part is not None], span) if (
         missing is not None or left_over is not None
@@ -274,7 +276,8 @@ def _skip(ctx: Context, condition: Formula, name: str, *, further: bool) -> Form
     scope = ctx.scopes[max(slots)]
     if further and ctx.place(scope) == "nested":
         return condition
-    if condition not in scope.present:
+    # (While a binder further in is probed, what is outside is not known yet.)
+    if not ctx.probing and condition not in scope.present:
         scope.present.append(condition)
     return None
 
