@@ -294,10 +294,11 @@ class Disjunction(TypedFormula):
 
 @dataclass(frozen=True, slots=True)
 class Every(TypedFormula):
-    """``forall``: the sum over the variables' values."""
+    """``forall``: the sum over the variables' values, divided by ``share`` (the number of data at a rule's head)."""
 
     variables: tuple[Variable, ...]
     body: "Formula"
+    share: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -354,7 +355,11 @@ class Schedule:
 
 @dataclass(frozen=True, slots=True)
 class TypedRule:
-    """A rule: ``hard`` is None for a weighted one, else the ε it has to hold within."""
+    """A rule: ``hard`` is None for a weighted one, else the ε it has to hold within.
+
+    ``datum`` is the variable at its head that runs over the data plate, where each instance reads one datum: the rule
+    is then about one datum, and its violation varies over that plate.
+    """
 
     name: str
     formula: Formula
@@ -363,6 +368,7 @@ class TypedRule:
     smooth: float | None
     margin: float
     span: Span = field(compare=False, repr=False)
+    datum: Variable | None = None
 
     @property
     def levels(self) -> frozenset[Level]:

@@ -76,7 +76,11 @@ def violation(g: Algebra, node: Formula, style: Style) -> Violation:
         case Every():
             if not all(variable.values for variable in node.variables):
                 return Violation()
-            return _over(g, node, style, Add())
+            pair = _over(g, node, style, Add())
+            if node.share == 1:
+                return pair
+            share = g.constant(1 / node.share)
+            return Violation(*(part and g.multiply(part, share) for part in (pair.discrete, pair.graded)))
         case Some():
             if not all(variable.values for variable in node.variables):
                 return Violation(discrete=g.constant(1.0))

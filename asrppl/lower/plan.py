@@ -10,7 +10,8 @@ from torch import Tensor, fx
 
 from asrppl.bind.bound import InputKey
 from asrppl.core.signature import Signature
-from asrppl.core.typed import TypedProgram
+from asrppl.core.typed import TypedProgram, TypedRule
+from asrppl.core.units import without
 from asrppl.core.walk import rank as rank_of
 from asrppl.lower import chunks
 from asrppl.lower.algebra import Algebra
@@ -62,7 +63,8 @@ class Plan:
 
         Returns:
             By rule, in nats per datum and unit of weight: a tensor that broadcasts to the batch shape, right-aligned
-            (a scalar for a rule of population level).
+            (a scalar for a rule of population level). A rule about one datum that indexes it (`TypedRule.datum`) has
+            that axis last.
         """
         given = [tensors[key] for key in self.inputs]
         first = next((tensor for tensor in given if tensor.dtype.is_floating_point), given[0] if given else None)
@@ -121,12 +123,20 @@ def lower(
     rules = [rule for rule in program.rules if not (skip_off and rule.weight.off)]
     rank = rank_of([rule.formula for rule in rules])
     entries = dict(signature.entries if signature is not None else ())
-    g = Algebra(rank, (), max(1, elements), bound, entries)
-    outputs = [g.drop_slots(total_violation(g, rule.formula, Style(rule.smooth, rule.margin))) for rule in rules]
+    data = max((len(rule.datum.values) for rule in rules if rule.datum is not None), default=1)
+    g = Algebra(rank, (), max(1, elements * data), bound, entries)
+    outputs = [_output(g, rule) for rule in rules]
     module = g.finish(outputs).to(torch.get_default_dtype())
     names = tuple(rule.name for rule in rules)
     arguments = tuple(key for key in g.inputs if not isinstance(key, Hidden))  # (only bodies of loops have those)
     return Plan(arguments, names, module, (program, options))
+
+
+def _output(g: Algebra, rule: TypedRule) -> Any:
+    style = Style(rule.smooth, rule.margin)
+    if rule.datum is None:
+        return g.drop_slots(total_violation(g, rule.formula, style))
+    return g.drop_slots(total_violation(g, without(rule.formula, rule.datum), style), keep=rule.datum.slot)
 
 
 def _lower_again(program: TypedProgram, options: dict[str, Any]) -> Plan:

@@ -36,7 +36,8 @@ def signature_of(
             if entry is not None:
                 entries[name] = replace(entry, levels=_given_levels(name, entry, given), origin="bind=")
             continue
-        entries[name] = _entry(name, referent, recording, reading, provenance)
+        entry = _entry(name, referent, recording, reading, provenance)
+        entries[name] = replace(entry, data=referent.data_axis(resolution.data, recording))
     return Signature.of(entries)
 
 
