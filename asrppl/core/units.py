@@ -1,12 +1,11 @@
 """Units: the index at the head of a rule that runs over the data plate is averaged over, as a rule without it is.
 
-`z <= 0` and `forall i: z[i] <= 0` say the same of the data, and so they cost the same. A second index over the data, and
-quantifiers further in, sum; what else indexes the data plate is one value of the whole population.
+`z <= 0` and `forall i: z[i] <= 0` say the same of the data, and so they cost the same. A second index over the data
+and quantifiers further in sum; what else indexes the data plate is one value of the whole population.
 """
 
 from collections.abc import Iterator
-from dataclasses import replace
-from typing import NamedTuple
+from dataclasses import dataclass, replace
 
 from asrppl.core.signature import Signature
 from asrppl.core.typed import (
@@ -27,7 +26,8 @@ from asrppl.core.walk import walk
 from asrppl.source import Span
 
 
-class Use(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class _Use:
     """Where a formula uses an index: of ``size`` where it indexes the data plate, else of size None."""
 
     index: Offset
@@ -68,7 +68,7 @@ def _head_of_the_data(formula: Formula, signature: Signature) -> tuple[Variable 
     return None, 1
 
 
-def _uses(formula: Formula, signature: Signature) -> Iterator[Use]:
+def _uses(formula: Formula, signature: Signature) -> Iterator[_Use]:
     entries = dict(signature.entries)
     for node in walk(formula):
         match node:
@@ -76,11 +76,11 @@ def _uses(formula: Formula, signature: Signature) -> Iterator[Use]:
                 entry = entries.get(node.name)
                 for axis, index in enumerate(node.indices):
                     of_the_data = entry is not None and axis == entry.data
-                    yield Use(index, entry.axes[axis] if entry is not None and of_the_data else None, node.span)
+                    yield _Use(index, entry.axes[axis] if entry is not None and of_the_data else None, node.span)
             case IndexValue():
-                yield Use(Offset(node.variable), None, node.span)
+                yield _Use(Offset(node.variable), None, node.span)
             case PointMass(at=Offset() as index):
-                yield Use(index, None, node.span)
+                yield _Use(index, None, node.span)
             case _:
                 pass
 

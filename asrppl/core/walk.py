@@ -27,7 +27,7 @@ TypedNode = TypedTerm | TypedFormula | TypedDistribution
 
 @cache
 def _field_names(kind: type[TypedNode]) -> tuple[str, ...]:
-    return tuple(field.name for field in fields(kind) if field.name not in ("span", "levels", "kind", "variables", "share"))
+    return tuple(field.name for field in fields(kind) if field.name not in ("span", "levels", "kind", "variables"))
 
 
 def _parts(node: TypedNode) -> Iterator[object]:

@@ -171,8 +171,10 @@ def verify_indices(rule: TypedRule, names: tuple[str, ...], stuck: list[str], ev
     referents = evidence.resolution.referents
     indexed = {plate: name for name in names for plate, _ in referents[name].plates}
     data = evidence.data
-    if data is not None:
-        indexed |= {data.name: name for name in names if (entry := evidence.signature.get(name)) and entry.data is not None}
+    for name in names:
+        entry = evidence.signature.get(name)
+        if data is not None and entry is not None and entry.data is not None:
+            indexed[data.name] = name
     for plate, name in sorted(indexed.items()):
         whole = next((n for n in names if plate in {frame.name for frame in evidence.reading.frames[n]}), None)
         if whole is not None and (stuck or plate == evidence.resolution.data):
