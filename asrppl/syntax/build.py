@@ -247,9 +247,7 @@ _BUILDERS: dict[str, Callable[[list[_Part], Span, Sink], Any]] = {
     "negate": lambda parts, span, sink: ast.Negate(span, parts[1].value),
     "binary": lambda parts, span, sink: ast.Binary(span, parts[1].value.value, parts[0].value, parts[2].value),
     "chain": _chain,
-    "member": lambda parts, span, sink: ast.Member(
-        span, parts[0].value, _container(parts[-1].value), len(parts) == 4
-    ),
+    "member": lambda parts, span, sink: ast.Member(span, parts[0].value, _container(parts[-1].value), len(parts) == 4),
     "not_": lambda parts, span, sink: ast.Not(span, parts[1].value),
     "logic": lambda parts, span, sink: ast.Logic(span, parts[1].value.type.lower(), parts[0].value, parts[2].value),
     "conditional": lambda parts, span, sink: ast.Conditional(span, parts[1].value, parts[3].value, parts[5].value),

@@ -124,7 +124,11 @@ def option(stop: Stop) -> Diagnostic | None:
     close = nearest(stop.token, OPTIONS, 1)
     rest = stop.piece.text[stop.at + len(stop.token) :]
     if re.match(r"[A-Za-z_]", stop.token) and stop.token not in KEYWORDS and (close or re.match(r"[ \t]*[0-9]", rest)):
-        mend = f"did you mean `{close[0]}`?" if close else "the options are `weight`, `hard`, `smooth`, `margin`, `power` and `where`"
+        mend = (
+            f"did you mean `{close[0]}`?"
+            if close
+            else "the options are `weight`, `hard`, `smooth`, `margin`, `power` and `where`"
+        )
         return stop.found("ASR011", f"a rule has no option `{stop.token}`", mend)
     return None
 

@@ -110,12 +110,15 @@ def emit(
     violations = attachment.violations(reading)
     around = _probe()
     plate = frame_of(attachment.resolution.data, recording)
-    data = 1 if plate is None else full_size(plate)
+    data = attachment.resolution.size or (1 if plate is None else full_size(plate))
     shares = _data_weights(attachment.resolution.data, recording)
     residual = _common_scale(recording)
+    if plate is not None and plate.name in recording.unsized and _is_number(residual, data / plate.size):
+        residual = 1.0  # a plate without a size: the programs scale a batch up by hand
     inner = residual / _over(around.scale, around.frames)
     dtype = _dtype(recording)
     enumerated = [site for site in recording.guide.values() if _enumerates(site)]
+    outer = [frame_of(frame.name, recording) or frame for frame in around.frames]
     for attached in attachment.rules:
         name = attached.rule.name
         frames = _frames(attached, reading)
@@ -124,7 +127,7 @@ def emit(
             violation, frames = _in_the_data_plate(violation, frames, plate)
         open_names = {frame.name for frame in around.frames}
         own = tuple(frame for frame in frames if frame.name not in open_names)
-        counted = own + tuple(f for f in around.frames if f.dim is not None and f.name != PARTICLES)
+        counted = own + tuple(f for f in outer if f.dim is not None and f.name != PARTICLES)
         _verify_axes(attached, violation, own + around.frames, max_plate_nesting)
         violation = _expand(violation, own)
         mask = _mask(attached, reading)
@@ -134,7 +137,7 @@ def emit(
         own_shares = shares if attachment.resolution.data in {frame.name for frame in counted} else None
         if own_shares is not None:
             scale = scale * own_shares
-        with _Within(own, scale, mask):
+        with _Within(tuple(recording.unsized.get(frame.name, frame) for frame in own), scale, mask):
             pyro.factor(f"asrppl.{name}", -weight * term)
         mean = _mean(violation, mask, enumerated, counted, max_plate_nesting)
         paid = mean
@@ -251,6 +254,10 @@ def _common_scale(recording: Recording) -> float | Tensor:
 def _over(scale: float | Tensor, frames: Sequence[Frame]) -> float | Tensor:
     """Return what of ``scale`` the subsampling of ``frames`` does not account for."""
     return scale / prod(full_size(frame) / frame.size for frame in frames)
+
+
+def _is_number(scale: float | Tensor, number: float) -> bool:
+    return not (isinstance(scale, Tensor) and scale.numel() > 1) and _close(scale, number)
 
 
 def _close(left: float | Tensor, right: float | Tensor) -> bool:

@@ -76,6 +76,17 @@ def _verify_name(data: str, recording: Recording, sink: Sink) -> None:
         )
 
 
+def verify_size(plate: str | None, data_size: int | None, recording: Recording, sink: Sink) -> None:
+    """Note an error for a size of the data that the data plate has already, or that there is no data plate for."""
+    if data_size is None or plate in recording.unsized:
+        return
+    frame = frame_of(plate, recording)
+    what = (
+        f"the data plate {plate!r} has the size {full_size(frame)}" if frame is not None else "there is no data plate"
+    )
+    sink.add("ASR087", None, f"{what}, and `data_size` is for a plate without a size", help="leave `data_size` out")
+
+
 def verify_whole(recording: Recording, indexed: Mapping[str, FreeName], sink: Sink) -> None:
     """Note an error for plates of objects that a rule indexes and that are subsampled."""
     for name, use in indexed.items():

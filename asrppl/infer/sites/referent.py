@@ -84,10 +84,17 @@ class Referent:
 
 @dataclass(frozen=True, slots=True)
 class Resolution:
-    """All names resolved: ``data`` is the name of the data plate, None where there is none."""
+    """All names resolved.
+
+    Args:
+        referents: by name.
+        data: the name of the data plate, None where there is none.
+        size: the number of data, where the plate has no size and the caller gave one.
+    """
 
     referents: Mapping[str, Referent]
     data: str | None
+    size: int | None = None
 
 
 def table_of(recording: Recording, origin: Origin) -> Mapping[str, Item]:

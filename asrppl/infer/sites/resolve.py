@@ -6,7 +6,7 @@ from asrppl.core.typed import FreeNames
 from asrppl.diagnostics import Sink
 from asrppl.infer.sites.axes import settle
 from asrppl.infer.sites.find import find_referent, origin_words, tables_of
-from asrppl.infer.sites.plates import find_data_plate, verify_whole
+from asrppl.infer.sites.plates import find_data_plate, verify_size, verify_whole
 from asrppl.infer.sites.referent import Referent, Resolution
 from asrppl.infer.watch.recording import Recording
 
@@ -18,6 +18,7 @@ def resolve(
     given: Collection[str] = (),
     own: Collection[str] = (),
     data: str | None = None,
+    data_size: int | None = None,
 ) -> Resolution:
     """Return what every name of ``free`` means in ``recording``.
 
@@ -27,6 +28,7 @@ def resolve(
         given: names that ``bind=`` gives.
         own: names that the rule file defines.
         data: the data plate's name, if the caller says.
+        data_size: its size, if the caller says.
 
     Raises:
         AsrError: all findings at once: ASR080 to ASR088.
@@ -48,6 +50,7 @@ def resolve(
         if referent is not None:
             found[name] = referent
     plate = find_data_plate(recording, data, sink)
+    verify_size(plate, data_size, recording, sink)
     sink.raise_if_failed()
     referents = {
         name: referent if referent.origin == "bind" else settle(referent, recording, plate, sink)
@@ -57,4 +60,4 @@ def resolve(
     indexed = {name: r.free for r in referents.values() for name, _ in r.plates if name != plate}
     verify_whole(recording, indexed, sink)
     sink.raise_if_failed()
-    return Resolution(referents, plate)
+    return Resolution(referents, plate, data_size)

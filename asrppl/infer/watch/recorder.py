@@ -27,6 +27,7 @@ from asrppl.infer.watch.recording import (
     read_site,
     unwrap,
 )
+from asrppl.infer.watch.unsized import with_sizes
 
 PyroProgram = Callable[..., Any]
 
@@ -79,12 +80,13 @@ def recording_of(guide: Recorder, model: Recorder) -> Recording:
         else site
         for name, site in guide.sites().items()
     }
-    return Recording(
+    recording = Recording(
         guide=guide_sites,
         model=model_sites,
         exposed={**model.exposed(), **guide.exposed()},
         params={**model.params(), **guide.params()},
     )
+    return with_sizes(recording)
 
 
 class Tracker(Messenger):
