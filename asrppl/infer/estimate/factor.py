@@ -23,8 +23,8 @@ from asrppl.diagnostics import AsrError, Diagnostic
 from asrppl.infer.estimate.attachment import Attachment
 from asrppl.infer.estimate.channels import AttachedRule
 from asrppl.infer.report import Report
+from asrppl.infer.sites.layout import Reading
 from asrppl.infer.sites.plates import frame_of
-from asrppl.infer.sites.read import Reading
 from asrppl.infer.watch.pyro_internals import send, unmark
 from asrppl.infer.watch.recording import PARTICLES, Frame, Recording, Site, full_size, unwrap
 

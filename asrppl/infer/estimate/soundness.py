@@ -19,8 +19,8 @@ from asrppl.core.units import beyond_one_datum
 from asrppl.core.walk import TypedNode, walk
 from asrppl.diagnostics import Sink
 from asrppl.infer.sites.entries import Provenance
+from asrppl.infer.sites.layout import Reading
 from asrppl.infer.sites.plates import frame_of
-from asrppl.infer.sites.read import Reading
 from asrppl.infer.sites.referent import Resolution
 from asrppl.infer.watch.recording import Draw, Frame, Recording, full_size
 

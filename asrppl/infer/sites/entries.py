@@ -9,7 +9,7 @@ from torch.distributions import constraints
 
 from asrppl.bind.bound import Bound, InputKey
 from asrppl.core.signature import BOX_FIELDS, Entry, Kind, Level, Signature
-from asrppl.infer.sites.read import Reading
+from asrppl.infer.sites.layout import Reading
 from asrppl.infer.sites.referent import Item, Referent, Resolution
 from asrppl.infer.watch.recording import Draw, Recording, Site
 
@@ -68,6 +68,7 @@ def _entry(
             kind=kind,
             levels=distribution_levels | {Level.DRAW},
             support=reading.supports[name],
+            masked=(name, "mask") in reading.tensors,
             distribution_levels=distribution_levels,
             origin=referent.title,
         )

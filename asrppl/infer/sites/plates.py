@@ -81,9 +81,7 @@ def verify_size(plate: str | None, data_size: int | None, recording: Recording, 
     if data_size is None or plate in recording.unsized:
         return
     frame = frame_of(plate, recording)
-    what = (
-        f"the data plate {plate!r} has the size {full_size(frame)}" if frame is not None else "there is no data plate"
-    )
+    what = "there is no data plate" if frame is None else f"the data plate {plate!r} has the size {full_size(frame)}"
     sink.add("ASR087", None, f"{what}, and `data_size` is for a plate without a size", help="leave `data_size` out")
 
 

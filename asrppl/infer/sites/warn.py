@@ -22,7 +22,7 @@ def warnings_of(resolution: Resolution, recording: Recording) -> tuple[Diagnosti
             )
         )
     frame = frame_of(plate, recording)
-    for name, referent in resolution.referents.items():
+    for referent in resolution.referents.values():
         if frame is None or frame.size < 2 or referent.origin == "bind" or referent.family:
             continue
         item = next(referent.items(recording))
@@ -34,9 +34,9 @@ def warnings_of(resolution: Resolution, recording: Recording) -> tuple[Diagnosti
             Diagnostic(
                 "ASR111",
                 f"{referent.title} has length {frame.size}, as the data plate {plate!r} has, and stands outside it: "
-                f"to the rules its entries are parts of one thing, which a `forall` sums over",
+                "to the rules its entries are parts of one thing, which a `forall` sums over",
                 referent.free.span,
-                help="if it has an entry for each datum, make it within the plate, with event_dim counting its other axes",
+                help="if it has an entry for each datum, make it within the plate; event_dim counts its other axes",
             )
         )
     return tuple(found)
