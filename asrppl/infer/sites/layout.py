@@ -1,7 +1,7 @@
 """The layout of what is read (bind/bound.py): ``(*batch, *index axes)``.
 
-A plate that a rule indexes leaves an axis of length 1 where it was in the batch, so that all batch axes, enumerated ones
-on the far left among them, keep Pyro's places.
+A plate that a rule indexes leaves an axis of length 1 where it was in the batch, so that all batch axes, enumerated
+ones on the far left among them, keep Pyro's places.
 """
 
 from dataclasses import dataclass, field

@@ -1,7 +1,7 @@
 """Who is there: every way of Pyro's to say that something is absent, as presence of entries or of whole data.
 
-Presence of entries is a component of a name, which guards the quantifiers over its indices. Where no index tells what is
-absent from what is there, it is the datum that is, and the rule counts nothing for it.
+Presence of entries is a component of a name, which guards the quantifiers over its indices. Where no index tells what
+is absent from what is there, it is the datum that is, and the rule counts nothing for it.
 """
 
 import torch
