@@ -21,7 +21,7 @@ class Code:
     """What is known of a code.
 
     Args:
-        code: stable, ``ASR0xx``.
+        code: stable, ``ASR`` and three digits.
         title: what it means, in one line.
         stage: the package that reports it.
         severity: of all its findings.
@@ -157,6 +157,8 @@ _ALL = (
         "wrong arguments: params with a parsed program, an unknown name in bind=, a file that cannot be read",
         "infer",
     ),
+    Code("ASR110", "the data plate has no size, and neither has `data_size=`", "infer", Severity.WARNING),
+    Code("ASR111", "a value outside the data plate has that plate's length", "infer", Severity.WARNING),
 )
 
 CODES: Mapping[str, Code] = MappingProxyType({code.code: code for code in _ALL})

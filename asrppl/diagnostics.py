@@ -33,7 +33,7 @@ class Diagnostic:
     ('unused', 1)
 
     Args:
-        code: stable code, ``ASR0xx``, registered in asrppl/codes.py; `asrppl explain CODE` says what it means.
+        code: stable, ``ASR`` and three digits, registered in asrppl/codes.py; `asrppl explain CODE` says what it means.
         message: what is wrong, one sentence without the final full stop.
         span: where; None for a finding that has no place in a file (a Python call).
         help: the mend, where there is one ("did you mean `size`?").

@@ -16,6 +16,7 @@ from asrppl.core.bounded import Bounded
 from asrppl.core.labels import indexed, level_name, type_of, weight_text
 from asrppl.core.signature import Signature
 from asrppl.core.typed import FreeNames, TypedProgram
+from asrppl.core.units import in_units
 from asrppl.diagnostics import AsrError, Diagnostic, in_order, public, warn_of
 from asrppl.files import Folder, Kept, Library, read_text, unreadable
 from asrppl.notebook import table
@@ -202,7 +203,11 @@ class Program:
         return self._type(signature)[1]
 
     def _type(self, signature: Signature) -> tuple[TypedProgram, tuple[Diagnostic, ...]]:
-        return self._typed.get_or(signature, lambda: type_program(self._checked, signature))
+        def make() -> tuple[TypedProgram, tuple[Diagnostic, ...]]:
+            typed, warnings = type_program(self._checked, signature)
+            return in_units(typed, signature), warnings
+
+        return self._typed.get_or(signature, make)
 
     def plan(self, signature: Signature, *, elements: int = 64, skip_off: bool = False) -> Plan:
         """Return the lowered program for what the names were bound to; kept, so that a second call costs nothing.

@@ -60,7 +60,7 @@ def run(block: Block) -> tuple[Diagnostic, ...]:
         if isinstance(made, asrppl.RegularizedELBO):
             made.loss(made.model, made.guide)
             (pair,) = made._pairs.values()
-            return tuple(w for bound in pair.attachments.values() for w in made.program.warnings(bound.signature))
+            return tuple(w for bound in pair.attachments.values() for w in bound.warnings)
         return tuple(getattr(made, "diagnostics", ()))
     except asrppl.AsrError as error:
         return error.diagnostics

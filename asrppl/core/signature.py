@@ -48,6 +48,7 @@ class Entry:
         function: a function that Python bound; ``axes`` is then empty.
         distribution_levels: what ``q(name)`` varies with (its probabilities may read the datum, or draws before it).
         origin: how it was found, for messages ("guide site 'n'", "bind=").
+        data: which of its axes is the data plate's, None where none is.
     """
 
     axes: tuple[int, ...] = ()
@@ -63,6 +64,7 @@ class Entry:
     function: bool = False
     distribution_levels: frozenset[Level] = frozenset({Level.DRAW, Level.DATUM})
     origin: str = ""
+    data: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -351,13 +351,14 @@ class Populated(TypedFormula):
 class Every(TypedFormula):
     """``forall i where g``: the sum over those values of the variables that are present and pass the guard.
 
-    Without variables it is the ``where`` of a rule.
+    Without variables it is the ``where`` of a rule. ``share`` divides the sum (the number of data at a rule's head).
     """
 
     variables: tuple[Variable, ...]
     present: "Formula | None"
     guard: "Formula | None"
     body: "Formula"
+    share: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -428,7 +429,11 @@ class Schedule:
 
 @dataclass(frozen=True, slots=True)
 class TypedRule:
-    """A rule: ``hard`` is None for a weighted one, else the ε it has to hold within; ``power`` is of each amount."""
+    """A rule: ``hard`` is None for a weighted one, else the ε it has to hold within; ``power`` is of each amount.
+
+    ``datum`` is the variable at its head that runs over the data plate, where each instance reads one datum: the rule
+    is then about one datum, and its violation varies over that plate.
+    """
 
     name: str
     formula: Formula
@@ -438,6 +443,7 @@ class TypedRule:
     margin: float
     power: float
     span: Span = field(compare=False, repr=False)
+    datum: Variable | None = None
 
     @property
     def levels(self) -> frozenset[Level]:

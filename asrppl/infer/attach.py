@@ -17,6 +17,7 @@ from asrppl.infer.sites.entries import Provenance, signature_of
 from asrppl.infer.sites.read import read
 from asrppl.infer.sites.referent import Resolution
 from asrppl.infer.sites.resolve import resolve
+from asrppl.infer.sites.warn import warnings_of
 from asrppl.infer.watch.pyro_internals import marks_of
 from asrppl.infer.watch.recorder import Tracker
 from asrppl.infer.watch.recording import Recording
@@ -32,6 +33,7 @@ def attach(
     *,
     given: Bound,
     data: str | None,
+    data_size: int | None,
     base: type,
 ) -> Attachment:
     """Return ``program`` attached to what ``recording`` shows of guide and model.
@@ -42,12 +44,15 @@ def attach(
         rerun: runs guide and model apart, with a tracker.
         given: what ``bind=`` gave.
         data: the name of the data plate.
+        data_size: the number of data, of a plate without a size.
         base: the class of the objective.
 
     Raises:
         AsrError: with all findings of one stage: names (ASR080 to ASR089), types, estimators (ASR092 to ASR097).
     """
-    resolution = resolve(program.free, recording, given=set(given.signature), own=program.defined, data=data)
+    resolution = resolve(
+        program.free, recording, given=set(given.signature), own=program.defined, data=data, data_size=data_size
+    )
     reading = read(resolution, recording, given)
     provenance = _provenance(resolution, given, rerun)
     signature = signature_of(resolution, recording, reading, given, provenance)
@@ -76,7 +81,7 @@ def attach(
         given.functions,
         rules,
         frozenset(reading.masks),
-        program.warnings(signature),
+        (*program.warnings(signature), *warnings_of(resolution, recording)),
     )
 
 

@@ -41,6 +41,7 @@ def regularize(
     elbo: ELBO | None = None,
     bind: Mapping[str, object] | None = None,
     data: str | None = None,
+    data_size: int | None = None,
     step: int = 0,
     **params: Any,
 ) -> "RegularizedELBO":
@@ -73,6 +74,7 @@ def regularize(
             terms as those do. It is used as it stands, not copied.
         bind: values, distributions and functions by the names that the rules use.
         data: the name of the data plate, where more than one plate is around all observed sites.
+        data_size: N, where that plate has no size (``pyro.plate("data")``); without it, N is the length of the batch.
         step: where the schedules of weights start.
         params: of the rules (with a path or a text).
 
@@ -84,8 +86,10 @@ def regularize(
     base: ELBO = Trace_ELBO() if elbo is None else elbo
     verify_base(base)
     verify_guide(guide)
+    if data_size is not None and data_size < 1:
+        _refuse(f"data_size={data_size!r} is no number of data", "give the number of data that there are in all")
     program = _program(rules, params)
-    return RegularizedELBO(model, guide, program, base, bind=bind, data=data, step=step)
+    return RegularizedELBO(model, guide, program, base, bind=bind, data=data, data_size=data_size, step=step)
 
 
 def _program(rules: str | Path | Program, params: Mapping[str, Any]) -> Program:
@@ -131,6 +135,7 @@ class RegularizedELBO(ELBO):
         base: the objective.
         bind: values by name.
         data: the data plate's name.
+        data_size: its size, where it has none.
         step: of the schedules: how many training calls (`loss_and_grads`, `differentiable_loss`) there have been.
             It may be set, to go on with a run.
 
@@ -147,6 +152,7 @@ class RegularizedELBO(ELBO):
         *,
         bind: Mapping[str, object] | None = None,
         data: str | None = None,
+        data_size: int | None = None,
         step: int = 0,
     ) -> None:
         # ELBO.__init__ is left out: its settings are the base objective's, which the properties below forward.
@@ -156,6 +162,7 @@ class RegularizedELBO(ELBO):
         self.base = base
         self.given: Bound = bind_values(_free_in(program, bind or {}), bind or {}, plain_is_data=True)
         self.data = data
+        self.data_size = data_size
         self.step: int = step
         self.weights: Mapping[str, float | Tensor] | None = None
         self._report = Report()
@@ -230,7 +237,7 @@ class RegularizedELBO(ELBO):
             key = (id(model), id(guide))
             found = self._pairs.get(key)
         if found is None:
-            pair = Pair(model, guide, self.program, self.given, self.data, self.base)
+            pair = Pair(model, guide, self.program, self.given, self.data, self.data_size, self.base)
             found = self._pairs.put(key, pair)
         return found
 

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from asrppl.bind.bound import Bound
 from asrppl.core.bounded import Bounded
-from asrppl.diagnostics import AsrError
+from asrppl.diagnostics import AsrError, Diagnostic, warn_of
 from asrppl.infer.attach import attach
 from asrppl.infer.estimate.attachment import Attachment
 from asrppl.infer.estimate.factor import Tally, emit
@@ -39,6 +39,7 @@ class Pair:
         program: the rules.
         given: what ``bind=`` gave.
         data: the data plate's name.
+        data_size: the number of data, of a plate without a size.
         base: the objective.
     """
 
@@ -49,6 +50,7 @@ class Pair:
         program: Program,
         given: Bound,
         data: str | None,
+        data_size: int | None,
         base: ELBO,
     ) -> None:
         self.model = model
@@ -56,11 +58,13 @@ class Pair:
         self.program = program
         self.given = given
         self.data = data
+        self.data_size = data_size
         self.base: Any = base
         self.kind: type = type(base)
         self.attachments: Bounded[object, Attachment] = Bounded(_KEPT)
         self.tally: Tally = Tally()
         self.recorder: Recorder = Recorder()
+        self.warned: set[Diagnostic] = set()
         self.step: int = 0
         self.weights: Mapping[str, float | Tensor] | None = None
 
@@ -118,4 +122,16 @@ class Pair:
         def rerun(tracker: Tracker | None) -> Recording:
             return run_apart(self.model, self.guide, args, kwargs, tracker)
 
-        return attach(self.program, recording, rerun, given=self.given, data=self.data, base=self.kind)
+        attachment = attach(
+            self.program,
+            recording,
+            rerun,
+            given=self.given,
+            data=self.data,
+            data_size=self.data_size,
+            base=self.kind,
+        )
+        known = self.program.warnings(attachment.signature)  # those it has raised itself
+        warn_of(found for found in attachment.warnings if found not in known and found not in self.warned)
+        self.warned |= set(attachment.warnings)
+        return attachment

@@ -271,11 +271,11 @@ class Algebra(Builder):
 
     # ---- outputs
 
-    def drop_slots(self, a: Value) -> Any:
-        """Return the node of a value that varies with no slot, without their axes."""
+    def drop_slots(self, a: Value, keep: int | None = None) -> Any:
+        """Return the node of a value without the axes of slots, which it does not vary with (but for ``keep``)."""
         if a.static is not None:
-            return self.buffer(a.static.reshape(()))
-        every = tuple(range(-self.rank, 0))
+            return self.buffer(a.static.reshape(() if keep is None else (-1,)))
+        every = tuple(dim for dim in range(-self.rank, 0) if keep is None or dim != keep - self.rank)
         if not every:
             return self.node(a)
         if a.target is torch.sum:  # in one go

@@ -394,5 +394,7 @@ def test_a_rank_that_fits_no_reading_says_what_the_data_plate_is() -> None:
     with pytest.raises(asrppl.AsrError, match=r"name it: regularize\(\.\.\., data="):
         asrppl.regularize(program, program, rules).bindings()
     assert asrppl.regularize(program, program, rules, data="data").bindings()["z"].axes[0] == (3, "plate 'objects'")
-    with pytest.raises(asrppl.AsrError, match="'data' takes no index"):
-        asrppl.regularize(program, program, "rule a: forall o, d: z[o, d, 0] <= 1", data="data").bindings()
+    both = asrppl.regularize(program, program, "rule a: forall o, d: z[o, d, 0] <= 1", data="data").bindings()
+    assert both["z"].axes == ((3, "plate 'objects'"), (8, "plate 'data'"), (2, "event"))
+    with pytest.raises(asrppl.AsrError, match="none, all, or those that are not the data plate"):
+        asrppl.regularize(program, program, "rule a: forall o: z[o, o, o, 0] <= 1", data="data").bindings()

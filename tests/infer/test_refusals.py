@@ -196,16 +196,6 @@ def test_a_discrete_draw_under_an_objective_without_score_functions() -> None:
     assert _codes(error) == {"ASR095"}
 
 
-def test_a_plate_without_a_size() -> None:
-    def program() -> None:
-        with pyro.plate("data", dim=-1):
-            pyro.sample("z", dist.Normal(torch.zeros(3), 1.0))
-            pyro.sample("x", dist.Normal(0.0, 1.0), obs=torch.zeros(3))
-
-    with pytest.raises(asrppl.AsrError, match="no size"):
-        asrppl.regularize(program, program, "rule a: z <= 0").bindings()
-
-
 def test_enumerated_draws_whose_axes_are_used_again() -> None:
     @config_enumerate
     def guide() -> None:

@@ -279,7 +279,7 @@ def test_a_last_axis_of_length_one_is_dropped() -> None:
 
 
 def test_a_rank_that_fits_no_reading_is_refused() -> None:
-    text = _fails("ASR084", _tables, "forall p, e, f: z[p, e, f] <= 0", data="data")
+    text = _fails("ASR084", _tables, "forall p, e, f, g: z[p, e, f, g] <= 0", data="data")
     assert "plate 'parts' (3)" in text
     assert "event axis of length 2" in text
 

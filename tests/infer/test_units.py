@@ -177,15 +177,15 @@ def _schools(*, flat: bool) -> tuple[Callable[[], None], Callable[[], None]]:
 
 
 @pytest.mark.parametrize("flat", [True, False])
-def test_a_plate_that_a_rule_indexes_is_summed_as_the_quantifier_says(flat: bool) -> None:
+def test_a_plate_of_objects_is_summed_over_and_the_data_plate_averaged(flat: bool) -> None:
     model, guide = _schools(flat=flat)
     rules = "rule near weight 2: forall s: abs(theta[s] - mu) <= 0.5"
     base = Trace_ELBO(num_particles=100, vectorize_particles=True, max_plate_nesting=1 if flat else 2)
-    elbo = asrppl.regularize(model, guide, rules, elbo=base)
+    elbo = asrppl.regularize(model, guide, rules, elbo=base, data=None if flat else "pupils")
     bindings = elbo.bindings()
     assert bindings["theta"].axes == ((GROUPS, "plate 'schools'"),)
-    assert bindings.data == (None if flat else "pupils")
-    count = 1 if flat else PER_GROUP
+    assert bindings.data == ("schools" if flat else "pupils")
+    count = 1 if flat else PER_GROUP  # GROUPS data × a mean over GROUPS; PER_GROUP data × a sum over GROUPS
     _, both = draws_of_gradient(lambda: elbo.loss_and_grads(model, guide), 80, ("w",))
     _, alone = draws_of_gradient(lambda: base.loss_and_grads(model, guide), 80, ("w",))
     w = torch.tensor([2.0, 0.5, -1.0], dtype=X.dtype, requires_grad=True)
@@ -196,7 +196,7 @@ def test_a_plate_that_a_rule_indexes_is_summed_as_the_quantifier_says(flat: bool
     assert float((deviation.abs() / error).max()) < 4.5
 
 
-def test_discrete_objects_outside_the_plate_get_their_score_function() -> None:
+def test_a_value_of_all_data_outside_the_plate_gets_its_score_function() -> None:
     def model() -> None:
         with pyro.plate("objects", 3):
             b = pyro.sample("b", dist.Bernoulli(X.new_tensor(0.5)))
@@ -216,7 +216,7 @@ def test_discrete_objects_outside_the_plate_get_their_score_function() -> None:
     kl = (one * (2 * one).log() + (1 - one) * (2 * (1 - one)).log()).sum()
     fit = (one * (1 - 2 * X[:3]) / 2).sum()
     more = one[0] * one[1] * (1 - one[2]) + one[0] * (1 - one[1]) * one[2] + (1 - one[0]) * one[1] * one[2]
-    (kl + fit + 2 * (more + 2 * one.prod())).backward()
+    (kl + fit + 3 * 2 * (more + 2 * one.prod())).backward()  # one value of the 3 data: 3 × its weight
     assert w.grad is not None
     assert worst_z(both, w.grad) < 4.5
     with pytest.raises(asrppl.AsrError, match="ASR095"):

@@ -61,7 +61,8 @@ def bind(ctx: Context, env: Env, binder: ast.Binder, visit: Visit[Body]) -> tupl
     scope, written, body = _visit(ctx, env, binder, domains, visit)
     if ctx.static and good and domain != "constant" and not any(map(is_poisoned, (*written, body))):
         _verify_indexing(ctx, scope, domain, env)
-    if ctx.lengths_known and not all(domains) and not ctx.sink.failed:
+    alone = binder.distinct and domains[0] == domains[1] and len(domains[0]) == 1
+    if ctx.lengths_known and (alone or not all(domains)) and not ctx.sink.failed:
         ctx.add("ASR066", binder.span, "this runs over no instance, so it says nothing", env)
     return scope, written, body
 

@@ -10,7 +10,8 @@ from asrppl.core.signature import Signature
 from asrppl.diagnostics import Diagnostic
 from asrppl.infer.estimate.channels import AttachedRule
 from asrppl.infer.estimate.lengths import verify_lengths
-from asrppl.infer.sites.read import Reading, read
+from asrppl.infer.sites.layout import Reading
+from asrppl.infer.sites.read import read
 from asrppl.infer.sites.referent import Resolution
 from asrppl.infer.watch.recording import Recording
 from asrppl.lower import Plan

@@ -18,6 +18,7 @@ from asrppl.infer.estimate.soundness import (
     inputs_of,
     verify_axes,
     verify_draws,
+    verify_indices,
     verify_plates,
 )
 from asrppl.infer.sites.read import read
@@ -56,6 +57,7 @@ def choose_channel(rule: TypedRule, evidence: Evidence, sink: Sink) -> AttachedR
     stuck = sorted({draw.site for draw in draws if not draw.pathwise and not draw.model})
     verify_draws(rule, inputs, evidence, sink)
     verify_axes(rule, names, evidence, sink)
+    verify_indices(rule, names, stuck, evidence, sink)
     if aggregated and stuck:
         sink.add(
             "ASR093",

@@ -23,7 +23,8 @@ from asrppl.diagnostics import AsrError, Diagnostic
 from asrppl.infer.estimate.attachment import Attachment
 from asrppl.infer.estimate.channels import AttachedRule
 from asrppl.infer.report import Report
-from asrppl.infer.sites.read import Reading
+from asrppl.infer.sites.layout import Reading
+from asrppl.infer.sites.plates import frame_of
 from asrppl.infer.watch.pyro_internals import send, unmark
 from asrppl.infer.watch.recording import PARTICLES, Frame, Recording, Site, full_size, unwrap
 
@@ -108,19 +109,25 @@ def emit(
     """
     violations = attachment.violations(reading)
     around = _probe()
-    data = _data_size(attachment.resolution.data, recording)
+    plate = frame_of(attachment.resolution.data, recording)
+    data = attachment.resolution.size or (1 if plate is None else full_size(plate))
     shares = _data_weights(attachment.resolution.data, recording)
     residual = _common_scale(recording)
+    if plate is not None and plate.name in recording.unsized and _is_number(residual, data / plate.size):
+        residual = 1.0  # a plate without a size: the programs scale a batch up by hand
     inner = residual / _over(around.scale, around.frames)
     dtype = _dtype(recording)
     enumerated = [site for site in recording.guide.values() if _enumerates(site)]
+    outer = [frame_of(frame.name, recording) or frame for frame in around.frames]
     for attached in attachment.rules:
         name = attached.rule.name
         frames = _frames(attached, reading)
+        violation = violations[name] if dtype is None else violations[name].to(dtype)
+        if attached.rule.datum is not None:
+            violation, frames = _in_the_data_plate(violation, frames, plate)
         open_names = {frame.name for frame in around.frames}
         own = tuple(frame for frame in frames if frame.name not in open_names)
-        counted = own + tuple(f for f in around.frames if f.dim is not None and f.name != PARTICLES)
-        violation = violations[name] if dtype is None else violations[name].to(dtype)
+        counted = own + tuple(f for f in outer if f.dim is not None and f.name != PARTICLES)
         _verify_axes(attached, violation, own + around.frames, max_plate_nesting)
         violation = _expand(violation, own)
         mask = _mask(attached, reading)
@@ -130,7 +137,7 @@ def emit(
         own_shares = shares if attachment.resolution.data in {frame.name for frame in counted} else None
         if own_shares is not None:
             scale = scale * own_shares
-        with _Within(own, scale, mask):
+        with _Within(tuple(recording.unsized.get(frame.name, frame) for frame in own), scale, mask):
             pyro.factor(f"asrppl.{name}", -weight * term)
         mean = _mean(violation, mask, enumerated, counted, max_plate_nesting)
         paid = mean
@@ -149,6 +156,18 @@ def _frames(attached: AttachedRule, reading: Reading) -> tuple[Frame, ...]:
         for frame in reading.frames[name]:
             found.setdefault(frame.name, frame)
     return tuple(found.values())
+
+
+def _in_the_data_plate(
+    violation: Tensor, frames: tuple[Frame, ...], data: Frame | None
+) -> tuple[Tensor, tuple[Frame, ...]]:
+    """Return the violations of a rule that indexes single data, on the last axis, as those of one that does not."""
+    assert data is not None
+    if data.dim is None:  # run through one by one: there is no axis for it
+        return violation.mean(-1), frames
+    batch = violation.shape[:-1]
+    violation = violation.reshape(*(1,) * (-data.dim - len(batch)), *violation.shape)
+    return violation.transpose(-1, data.dim - 1).squeeze(-1), (*frames, data)
 
 
 def _expand(violation: Tensor, frames: Sequence[Frame]) -> Tensor:
@@ -203,15 +222,6 @@ def _dtype(recording: Recording) -> torch.dtype | None:
     return None
 
 
-def _data_size(data: str | None, recording: Recording) -> int:
-    if data is not None:
-        for site in (*recording.model.values(), *recording.guide.values()):
-            for frame in site.frames:
-                if frame.name == data:
-                    return full_size(frame)
-    return 1
-
-
 def _data_weights(data: str | None, recording: Recording) -> Tensor | None:
     """Return the weights that `poutine.scale` gives to single data, None where no observation has a tensor of them."""
     for site in recording.model.values():
@@ -244,6 +254,10 @@ def _common_scale(recording: Recording) -> float | Tensor:
 def _over(scale: float | Tensor, frames: Sequence[Frame]) -> float | Tensor:
     """Return what of ``scale`` the subsampling of ``frames`` does not account for."""
     return scale / prod(full_size(frame) / frame.size for frame in frames)
+
+
+def _is_number(scale: float | Tensor, number: float) -> bool:
+    return not (isinstance(scale, Tensor) and scale.numel() > 1) and _close(scale, number)
 
 
 def _close(left: float | Tensor, right: float | Tensor) -> bool:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from asrppl.core.signature import Signature
 from asrppl.diagnostics import Sink
 from asrppl.infer.estimate.channels import AttachedRule
-from asrppl.infer.sites.read import Reading
+from asrppl.infer.sites.layout import Reading
 from asrppl.infer.sites.referent import Referent
 from asrppl.infer.watch.recording import Frame, full_size
 

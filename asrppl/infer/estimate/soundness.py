@@ -15,12 +15,14 @@ from asrppl.core.typed import (
     Read,
     TypedRule,
 )
+from asrppl.core.units import beyond_one_datum
 from asrppl.core.walk import TypedNode, walk
 from asrppl.diagnostics import Sink
 from asrppl.infer.sites.entries import Provenance
-from asrppl.infer.sites.read import Reading
+from asrppl.infer.sites.layout import Reading
+from asrppl.infer.sites.plates import frame_of
 from asrppl.infer.sites.referent import Resolution
-from asrppl.infer.watch.recording import Draw, Recording
+from asrppl.infer.watch.recording import Draw, Frame, Recording, full_size
 
 
 def inputs_of(formula: TypedNode, *, aggregates: bool = True) -> frozenset[InputKey]:
@@ -49,6 +51,11 @@ class Evidence:
     signature: Signature
     provenance: Provenance | None
     base: type
+
+    @property
+    def data(self) -> Frame | None:
+        """The data plate."""
+        return frame_of(self.resolution.data, self.recording)
 
     def draws(self, key: InputKey) -> frozenset[Draw]:
         """Return the draws that a tensor was computed from; the worst case where they were not tracked."""
@@ -139,8 +146,12 @@ def _is_cut(value: Tensor, smooth: list[str], recording: Recording) -> bool:
 def verify_axes(rule: TypedRule, names: tuple[str, ...], evidence: Evidence, sink: Sink) -> None:
     """Note an error where a rule would pair the entries of two plates on one axis (ASR097)."""
     found: dict[int | None, tuple[str, str]] = {}
+    data = evidence.data
     for name in names:
-        for frame in evidence.reading.frames[name]:
+        entry = evidence.signature.get(name)
+        over_data = rule.datum is not None and entry is not None and entry.data is not None
+        own = (data,) if over_data and data is not None and data.dim is not None else ()
+        for frame in (*evidence.reading.frames[name], *own):
             plate, other = found.setdefault(frame.dim, (frame.name, name))
             if plate != frame.name:
                 sink.add(
@@ -152,19 +163,45 @@ def verify_axes(rule: TypedRule, names: tuple[str, ...], evidence: Evidence, sin
                 )
 
 
-def verify_plates(rule: TypedRule, names: tuple[str, ...], stuck: list[str], evidence: Evidence, sink: Sink) -> None:
-    """Note errors for draws without a pathwise gradient where plates or base leave part of it out (ASR095, ASR097)."""
-    frames = {frame.name for name in names for frame in evidence.reading.frames[name]}
-    indexed = {plate: name for name in names for plate, _ in evidence.resolution.referents[name].plates}
-    for plate in sorted(frames & indexed.keys()):
-        whole = next(name for name in names if plate in {frame.name for frame in evidence.reading.frames[name]})
+def verify_indices(rule: TypedRule, names: tuple[str, ...], stuck: list[str], evidence: Evidence, sink: Sink) -> None:
+    """Note errors for plates that a rule indexes in one name and not in another, or sees a part of (ASR088, ASR097).
+
+    Plates of objects may be both where gradients pass through what is drawn: the rule then pairs all with all.
+    """
+    referents = evidence.resolution.referents
+    indexed = {plate: name for name in names for plate, _ in referents[name].plates}
+    data = evidence.data
+    for name in names:
+        entry = evidence.signature.get(name)
+        if data is not None and entry is not None and entry.data is not None:
+            indexed[data.name] = name
+    for plate, name in sorted(indexed.items()):
+        whole = next((n for n in names if plate in {frame.name for frame in evidence.reading.frames[n]}), None)
+        if whole is not None and (stuck or plate == evidence.resolution.data):
+            sink.add(
+                "ASR097",
+                referents[whole].free.span,
+                f"rule `{rule.name}` indexes the plate {plate!r} in `{name}` "
+                f"and reads `{whole}` for each of its entries without an index",
+                help=f"index `{whole}` too",
+            )
+    span = beyond_one_datum(rule, evidence.signature)
+    if data is not None and data.size != full_size(data) and span is not None:
         sink.add(
-            "ASR097",
-            evidence.resolution.referents[whole].free.span,
-            f"rule `{rule.name}` indexes the plate {plate!r} in `{indexed[plate]}` "
-            f"and reads `{whole}` for each of its entries without an index",
-            help=f"index `{whole}` too",
+            "ASR088",
+            span,
+            f"rule `{rule.name}` indexes the data plate {data.name!r}, which is subsampled "
+            f"({data.size} of {full_size(data)}), and this reads more of it than one datum: it would see a part",
+            help="let a `forall` at the head of the rule run over the data, each time reading that datum alone; "
+            "leave the index out; or run that plate whole",
         )
+
+
+def verify_plates(rule: TypedRule, names: tuple[str, ...], stuck: list[str], evidence: Evidence, sink: Sink) -> None:
+    """Note errors for draws without a pathwise gradient where the base leaves part of it out (ASR095)."""
+    frames = {frame.name for name in names for frame in evidence.reading.frames[name]}
+    if rule.datum is not None and evidence.data is not None and evidence.data.dim is not None:
+        frames.add(evidence.data.name)
     if evidence.base is TraceMeanField_ELBO and evidence.provenance is not None:
         sink.add(
             "ASR095",

@@ -13,10 +13,11 @@ from asrppl.infer.sites.referent import Item, Referent
 from asrppl.infer.watch.recording import Exposure, Frame, Recording, Site, full_size
 
 
-def settle(
-    referent: Referent, recording: Recording, candidates: Collection[str], data: str | None, sink: Sink
-) -> Referent:
-    """Return ``referent`` with its event axes and index plates settled by the rank that the rules read it at."""
+def settle(referent: Referent, recording: Recording, data: str | None, sink: Sink) -> Referent:
+    """Return ``referent`` with its event axes and index plates settled by the rank that the rules read it at.
+
+    Either none of its plates are index axes, or those that are not the data plate, or all.
+    """
     use = referent.free
     items = list(referent.items(recording))
     first = items[0]
@@ -24,8 +25,7 @@ def settle(
     if len(known) > 1:
         sink.add("ASR085", use.span, f"the sites of `{use.name}` differ in shape or in plates: {_list_shapes(items)}")
         return referent
-    data_plates = {data} if data is not None else set(candidates)
-    options = [plates for plates in _plate_options(first.plates, data_plates, named=data is not None)]
+    options: list[tuple[Frame, ...]] = [(), tuple(f for f in first.plates if f.name != data), first.plates]
     for event_dim in event_dims(first, use):
         own = event_dim - inner_axes(first, use) + referent.family
         if own < referent.family:
@@ -50,29 +50,9 @@ def settle(
         f"`{use.name}` is read with {use.rank} {'index' if use.rank == 1 else 'indices'}"
         f"{' as a ' + use.shape if use.shape in ('box', 'record') else ''}, "
         f"but {referent.title} has {', '.join(axes) if axes else 'no axes'}",
-        help=_rank_help(first.plates, candidates, data),
+        help="index its event axes; and of its plates none, all, or those that are not the data plate",
     )
     return referent
-
-
-def _rank_help(plates: tuple[Frame, ...], candidates: Collection[str], data: str | None) -> str:
-    help = "index its event axes, and either all or none of its plates that are not the data plate"
-    if data is not None and any(frame.name == data for frame in plates):
-        return f"{help}: {data!r} takes no index, since a rule speaks of one datum"
-    if data is None and len(candidates) > 1:
-        return f'{help}; several could be the data\'s, so name it: regularize(..., data="{next(iter(candidates))}")'
-    return help
-
-
-def _plate_options(
-    plates: tuple[Frame, ...], data_plates: Collection[str], *, named: bool
-) -> Iterator[tuple[Frame, ...]]:
-    yield ()
-    others = tuple(frame for frame in plates if frame.name not in data_plates)
-    if others:
-        yield others
-    if plates and plates != others and not named:
-        yield plates  # every plate around the observed sites is indexed, as in a model of eight schools
 
 
 def event_dims(item: Item, use: FreeName) -> Iterator[int]:

@@ -11,7 +11,7 @@ from asrppl.bind.bound import Bound, InputKey
 from asrppl.bind.given import kind_of_given, misfit
 from asrppl.core.signature import BOX_FIELDS, Entry, Kind, Level, Signature
 from asrppl.diagnostics import AsrError, Diagnostic
-from asrppl.infer.sites.read import Reading
+from asrppl.infer.sites.layout import Reading
 from asrppl.infer.sites.referent import Item, Referent, Resolution
 from asrppl.infer.watch.recording import Draw, Recording, Site
 
@@ -43,7 +43,8 @@ def signature_of(
             isinstance(item, Site) and not item.observed and not item.deterministic
             for item in referent.items(recording)
         )
-        entries[name] = _as_declared(name, referent, entry, reading, drawn=drawn) if referent.free.given else entry
+        entry = _as_declared(name, referent, entry, reading, drawn=drawn) if referent.free.given else entry
+        entries[name] = replace(entry, data=referent.data_axis(resolution.data, recording))
     return Signature.of(entries)
 
 
@@ -90,6 +91,7 @@ def _entry(
             kind=kind,
             levels=distribution_levels | {Level.DRAW},
             support=reading.supports[name],
+            masked=(name, "mask") in reading.tensors,
             distribution_levels=distribution_levels,
             origin=referent.title,
         )

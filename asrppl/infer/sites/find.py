@@ -12,7 +12,7 @@ from asrppl.core.typed import FreeName
 from asrppl.diagnostics import Sink
 from asrppl.infer.sites.plates import plate_names
 from asrppl.infer.sites.referent import Item, Origin, Referent
-from asrppl.infer.watch.recording import Recording
+from asrppl.infer.watch.recording import Recording, full_size
 from asrppl.suggest import did_you_mean, nearest
 
 
@@ -114,6 +114,17 @@ def _family(use: FreeName, table: Mapping[str, Item], sink: Sink) -> tuple[str, 
     missing = [i for i in range(max(numbered) + 1) if i not in numbered]
     if missing:
         there = ", ".join(repr(numbered[i]) for i in sorted(numbered))
+        frames = [frame for member in numbered.values() for frame in table[member].frames if frame.dim is None]
+        part = next((frame for frame in frames if frame.size != full_size(frame)), None)
+        if part is not None:
+            sink.add(
+                "ASR088",
+                use.span,
+                f"the sites of `{use.name}` are those of the plate {part.name!r}, which is run through one entry at a "
+                f"time and subsampled ({part.size} of {full_size(part)}): in each step there are others",
+                help=f'run that plate whole, or vectorise it: with pyro.plate("{part.name}", ..)',
+            )
+            return None
         sink.add(
             "ASR085", use.span, f"the sites of `{use.name}` are not numbered 0, 1, 2, … without gaps: there are {there}"
         )

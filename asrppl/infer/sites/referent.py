@@ -63,6 +63,18 @@ class Referent:
             return f"{what}s {self.members[0]!r} to {self.members[-1]!r}"
         return f"{what} {self.members[0]!r}"
 
+    def data_axis(self, data: str | None, recording: Recording) -> int | None:
+        """Return which of its index axes is that of the plate ``data``: of a plate, or of sites one for each entry."""
+        for position, (plate, _) in enumerate(self.plates):
+            if plate == data:
+                return self.family + position
+        if self.family:
+            frames = [frame for item in self.items(recording) for frame in item.frames if frame.name == data]
+            one_by_one = {frame.counter for frame in frames if frame.dim is None}
+            if len(one_by_one) == len(self.members):
+                return 0
+        return None
+
     def items(self, recording: Recording) -> Iterator[Item]:
         """Yield the recorded members."""
         table = table_of(recording, self.origin)
@@ -72,10 +84,17 @@ class Referent:
 
 @dataclass(frozen=True, slots=True)
 class Resolution:
-    """All names resolved: ``data`` is the name of the data plate, None where there is none."""
+    """All names resolved.
+
+    Args:
+        referents: by name.
+        data: the name of the data plate, None where there is none.
+        size: the number of data, where the plate has no size and the caller gave one.
+    """
 
     referents: Mapping[str, Referent]
     data: str | None
+    size: int | None = None
 
 
 def table_of(recording: Recording, origin: Origin) -> Mapping[str, Item]:

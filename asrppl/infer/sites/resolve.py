@@ -6,10 +6,9 @@ from asrppl.core.typed import FreeNames
 from asrppl.diagnostics import Sink
 from asrppl.infer.sites.axes import settle
 from asrppl.infer.sites.find import find_referent, origin_words, tables_of
-from asrppl.infer.sites.plates import common_plates, find_data_plate, plate_names, verify_whole
+from asrppl.infer.sites.plates import find_data_plate, verify_size, verify_whole
 from asrppl.infer.sites.referent import Referent, Resolution
 from asrppl.infer.watch.recording import Recording
-from asrppl.suggest import nearest
 
 
 def resolve(
@@ -19,6 +18,7 @@ def resolve(
     given: Collection[str] = (),
     own: Collection[str] = (),
     data: str | None = None,
+    data_size: int | None = None,
 ) -> Resolution:
     """Return what every name of ``free`` means in ``recording``.
 
@@ -28,6 +28,7 @@ def resolve(
         given: names that ``bind=`` gives.
         own: names that the rule file defines.
         data: the data plate's name, if the caller says.
+        data_size: its size, if the caller says.
 
     Raises:
         AsrError: all findings at once: ASR080 to ASR088.
@@ -48,24 +49,15 @@ def resolve(
         referent = find_referent(use, recording, tables, given, sink)
         if referent is not None:
             found[name] = referent
-    candidates = common_plates(recording)
-    if data is not None and data not in plate_names(recording):
-        there = sorted(plate_names(recording))
-        close = nearest(data, there, 1)
-        sink.add(
-            "ASR087",
-            None,
-            f"there is no plate {data!r} for the data; plates there are: {', '.join(map(repr, there)) or 'none'}",
-            help=f'did you mean regularize(..., data="{close[0]}")?' if close else None,
-        )
+    plate = find_data_plate(recording, data, sink)
+    verify_size(plate, data_size, recording, sink)
     sink.raise_if_failed()
     referents = {
-        name: referent if referent.origin == "bind" else settle(referent, recording, candidates, data, sink)
+        name: referent if referent.origin == "bind" else settle(referent, recording, plate, sink)
         for name, referent in found.items()
     }
     sink.raise_if_failed()
-    indexed = {plate: referent.free for referent in referents.values() for plate, _ in referent.plates}
-    plate = data if data is not None else find_data_plate(recording, candidates, indexed.keys(), sink)
+    indexed = {name: r.free for r in referents.values() for name, _ in r.plates if name != plate}
     verify_whole(recording, indexed, sink)
     sink.raise_if_failed()
-    return Resolution(referents, plate)
+    return Resolution(referents, plate, data_size)

@@ -27,6 +27,7 @@ from asrppl.infer.watch.recording import (
     read_site,
     unwrap,
 )
+from asrppl.infer.watch.unsized import with_sizes
 
 PyroProgram = Callable[..., Any]
 
@@ -70,21 +71,30 @@ class Recorder(Messenger):
 def recording_of(guide: Recorder, model: Recorder) -> Recording:
     """Return what a run of the guide and one of the model left behind.
 
-    A mask that stands around a latent in the model alone is the guide's too: AutoGuides do not repeat it.
+    A latent is absent where either of them masks it: AutoGuides do not repeat the model's masks.
     """
     model_sites = model.sites()
-    guide_sites = {
-        name: replace(site, mask=model_sites[name].mask)
-        if site.mask is None and name in model_sites and model_sites[name].mask is not None
-        else site
-        for name, site in guide.sites().items()
-    }
-    return Recording(
+    joined: dict[tuple[int, int], Tensor] = {}  # sites that shared a mask go on sharing one
+    guide_sites = {name: _masked_by(site, model_sites.get(name), joined) for name, site in guide.sites().items()}
+    recording = Recording(
         guide=guide_sites,
         model=model_sites,
         exposed={**model.exposed(), **guide.exposed()},
         params={**model.params(), **guide.params()},
     )
+    return with_sizes(recording)
+
+
+def _masked_by(site: Site, other: Site | None, joined: dict[tuple[int, int], Tensor]) -> Site:
+    """Return a guide's site with the mask of the model's, too."""
+    if other is None or other.mask is None or other.mask is site.mask:
+        return site
+    if site.mask is None:
+        mask = other.mask
+    else:
+        key = (id(site.mask), id(other.mask))
+        mask = joined[key] if key in joined else joined.setdefault(key, site.mask & other.mask)
+    return replace(site, mask=mask, partly_masked=site.partly_masked or other.partly_masked)
 
 
 class Tracker(Messenger):

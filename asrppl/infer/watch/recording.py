@@ -134,6 +134,7 @@ class Recording:
     model: dict[str, Site] = field(default_factory=dict[str, Site])
     exposed: dict[str, Exposure] = field(default_factory=dict[str, Exposure])
     params: dict[str, ParamStatement] = field(default_factory=dict[str, ParamStatement])
+    unsized: dict[str, Frame] = field(default_factory=dict[str, Frame])  # plates that were given no size, as Pyro's
 
     @property
     def structure(self) -> tuple[object, ...]:
