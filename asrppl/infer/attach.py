@@ -1,7 +1,9 @@
 """Rules attached to one structure of guide and model: names bound, program typed and lowered, channels chosen."""
 
 import logging
+from collections.abc import Mapping
 from math import prod
+from types import MappingProxyType
 
 from torch import Tensor
 
@@ -24,6 +26,8 @@ from asrppl.program import Program
 
 logger: logging.Logger = logging.getLogger(__name__)
 
+_NOTHING: Mapping[InputKey, frozenset[str]] = MappingProxyType({})
+
 
 def attach(
     program: Program,
@@ -33,6 +37,7 @@ def attach(
     given: Bound,
     data: str | None,
     base: type,
+    seen: Mapping[InputKey, frozenset[str]] = _NOTHING,
 ) -> Attachment:
     """Return ``program`` attached to what ``recording`` shows of guide and model.
 
@@ -43,13 +48,14 @@ def attach(
         given: what ``bind=`` gave.
         data: the name of the data plate.
         base: the class of the objective.
+        seen: sites whose draws the run of ``recording`` was seen to compute tensors from.
 
     Raises:
         AsrError: with all findings of one stage: names (ASR080 to ASR089), types, estimators (ASR092 to ASR097).
     """
     resolution = resolve(program.free, recording, given=set(given.signature), own=program.defined, data=data)
     reading = read(resolution, recording, given)
-    provenance = _provenance(resolution, given, rerun)
+    provenance = _with_seen(_provenance(resolution, given, rerun), seen, recording)
     signature = signature_of(resolution, recording, reading, given, provenance)
     typed = program.typed(signature)
     sink = Sink()
@@ -78,6 +84,17 @@ def attach(
         frozenset(reading.masks),
         program.warnings(signature),
     )
+
+
+def _with_seen(
+    provenance: Provenance | None, seen: Mapping[InputKey, frozenset[str]], recording: Recording
+) -> Provenance | None:
+    """Return the draws of another run with those of this one: what depends on them may differ from run to run."""
+    if provenance is None or not seen:
+        return provenance
+    sites = {**recording.model, **recording.guide}
+    draws = {key: frozenset(sites[name].draw() for name in names if name in sites) for key, names in seen.items()}
+    return {key: provenance.get(key, frozenset()) | draws.get(key, frozenset()) for key in {*provenance, *draws}}
 
 
 def _batch_elements(signature: Signature, key: InputKey, tensor: Tensor) -> int:

@@ -1,19 +1,20 @@
 """A model and a guide, wrapped: the guide is watched, and the model ends in the rules' terms."""
 
 from collections.abc import Callable, Generator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import torch
 from pyro.infer.elbo import ELBO
 from torch import Tensor
 
-from asrppl.bind.bound import Bound
+from asrppl.bind.bound import Bound, InputKey
 from asrppl.core.bounded import Bounded
 from asrppl.diagnostics import AsrError
 from asrppl.infer.attach import attach
 from asrppl.infer.estimate.attachment import Attachment
 from asrppl.infer.estimate.factor import Tally, emit
+from asrppl.infer.watch.dependence import Watch
 from asrppl.infer.watch.recorder import Recorder, Tracker, recording_of, run_apart
 from asrppl.infer.watch.recording import Recording
 from asrppl.program import Program
@@ -61,6 +62,8 @@ class Pair:
         self.attachments: Bounded[object, Attachment] = Bounded(_KEPT)
         self.tally: Tally = Tally()
         self.recorder: Recorder = Recorder()
+        self.watch: Watch | None = None
+        self.leaks: Bounded[object, bool] = Bounded(_KEPT)  # those of runs that attachments were made with
         self.step: int = 0
         self.weights: Mapping[str, float | Tensor] | None = None
 
@@ -73,18 +76,20 @@ class Pair:
         try:
             yield self.tally
         finally:
-            self.recorder = Recorder()  # recorded tensors hold graphs: memory, and deepcopy refuses them
+            # Recorded tensors hold graphs: memory, and deepcopy refuses them.
+            self.recorder, self.watch = Recorder(), None
 
     def run_guide(self, *args: Any, **kwargs: Any) -> Any:
         """Run the guide and keep what it does."""
-        self.recorder = recorder = Recorder()
-        with recorder:
+        self.watch = Watch() if self._watches() else None
+        self.recorder = recorder = Recorder(self.watch)
+        with self.watch or nullcontext(), recorder:
             return self.guide(*args, **kwargs)
 
     def run_model(self, *args: Any, **kwargs: Any) -> Any:
         """Run the model, then put the rules' terms into it."""
-        recorder = Recorder()
-        with recorder:
+        recorder = Recorder(self.watch)
+        with self.watch or nullcontext(), recorder:
             returned = self.model(*args, **kwargs)
         try:
             self._emit(recording_of(self.recorder, recorder), args, kwargs)
@@ -92,14 +97,28 @@ class Pair:
             raise CarriedError(error) from None
         return returned
 
+    def _watches(self) -> bool:
+        # The first run too: what it leaks is what its attachment is made with.
+        known = list(self.attachments.values())
+        return torch.is_grad_enabled() and (not known or any(attachment.watched for attachment in known))
+
     def _emit(self, recording: Recording, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         # Whether gradients reach a value from its draw (ASR094) shows only in a run that takes them.
         structure = (recording.structure, torch.is_grad_enabled())
         attachment = self.attachments.get(structure)
-        reading = None if attachment is None else attachment.read(recording)
+        leaks = None if self.watch is None else (structure, self.watch.leaks)
+        with self.watch or nullcontext():
+            reading = None if attachment is None else attachment.read(recording)
         if attachment is None or reading is None or not attachment.fits(reading):
             attachment = self.attachments.put(structure, self.attach(recording, args, kwargs))
             reading = attachment.read(recording)
+        elif attachment.watched and self.watch is not None:
+            seen = {key: self.watch.marks_of(tensor) for key, tensor in reading.tensors.items()}
+            wrong = any(seen[key] for attached in attachment.rules if attached.watched for key in attached.inputs)
+            if wrong or leaks not in self.leaks:
+                attachment = self.attachments.put(structure, self.attach(recording, args, kwargs, seen))
+        if leaks is not None:
+            self.leaks.put(leaks, True)
         weights = self.weights
         if weights is None:
             weights = {attached.rule.name: attached.rule.weight.at(self.step) for attached in attachment.rules}
@@ -112,10 +131,23 @@ class Pair:
             tally=self.tally,
         )
 
-    def attach(self, recording: Recording, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Attachment:
-        """Bind the rules to what ``recording`` shows, running guide and model apart with the same arguments."""
+    def attach(
+        self,
+        recording: Recording,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        seen: Mapping[InputKey, frozenset[str]] | None = None,
+    ) -> Attachment:
+        """Bind the rules to what ``recording`` shows, running guide and model apart with the same arguments.
+
+        Args:
+            recording: of a run.
+            args: of guide and model.
+            kwargs: likewise.
+            seen: sites whose draws that run was seen to compute tensors from.
+        """
 
         def rerun(tracker: Tracker | None) -> Recording:
             return run_apart(self.model, self.guide, args, kwargs, tracker)
 
-        return attach(self.program, recording, rerun, given=self.given, data=self.data, base=self.kind)
+        return attach(self.program, recording, rerun, given=self.given, data=self.data, base=self.kind, seen=seen or {})

@@ -29,6 +29,11 @@ class Attachment:
     masked: frozenset[str]  # names whose whole data may be absent
     warnings: tuple[Diagnostic, ...]
 
+    @property
+    def watched(self) -> bool:
+        """Whether a rule's channel may become wrong while the structure stays."""
+        return any(attached.watched for attached in self.rules)
+
     def read(self, recording: Recording) -> Reading:
         """Return the tensors of a run."""
         return read(self.resolution, recording, self.given)
