@@ -10,6 +10,7 @@ from torch import Tensor
 from asrppl.bind.bound import Bound, InputKey
 from asrppl.core.pathwise import verify_pathwise
 from asrppl.core.signature import Signature
+from asrppl.core.typed import TypedProgram
 from asrppl.diagnostics import Sink
 from asrppl.infer.estimate.attachment import Attachment
 from asrppl.infer.estimate.channels import Rerun, choose_channel, recheck_pathwise
@@ -22,6 +23,7 @@ from asrppl.infer.sites.resolve import resolve
 from asrppl.infer.watch.pyro_internals import marks_of
 from asrppl.infer.watch.recorder import Tracker
 from asrppl.infer.watch.recording import Recording
+from asrppl.lower import lower
 from asrppl.program import Program
 
 logger: logging.Logger = logging.getLogger(__name__)
@@ -37,6 +39,7 @@ def attach(
     given: Bound,
     data: str | None,
     base: type,
+    particles: int = 1,
     seen: Mapping[InputKey, frozenset[str]] = _NOTHING,
 ) -> Attachment:
     """Return ``program`` attached to what ``recording`` shows of guide and model.
@@ -48,6 +51,7 @@ def attach(
         given: what ``bind=`` gave.
         data: the name of the data plate.
         base: the class of the objective.
+        particles: how many are run one by one in a step.
         seen: sites whose draws the run of ``recording`` was seen to compute tensors from.
 
     Raises:
@@ -63,7 +67,7 @@ def attach(
         verify_estimable(rule, sink)
     sink.raise_if_failed()
     verify_pathwise(typed, signature)
-    evidence = Evidence(recording, resolution, reading, signature, provenance, base)
+    evidence = Evidence(recording, resolution, reading, signature, provenance, base, particles > 1)
     rules = tuple(
         choose_channel(rule, evidence, sink) for rule in typed.rules if not rule.weight.off or rule.hard is not None
     )
@@ -73,12 +77,14 @@ def attach(
     elements = max((_batch_elements(signature, key, tensor) for key, tensor in reading.tensors.items()), default=1)
     verify_lengths(rules, reading, signature, resolution.referents)
     plan = program.plan(signature, elements=elements, skip_off=True)
+    together = tuple(attached.rule for attached in rules if attached.together)
     program.warn_once(signature)
     return Attachment(
         resolution,
         given,
         signature,
         plan,
+        lower(TypedProgram(together), signature=signature, elements=elements * particles) if together else None,
         given.functions,
         rules,
         frozenset(reading.masks),

@@ -14,6 +14,7 @@ from asrppl.diagnostics import AsrError
 from asrppl.infer.attach import attach
 from asrppl.infer.estimate.attachment import Attachment
 from asrppl.infer.estimate.factor import Tally, emit
+from asrppl.infer.estimate.together import Runs
 from asrppl.infer.watch.dependence import Watch
 from asrppl.infer.watch.recorder import Recorder, Tracker, recording_of, run_apart
 from asrppl.infer.watch.recording import Recording
@@ -61,6 +62,7 @@ class Pair:
         self.kind: type = type(base)
         self.attachments: Bounded[object, Attachment] = Bounded(_KEPT)
         self.tally: Tally = Tally()
+        self.runs: Runs = Runs()
         self.recorder: Recorder = Recorder()
         self.watch: Watch | None = None
         self.leaks: Bounded[object, bool] = Bounded(_KEPT)  # those of runs that attachments were made with
@@ -77,7 +79,26 @@ class Pair:
             yield self.tally
         finally:
             # Recorded tensors hold graphs: memory, and deepcopy refuses them.
-            self.recorder, self.watch = Recorder(), None
+            self.recorder, self.watch, self.runs = Recorder(), None, Runs()
+
+    @property
+    def looped(self) -> int:
+        """How many particles are run one by one in a step."""
+        return 1 if self.base.vectorize_particles else int(self.base.num_particles)
+
+    @contextmanager
+    def kept_graphs(self) -> Generator[None]:
+        """Let a step of looped particles keep their graphs, where rules may speak of all of them together."""
+        known = list(self.attachments.values())
+        if self.looped == 1 or (known and not any(attachment.together for attachment in known)):
+            yield
+            return
+        before = self.base.retain_graph
+        self.base.retain_graph = True
+        try:
+            yield
+        finally:
+            self.base.retain_graph = before
 
     def run_guide(self, *args: Any, **kwargs: Any) -> Any:
         """Run the guide and keep what it does."""
@@ -119,17 +140,30 @@ class Pair:
                 attachment = self.attachments.put(structure, self.attach(recording, args, kwargs, seen))
         if leaks is not None:
             self.leaks.put(leaks, True)
-        weights = self.weights
-        if weights is None:
-            weights = {attached.rule.name: attached.rule.weight.at(self.step) for attached in attachment.rules}
+        if self.looped > 1:
+            self.runs.add(attachment, recording, reading)
+        nesting = self.base.max_plate_nesting
+        emit(attachment, recording, reading, self._weights(attachment), max_plate_nesting=nesting, tally=self.tally)
+
+    def finish(self) -> None:
+        """Evaluate the rules that speak of all particles of a step together, after the last."""
+        if self.runs.attachment is None:
+            return
+        attachment, recording = self.runs.attachment, self.runs.recordings[-1]
         emit(
             attachment,
             recording,
-            reading,
-            weights,
+            self.runs.reading(),
+            self._weights(attachment),
             max_plate_nesting=self.base.max_plate_nesting,
             tally=self.tally,
+            runs=self.runs,
         )
+
+    def _weights(self, attachment: Attachment) -> Mapping[str, float | Tensor]:
+        if self.weights is not None:
+            return self.weights
+        return {attached.rule.name: attached.rule.weight.at(self.step) for attached in attachment.rules}
 
     def attach(
         self,
@@ -150,4 +184,13 @@ class Pair:
         def rerun(tracker: Tracker | None) -> Recording:
             return run_apart(self.model, self.guide, args, kwargs, tracker)
 
-        return attach(self.program, recording, rerun, given=self.given, data=self.data, base=self.kind, seen=seen or {})
+        return attach(
+            self.program,
+            recording,
+            rerun,
+            given=self.given,
+            data=self.data,
+            base=self.kind,
+            particles=self.looped,
+            seen=seen or {},
+        )

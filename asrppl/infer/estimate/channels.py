@@ -41,6 +41,7 @@ class AttachedRule:
         reason: of the channel, for people.
         inputs: the tensors that it reads.
         watched: whether a guide of the same structure could let it depend on a draw that it does not depend on now.
+        together: whether it is evaluated once on all particles of a step: an aggregate, where they are looped over.
     """
 
     rule: TypedRule
@@ -49,6 +50,7 @@ class AttachedRule:
     reason: str
     inputs: frozenset[InputKey]
     watched: bool
+    together: bool = False
 
 
 def choose_channel(rule: TypedRule, evidence: Evidence, sink: Sink) -> AttachedRule:
@@ -83,7 +85,7 @@ def choose_channel(rule: TypedRule, evidence: Evidence, sink: Sink) -> AttachedR
         )
         return AttachedRule(rule, "S", names, reason, inputs, watched=False)
     reason = "depends on reparameterised draws only" if draws else "depends on no draw"
-    return AttachedRule(rule, "P", names, reason, inputs, _may_change(inputs, evidence))
+    return AttachedRule(rule, "P", names, reason, inputs, _may_change(inputs, evidence), aggregated and evidence.looped)
 
 
 def _may_change(inputs: frozenset[InputKey], evidence: Evidence) -> bool:

@@ -49,6 +49,7 @@ class Evidence:
     signature: Signature
     provenance: Provenance | None
     base: type
+    looped: bool = False  # whether particles are run one by one
 
     def draws(self, key: InputKey) -> frozenset[Draw]:
         """Return the draws that a tensor was computed from; the worst case where they were not tracked."""
