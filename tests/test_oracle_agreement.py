@@ -4,12 +4,12 @@ from collections.abc import Iterator
 
 import pytest
 import torch
+from tests.oracle import Oracle
 
 from asrppl.bind.values import bind_values
 from asrppl.diagnostics import AsrError
 from asrppl.lower import lower
 from asrppl.program import parse
-from tests.oracle import Oracle
 from tests.programs import Writer, values
 
 # Odd rules on purpose: what is warned of is tested elsewhere.

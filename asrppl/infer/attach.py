@@ -81,7 +81,7 @@ def attach(
         rules = recheck_pathwise(rules, evidence, given, rerun)
     elements = max((_batch_elements(signature, key, tensor) for key, tensor in reading.tensors.items()), default=1)
     verify_lengths(rules, reading, signature, resolution.referents)
-    plan = program.plan(signature, elements=elements, skip_off=True)
+    plan = program.plan(signature, elements=elements, skip_off=True, shares=True)
     together = tuple(attached.rule for attached in rules if attached.together)
     program.warn_once(signature)
     return Attachment(
@@ -89,7 +89,9 @@ def attach(
         given,
         signature,
         plan,
-        lower(TypedProgram(together), signature=signature, elements=elements * particles) if together else None,
+        lower(TypedProgram(together), signature=signature, elements=elements * particles, shares=True)
+        if together
+        else None,
         given.functions,
         rules,
         frozenset(reading.masks),

@@ -9,6 +9,7 @@ from pyro.infer.elbo import ELBO
 from torch import Tensor
 
 from asrppl.bind.bound import Bound, InputKey
+from asrppl.check import RuleInfo
 from asrppl.core.bounded import Bounded
 from asrppl.diagnostics import AsrError, Diagnostic, warn_of
 from asrppl.infer.attach import attach
@@ -89,6 +90,12 @@ class Pair:
     def looped(self) -> int:
         """How many particles are run one by one in a step."""
         return 1 if self.base.vectorize_particles else int(self.base.num_particles)
+
+    def is_empty(self, rule: RuleInfo) -> bool:
+        """Whether it is said already that (a part of) a rule runs over no instance."""
+        found = [warning for attachment in self.attachments.values() for warning in attachment.warnings]
+        places = [warning.span for warning in found if warning.code == "ASR066"]
+        return any(place is not None and rule.span.start <= place.start < rule.span.end for place in places)
 
     @contextmanager
     def kept_graphs(self) -> Generator[None]:

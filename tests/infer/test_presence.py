@@ -15,6 +15,9 @@ from torch import Tensor
 import asrppl
 from tests.infer.toys import draws_of_gradient
 
+# Most data are left out on purpose here.
+pytestmark = pytest.mark.filterwarnings("ignore:.*asks nothing:asrppl.AsrWarning")
+
 N = 4
 COUNT = torch.tensor([0, 1, 2, 3])  # how many of three objects each datum has
 Program = Callable[[], Any]
