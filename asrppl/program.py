@@ -14,6 +14,7 @@ from asrppl.check.params import ParamValue
 from asrppl.codes import Severity
 from asrppl.core.bounded import Bounded
 from asrppl.core.labels import indexed, level_name, type_of, weight_text
+from asrppl.core.numbering import verify_numbering
 from asrppl.core.signature import Signature
 from asrppl.core.typed import FreeNames, TypedProgram
 from asrppl.core.units import in_units
@@ -205,6 +206,7 @@ class Program:
     def _type(self, signature: Signature) -> tuple[TypedProgram, tuple[Diagnostic, ...]]:
         def make() -> tuple[TypedProgram, tuple[Diagnostic, ...]]:
             typed, warnings = type_program(self._checked, signature)
+            verify_numbering(typed, signature)
             return in_units(typed, signature), warnings
 
         return self._typed.get_or(signature, make)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import product
 from typing import Literal
 
 from asrppl.core.typed import FreeName
@@ -19,7 +20,9 @@ class Referent:
         free: the name and what its uses ask for.
         origin: where it was found.
         members: names of the sites: one, or a numbered family's in order.
-        family: whether the numbers are the first index axis.
+        family: how many numbers their names have: the first index axes.
+        lengths: how many members there are along each number.
+        first: the lowest of each number.
         event_dim: how many axes on the right of a member's value are no batch axes.
         plates: name and axis of the plates that became index axes, outermost first.
         columns: whether the last event axis holds the fields of a record.
@@ -30,7 +33,9 @@ class Referent:
     free: FreeName
     origin: Origin
     members: tuple[str, ...]
-    family: bool = False
+    family: int = 0
+    lengths: tuple[int, ...] = ()
+    first: tuple[int, ...] = ()
     event_dim: int = 0
     plates: tuple[tuple[str, int], ...] = ()
     columns: bool = False
@@ -68,11 +73,17 @@ class Referent:
         for position, (plate, _) in enumerate(self.plates):
             if plate == data:
                 return self.family + position
-        if self.family:
-            frames = [frame for item in self.items(recording) for frame in item.frames if frame.name == data]
-            one_by_one = {frame.counter for frame in frames if frame.dim is None}
-            if len(one_by_one) == len(self.members):
-                return 0
+        frames = [
+            next((frame for frame in item.frames if frame.name == data and frame.dim is None), None)
+            for item in self.items(recording)
+        ]
+        counters = [frame.counter for frame in frames if frame is not None]
+        if len(counters) == len(self.members):
+            numbers = list(product(*map(range, self.lengths)))  # of the members
+            for axis in range(self.family):
+                pairs = {(number[axis], counter) for number, counter in zip(numbers, counters, strict=True)}
+                if len(pairs) == len(set(counters)) == self.lengths[axis]:
+                    return axis
         return None
 
     def items(self, recording: Recording) -> Iterator[Item]:
