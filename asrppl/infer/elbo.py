@@ -115,6 +115,9 @@ def _refuse(message: str, help: str) -> None:
     raise AsrError([Diagnostic("ASR098", message, help=help)])
 
 
+_FIRST = 16  # an untrained guide says little of what is vacuous
+
+
 class RegularizedELBO(ELBO):
     """An ELBO that adds the rules' terms to a base objective; made by `regularize`.
 
@@ -259,7 +262,7 @@ class RegularizedELBO(ELBO):
     def _warn_vacuous(self, pair: Pair) -> None:
         """Warn of rules that ask nothing of most data: now and then, since a device is waited for."""
         self._calls += 1
-        if self._calls & (self._calls - 1) and self._calls % 256:
+        if self._calls < _FIRST or (self._calls & (self._calls - 1) and self._calls % 256):
             return
         for rule in self.program.rules:
             share = self._report.vacuous.get(rule.name)
