@@ -233,7 +233,7 @@ class RegularizedELBO(ELBO):
                     returned = compute(pair.run_model, pair.run_guide, *args, **kwargs)
                 pair.finish()
         except CarriedError as refusal:
-            raise refusal.error from None
+            raise refusal.error from refusal.error.__cause__
         runs = 1 if base.vectorize_particles else base.num_particles
         if tally.pathwise:
             # The model's terms of channel P are zero in value; this is what they stand for.
