@@ -23,7 +23,8 @@ from asrppl.infer.bindings import Bindings, bindings_of
 from asrppl.infer.pair import CarriedError, Pair
 from asrppl.infer.report import Report
 from asrppl.infer.verify import verify_base, verify_guide
-from asrppl.infer.watch.recorder import kept_params, run_apart
+from asrppl.infer.watch.recorder import run_apart
+from asrppl.infer.watch.untouched import kept_params, untouched
 from asrppl.notebook import table
 from asrppl.program import Program, load, parse
 
@@ -235,7 +236,7 @@ class RegularizedELBO(ELBO):
                     returned = compute(pair.run_model, pair.run_guide, *args, **kwargs)
                 pair.finish()
         except CarriedError as refusal:
-            raise refusal.error from None
+            raise refusal.error from refusal.error.__cause__
         runs = 1 if base.vectorize_particles else base.num_particles
         if tally.pathwise:
             # The model's terms of channel P are zero in value; this is what they stand for.
@@ -286,12 +287,13 @@ class RegularizedELBO(ELBO):
     def bindings(self, *args: Any, **kwargs: Any) -> Bindings:
         """Return what each name of the rules is bound to, and each rule's channel, for programs called so.
 
-        Guide and model run once or a few times, without a trace on random numbers, params or buffers.
+        Guide and model run once or a few times, and leave no trace: random numbers, params, buffers, the attributes of
+        their modules and objects, and whether a guide is set up are what they were.
 
         Raises:
             AsrError: what training would raise on its first call.
         """
-        with kept_params():
+        with kept_params(), untouched(self.model, self.guide):
             pair = self._pair(self.model, self.guide)
             attachment = pair.attach(run_apart(self.model, self.guide, args, kwargs), args, kwargs)
         return bindings_of(attachment)
