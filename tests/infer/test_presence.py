@@ -13,7 +13,7 @@ from pyro.infer.autoguide import AutoDelta, init_to_value
 from torch import Tensor
 
 import asrppl
-from tests.infer.toys import draws_of_gradient, worst_z
+from tests.infer.toys import draws_of_gradient
 
 N = 4
 COUNT = torch.tensor([0, 1, 2, 3])  # how many of three objects each datum has
@@ -33,7 +33,7 @@ def family(how: str) -> Program:
     def program() -> None:
         with pyro.plate("data", N):
             for i in range(3):
-                here = COUNT > i
+                here = i < COUNT
                 value = torch.full((N, 2), 1.0)
                 match how:
                     case "handler":
@@ -62,7 +62,7 @@ def test_a_member_of_a_family_without_a_mask_is_there() -> None:
         with pyro.plate("data", N):
             pyro.sample("z_0", dist.Delta(torch.ones(N)))
             for i in (1, 2):
-                with poutine.mask(mask=COUNT > i):
+                with poutine.mask(mask=i < COUNT):
                     pyro.sample(f"z_{i}", dist.Delta(torch.ones(N)))
 
     assert violation(guide, "forall i: z[i] <= 0") == pytest.approx((4 + 2 + 1) / N)
@@ -72,7 +72,7 @@ def test_absent_entries_have_no_distribution() -> None:
     def guide() -> None:
         with pyro.plate("data", N):
             for i in range(3):
-                pyro.sample(f"b_{i}", dist.Bernoulli(0.25 * torch.ones(N)).mask(COUNT > i))
+                pyro.sample(f"b_{i}", dist.Bernoulli(0.25 * torch.ones(N)).mask(i < COUNT))
             pyro.sample("y", dist.Bernoulli(0.25 * torch.ones(N, 3)).mask((COUNT > 1)[:, None]).to_event(1))
 
     assert violation(guide, "forall i: mean(q(b[i])) <= 0") == pytest.approx(6 * 0.25 / N)
@@ -285,16 +285,15 @@ def test_such_a_program_trains_on_batches_until_its_objects_are_apart() -> None:
         return lambda: program(X)
 
     model, guide = batch(air.model), batch(air.guide)
-    elbo = asrppl.regularize(model, guide, NONOVERLAP.replace("weight 2", "weight 20"))
+    base = Trace_ELBO(num_particles=30, vectorize_particles=True, max_plate_nesting=1)
+    elbo = asrppl.regularize(model, guide, NONOVERLAP.replace("weight 2", "weight 20"), elbo=base)
     pyro.set_rng_seed(0)
     svi = SVI(model, guide, pyro.optim.Adam({"lr": 0.02}), elbo)
-    before = float(
-        expected_overlap(pyro.param("w", torch.tensor([0.5, -0.2, 0.3], dtype=X.dtype)), PLACE.to(X.dtype), X)
-    )
-    for _ in range(300):
+    overlaps: list[float] = []
+    for _ in range(200):
         svi.step()
-    after = float(expected_overlap(pyro.param("w").detach(), pyro.param("place").detach(), X))
-    assert after < 0.2 * before
+        overlaps.append(float(expected_overlap(pyro.param("w").detach(), pyro.param("place").detach(), X)))
+    assert overlaps[-1] < 0.1 * overlaps[0]
 
 
 # ---- a program of the structure of Pyro's DMM example: ragged sequences in a batch
