@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from asrppl.check import Checked, RuleInfo, check_file, type_program
 from asrppl.check.params import ParamValue
@@ -70,7 +70,7 @@ class Program:
         if any(diagnostic.severity is Severity.ERROR for diagnostic in diagnostics):
             raise AsrError(diagnostics)
         self._checked: Checked = checked
-        self._given = {name: checked.params[name] for name in params}
+        self._given = {name: cast(ParamValue, checked.params[name]) for name in params}
         self._factors = {rule.name: 1.0 if factors is None else factors[rule.name] for rule in checked.rules}
         self._typed: Bounded[Signature, tuple[TypedProgram, tuple[Diagnostic, ...]]] = Bounded(_KEPT)
         self._warned: Bounded[Signature, bool] = Bounded(_KEPT)
@@ -161,7 +161,7 @@ class Program:
         >>> asrppl.parse("rule low: x >= 0").to_dict()
         {'main': '<rules>', 'files': {'<rules>': 'rule low: x >= 0'}, 'params': {}, 'factors': {'low': 1.0}}
         """
-        params = {name: list(value) if isinstance(value, tuple) else value for name, value in self._given.items()}
+        params = {name: _as_lists(value) for name, value in self._given.items()}
         return {"main": self.source.name, "files": dict(self.files), "params": params, "factors": dict(self._factors)}
 
     @classmethod
@@ -389,3 +389,7 @@ def _verify_no_path(text: str) -> None:
         else:
             help = "a path in place of rules ends in `.asr`, or is a pathlib.Path"
         raise AsrError([Diagnostic("ASR098", f"`{name}` is the name of a file, and no text of rules", help=help)])
+
+
+def _as_lists(value: object) -> object:
+    return [_as_lists(part) for part in cast(tuple[object, ...], value)] if isinstance(value, tuple) else value

@@ -30,3 +30,4 @@ BUILTINS = frozenset(
 CLOSED_NAMES = BUILTINS - {"box"}
 """Names that no definition or binder may take; boxes are so often called `box` that only its `def` is closed."""
 PARAMETER_TYPES = ("box", "number", "formula")
+GIVEN_TYPES = ("bool", "int")

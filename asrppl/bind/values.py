@@ -12,6 +12,7 @@ from torch.distributions import Distribution, constraints
 from asrppl.bind.bound import Bound, InputKey
 from asrppl.bind.finite import Support, finite_log_probs
 from asrppl.bind.functions import WatchedFunction
+from asrppl.bind.given import kind_of_given, misfit
 from asrppl.bind.records import RecordError, from_columns, from_fields
 from asrppl.bind.shapes import broadcast_shape
 from asrppl.core.families import member, members
@@ -25,7 +26,7 @@ _OFF = 1e-2
 """How far from 1 probabilities may sum: half-precision numbers round by as much."""
 
 
-def bind_values(free: FreeNames, given: Mapping[str, object]) -> Bound:
+def bind_values(free: FreeNames, given: Mapping[str, object], *, plain_is_data: bool = False) -> Bound:
     """Bind plain values to the names that a program reads.
 
     The last axes of a value are its index axes, as many as the rules write indices; those before are batch axes.
@@ -40,12 +41,14 @@ def bind_values(free: FreeNames, given: Mapping[str, object]) -> Bound:
     Args:
         free: what the program expects.
         given: values by name.
+        plain_is_data: whether what holds no tensor is data, as if it were declared `given`.
 
     Raises:
         AsrError: ASR070 to ASR077, all findings at once, each at the first use of its name.
     """
-    binder = _Binder(Sink())
     names = _with_families(free, given)
+    data = frozenset(name for name, value in names.items() if plain_is_data and not _holds_tensor(value))
+    binder = _Binder(Sink(), data=data)
     for name in names:
         if name not in free:
             expected = ", ".join(sorted(free)) or "nothing"
@@ -87,6 +90,18 @@ class _Family:
     members: tuple[object, ...]
 
 
+def _holds_tensor(value: object) -> bool:
+    match value:
+        case Mapping():
+            return any(map(_holds_tensor, cast(Mapping[str, object], value).values()))
+        case _Family():
+            return any(map(_holds_tensor, value.members))
+        case list() | tuple():
+            return any(map(_holds_tensor, cast(list[object], value)))
+        case _:
+            return isinstance(value, Tensor | Distribution) or callable(value)
+
+
 @dataclass(slots=True)
 class _Binder:
     sink: Sink
@@ -95,6 +110,7 @@ class _Binder:
     functions: dict[str, Callable[..., Tensor]] = field(default_factory=dict[str, Callable[..., Tensor]])
     supports: dict[str, Support] = field(default_factory=dict[str, Support])
     booleans: set[str] = field(default_factory=set[str])
+    data: frozenset[str] = frozenset()
 
     def bind(self, use: FreeName, value: object) -> None:
         """Bind one name, or note why it cannot be."""
@@ -227,15 +243,24 @@ class _Binder:
             axes = shape
             self.tensors[use.name, component] = tensor
         names = tuple(name for name in components if name is not None and name not in ("mask", "log_probs"))
+        if use.given:
+            wrong = [
+                message
+                for part in names or (None,)
+                if part in components and (message := misfit(use.name, use.kind, components[part])) is not None
+            ]
+            if wrong:
+                _refuse("ASR072", wrong[0])
         support = self.supports.get(use.name)
         drawn = None if support is None else Kind.BOOL if use.name in self.booleans else _support_kind(support)
         self.entries[use.name] = Entry(
             axes=axes or (),
-            kind=drawn if drawn is not None and not draw else _kind(use, components, drawn),
+            kind=kind_of_given(use.kind, drawn if drawn is not None and not draw else _kind(use, components, drawn)),
             fields=names or None,
             squares=names == BOX_FIELDS and components["w"] is components["h"],
             support=support,
             masked="mask" in components,
+            given=use.given or use.name in self.data,
             # The probabilities given are those of each datum: nothing drawn is behind them.
             distribution_levels=frozenset({Level.DATUM}),
             origin=_ORIGIN,

@@ -18,6 +18,7 @@ from asrppl.check.expand.values import (
     NumberSet,
     ParamDefinition,
     Record,
+    Table,
     Unknown,
 )
 from asrppl.check.free import infer_free
@@ -40,19 +41,21 @@ class Checked:
     Args:
         rules: in the order of the file.
         free: the names that something outside the file has to give.
-        params: the params' values, overridden or not; sets as tuples.
+        params: the params' values, overridden or not; sets and lists as tuples.
         diagnostics: errors and warnings, by position.
         module: the file's names, for the later passes.
         sites: its ``site`` statements by name.
+        given: its ``given`` statements by name.
         imported: the texts of the files that it imports, by the names that messages have for them.
     """
 
     rules: tuple[RuleInfo, ...]
     free: FreeNames
-    params: Mapping[str, float | tuple[float, ...]]
+    params: Mapping[str, object]
     diagnostics: tuple[Diagnostic, ...]
     module: Module = field(repr=False, compare=False)
     sites: Mapping[str, ast.Site] = field(repr=False, compare=False)
+    given: Mapping[str, ast.Given] = field(repr=False, compare=False)
     imported: Mapping[str, str] = field(repr=False, compare=False)
 
     @property
@@ -83,7 +86,7 @@ def check_file(
     ctx = Context(sink, None, expand_value, expand_formula)
     loader = Loader(ctx, library)
     module = loader.load(file, imported=False)
-    ctx.sites = loader.sites
+    ctx.sites, ctx.given = loader.sites, loader.given
     for loaded in loader.modules:
         verify_no_recursion(ctx, loaded)
     ctx.uses.on = False
@@ -94,7 +97,7 @@ def check_file(
                 _check_definition(ctx, definition)
     ctx.uses.on = True
     rules = check_rules(ctx, module, factors)
-    free = infer_free(ctx.uses, loader.sites, sink)
+    free = infer_free(ctx.uses, loader.sites, loader.given, sink)
     warn_names(ctx, module, free)
     return Checked(
         rules=rules,
@@ -103,6 +106,7 @@ def check_file(
         diagnostics=in_order(sink.found),
         module=module,
         sites=loader.sites,
+        given=loader.given,
         imported=loader.texts,
     )
 
@@ -133,13 +137,19 @@ def _check_definition(ctx: Context, definition: Definition) -> None:
         definition.module.broken.add(definition.node.name.text)
 
 
-def _params(modules: list[Module]) -> dict[str, float | tuple[float, ...]]:
-    found: dict[str, float | tuple[float, ...]] = {}
+def _params(modules: list[Module]) -> dict[str, object]:
+    found: dict[str, object] = {}
     for module in modules:
         for name, definition in module.own.items():
             if isinstance(definition, ParamDefinition) and definition.value is not None:
                 value = definition.value
-                found[name] = value.items if isinstance(value, NumberSet) else value
+                match value:
+                    case NumberSet():
+                        found[name] = value.items
+                    case Table():
+                        found[name] = value.rows()
+                    case _:
+                        found[name] = value
     return found
 
 
@@ -157,9 +167,10 @@ def type_program(checked: Checked, signature: Signature) -> tuple[TypedProgram, 
     sink = Sink()
     # Each body is expanded once more for every binder above it, to see what its variables index.
     ctx = Context(sink, signature, expand_value, expand_formula, sites=checked.sites, effort=MAX_RANK + 2)
+    ctx.given = checked.given
     ctx.uses.on = False
     env = Env(checked.module, {})
-    formulas = [(rule, expand_rule(ctx, rule.formula, env)) for rule in checked.rules]
+    formulas = [(rule, expand_rule(ctx, rule.formula, env, rule.where)) for rule in checked.rules]
     if sink.failed:
         raise AsrError(sink.found)
     known = {(diagnostic.code, diagnostic.span) for diagnostic in checked.diagnostics}

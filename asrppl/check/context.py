@@ -8,7 +8,7 @@ from typing import Literal, NoReturn, Protocol
 from asrppl.check.expand.values import Env, Value
 from asrppl.check.free import Uses
 from asrppl.core.signature import Signature
-from asrppl.core.typed import Formula, Offset, Read, Variable
+from asrppl.core.typed import Formula, Offset, Variable
 from asrppl.diagnostics import Diagnostic, Note, Sink
 from asrppl.source import Span
 from asrppl.syntax import ast
@@ -47,16 +47,14 @@ class Access:
 class Scope:
     """A binder whose body is being expanded.
 
-    ``masks`` collects the presence of what its body reads, ``ranges`` the conditions that keep accesses in its guard
-    inside their axes, ``accesses`` where its variables index.
+    ``present`` collects the conditions under which what its variables index is there, ``accesses`` where they index.
     """
 
     binder: ast.Binder
     variables: tuple[Variable, ...]
     guard_level: int
     accesses: list[Access] = field(default_factory=list[Access])
-    masks: list[Read] = field(default_factory=list[Read])
-    ranges: list[tuple[Variable, int, int]] = field(default_factory=list[tuple[Variable, int, int]])
+    present: list[Formula] = field(default_factory=list[Formula])
 
 
 class EvaluateValue(Protocol):
@@ -85,7 +83,8 @@ class Context:
 
     ``steps`` and ``total`` count the nodes expanded for a statement and before it; ``effort`` scales their limits.
     ``scopes`` and ``active`` hold, by slot, the binder of each index variable in scope and the variable itself;
-    ``guards`` the binders whose guards are being expanded, None for the end of a range.
+    ``guards`` the binders whose guards are being expanded, None for the end of a range; ``conditions`` how many
+    conditions the formula being expanded is part of (0: it is a claim).
     """
 
     sink: Sink
@@ -100,6 +99,8 @@ class Context:
     exhausted: bool = False
     depth: int = 0
     sites: Mapping[str, ast.Site] = field(default_factory=dict[str, ast.Site])
+    given: Mapping[str, ast.Given] = field(default_factory=dict[str, ast.Given])
+    conditions: int = 0
     scopes: list[Scope] = field(default_factory=list[Scope])
     active: list[Variable] = field(default_factory=list[Variable])
     guards: list[Scope | None] = field(default_factory=list["Scope | None"])
@@ -124,6 +125,14 @@ class Context:
         """Expand a formula, negated where not ``positive``."""
         with self.deeper(expr.span, env):
             return self.formula_of(self, expr, env, positive)
+
+    def condition(self, expr: ast.Expr, env: Env) -> Formula:
+        """Expand a formula that chooses, and is true or false."""
+        self.conditions += 1
+        try:
+            return self.formula(expr, env)
+        finally:
+            self.conditions -= 1
 
     def begin(self) -> None:
         """Start counting for a new statement."""
@@ -192,8 +201,12 @@ class Context:
         self.add(code, span, message, env, help=help)
         raise LimitError
 
-    def access(self, name: str, offset: Offset, length: int | None, span: Span, env: Env) -> None:
-        """Note that an axis of ``name`` is indexed, and check it where the index's values are known."""
+    def access(self, name: str, offset: Offset, length: int | None, span: Span, env: Env) -> bool:
+        """Note that an axis of ``name`` is indexed, and check it where the index's values are known.
+
+        Returns:
+            Whether some of the index's values are outside the axis, in a guard further in, which is false there.
+        """
         if offset.variable is None:
             if self.lengths_known and length is not None and offset.add >= length:
                 self.add(
@@ -203,24 +216,17 @@ class Context:
                     env,
                     help=_span_of_indices(length),
                 )
-            return
+            return False
         scope = self.scopes[offset.variable.slot]
-        inside = self.guards[scope.guard_level :]
-        guard = "no" if not inside else "own" if inside[-1] is scope else "nested"
+        guard = self.place(scope)
         scope.accesses.append(Access(offset.variable.slot, name, length, offset.add, guard, span))
         if not self.lengths_known or length is None or not offset.variable.values:
-            return
+            return False
         values = offset.variable.values
         low, high = min(values) + offset.add, max(values) + offset.add
         if low >= 0 and high < length:
-            return
-        if guard == "nested":
-            # As a false guard: the nested binder leaves out what would fall outside.
-            bounds = (offset.variable, -offset.add, length - 1 - offset.add)
-            innermost = inside[-1]
-            if innermost is not None and bounds not in innermost.ranges:
-                innermost.ranges.append(bounds)
-        else:
+            return False
+        if guard != "nested":
             outside = high if high >= length else low
             self.add(
                 "ASR044",
@@ -230,6 +236,12 @@ class Context:
                 env,
                 help=f"let `{offset.variable.name}` run over less, or leave out its `in`",
             )
+        return guard == "nested"
+
+    def place(self, scope: Scope) -> Literal["no", "own", "nested"]:
+        """Return what is being expanded under a binder: its body, its own guard, or that of a binder further in."""
+        inside = self.guards[scope.guard_level :]
+        return "no" if not inside else "own" if inside[-1] is scope else "nested"
 
 
 def entries(length: int | None) -> str:

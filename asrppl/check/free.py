@@ -1,7 +1,7 @@
 """What the uses of a name that the file does not define say about it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from asrppl.core.signature import BOX_FIELDS
@@ -49,9 +49,21 @@ class Uses:
             self.by_name.setdefault(name, []).append(Use(rank, shape, field, span))
 
 
-def infer_free(uses: Uses, sites: Mapping[str, ast.Site], sink: Sink) -> dict[str, FreeName]:
+def infer_free(
+    uses: Uses, sites: Mapping[str, ast.Site], given: Mapping[str, ast.Given], sink: Sink
+) -> dict[str, FreeName]:
     """Return what each name must be; uses that exclude each other are errors."""
-    return {name: _infer_name(name, found, sites.get(name), sink) for name, found in uses.by_name.items()}
+    found = {name: _infer_name(name, met, sites.get(name), sink) for name, met in uses.by_name.items()}
+    return {name: _as_given(free, given[name], sink) if name in given else free for name, free in found.items()}
+
+
+def _as_given(free: FreeName, statement: ast.Given, sink: Sink) -> FreeName:
+    count = len(statement.indices)
+    if count and free.rank is not None and free.rank != count:
+        message = f"`{free.name}` has {_indices(free.rank)} here, and is declared with {_indices(count)}"
+        note = Note(f"`{free.name}` is declared here", statement.name.span)
+        sink.add("ASR043", free.span, message, notes=(note,))
+    return replace(free, given=True, kind=statement.type.text if statement.type is not None else None)
 
 
 def _infer_name(name: str, uses: list[Use], site: ast.Site | None, sink: Sink) -> FreeName:

@@ -13,7 +13,7 @@ from asrppl.files import Library, unreadable
 from asrppl.source import Source, Span
 from asrppl.suggest import did_you_mean
 from asrppl.syntax import ast, parse_file
-from asrppl.words import BUILTINS, CLOSED_NAMES, PARAMETER_TYPES
+from asrppl.words import BUILTINS, CLOSED_NAMES, GIVEN_TYPES, PARAMETER_TYPES
 
 MAX_FILES = 60
 
@@ -27,6 +27,7 @@ class Loader:
         library: where imported files come from; None for a text, which may not import.
         loaded: the imported files by identity, None while one is being loaded.
         sites: all files' ``site`` statements by name.
+        given: all files' ``given`` statements by name.
         modules: of all files, imported ones before those that import them.
         texts: of all imported files, under each name that an import has for them.
     """
@@ -35,6 +36,7 @@ class Loader:
     library: Library | None
     loaded: dict[object, Module | None] = field(default_factory=dict[object, Module | None])
     sites: dict[str, ast.Site] = field(default_factory=dict[str, ast.Site])
+    given: dict[str, ast.Given] = field(default_factory=dict[str, ast.Given])
     modules: list[Module] = field(default_factory=list[Module])
     texts: dict[str, str] = field(default_factory=dict[str, str])
 
@@ -53,6 +55,8 @@ class Loader:
                     self._define(module, DefDefinition(statement, module))
                 case ast.Site():
                     self._site(statement)
+                case ast.Given():
+                    self._given(statement)
                 case ast.Rule():
                     if imported:
                         self.ctx.add(
@@ -158,6 +162,19 @@ class Loader:
         note = Note(f"`{name}` is defined here", earlier.node.name.span)
         self.ctx.add("ASR026", span, f"`{name}` is defined twice", notes=(note,))
         return False
+
+    def _given(self, node: ast.Given) -> None:
+        name, kind = node.name.text, node.type
+        earlier = self.given.get(name)
+        if earlier is not None and earlier != node:
+            note = Note(f"`{name}` is declared here", earlier.name.span)
+            self.ctx.add("ASR026", node.name.span, f"`{name}` is declared as given twice", notes=(note,))
+            return
+        if kind is not None and kind.text not in GIVEN_TYPES:
+            known = ", ".join(f"`{known}`" for known in GIVEN_TYPES)
+            help = did_you_mean(kind.text, GIVEN_TYPES) or f"there are {known}; of reals it is left out"
+            self.ctx.add("ASR068", kind.span, f"there is no type `{kind.text}` of given names", help=help)
+        self.given[name] = node
 
     def _site(self, node: ast.Site) -> None:
         name = node.name.text

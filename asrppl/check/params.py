@@ -3,17 +3,20 @@
 import math
 import reprlib
 from collections.abc import Iterable, Mapping
+from typing import cast
 
 from asrppl.check.context import Context, LimitError
 from asrppl.check.expand.names import sort
 from asrppl.check.expand.terms import constant
-from asrppl.check.expand.values import Env, Module, NumberSet, ParamDefinition, Poison
+from asrppl.check.expand.values import Env, Module, NumberSet, ParamDefinition, Poison, Table
 from asrppl.check.modules import names_in
+from asrppl.core.typed import Constant
 from asrppl.suggest import did_you_mean
 from asrppl.syntax import ast
 
-ParamValue = float | Iterable[float]
-"""What a ``param`` may be set to: a number, or the numbers of a set."""
+ParamValue = float | bool | Iterable[float] | Iterable[Iterable[float]]
+"""What a ``param`` may be set to: a number or a Boolean, or the numbers of a set, of a list or of rows."""
+Given = float | bool | NumberSet | Table
 
 
 def give_values(ctx: Context, modules: list[Module], overrides: Mapping[str, ParamValue]) -> None:
@@ -36,7 +39,7 @@ def give_values(ctx: Context, modules: list[Module], overrides: Mapping[str, Par
             ctx.sink.add("ASR031", None, f"the rules have no param `{name}`", help=help, name=name)
 
 
-def _default(ctx: Context, definition: ParamDefinition) -> float | NumberSet | None:
+def _default(ctx: Context, definition: ParamDefinition) -> Given | None:
     expr, env = definition.node.value, Env(definition.module, {})
     for used in names_in(expr):
         other = definition.module.find(used)
@@ -48,38 +51,66 @@ def _default(ctx: Context, definition: ParamDefinition) -> float | NumberSet | N
             ctx.add("ASR033", expr.span, f"`{used}` is defined further down", help="move its param up")
             return None
     try:
-        if sort(ctx, expr, env) == "formula" or isinstance(expr, ast.Truth | ast.Interval | ast.Range):
-            ctx.add("ASR030", expr.span, "a param is a number or a set of numbers", env)
+        if isinstance(expr, ast.Truth):
+            return expr.value
+        if sort(ctx, expr, env) == "formula" or isinstance(expr, ast.Interval):
+            what = "a param is a number, true or false, a set, or a list of numbers"
+            ctx.add("ASR030", expr.span, what, env)
             return None
         value = ctx.value(expr, env)
-        if isinstance(value, NumberSet | Poison):
-            return value if isinstance(value, NumberSet) else None
+        if isinstance(value, NumberSet | Table):
+            return value
+        if isinstance(value, Poison):
+            return None
+        if isinstance(value, Constant) and isinstance(value.value, bool):
+            return value.value
         return constant(ctx, expr, env)
     except LimitError:
         return None
 
 
-def _overridden(
-    ctx: Context, definition: ParamDefinition, default: float | NumberSet | None, given: ParamValue
-) -> float | NumberSet | None:
+def _overridden(ctx: Context, definition: ParamDefinition, default: Given | None, given: ParamValue) -> Given | None:
     name = definition.node.name.text
-    if default is None:
+    match default:
+        case None:
+            return None
+        case NumberSet():
+            wanted, value = "a set of numbers", _numbers(given)
+            found = NumberSet(tuple(dict.fromkeys(value))) if value else None
+        case Table():
+            wanted = "a list of numbers" if len(default.shape) == 1 else "rows of numbers"
+            found = _table(given, len(default.shape))
+        case bool():
+            wanted, found = "true or false", given if isinstance(given, bool) else None
+        case _:
+            wanted, found = "a number", None if isinstance(given, Iterable) else _number(given)
+    if found is None:
+        shown = reprlib.repr(given)  # a set may have a million numbers
+        ctx.add("ASR032", definition.node.name.span, f"the param `{name}` is {wanted}, and was given {shown}")
+        return default
+    return found
+
+
+def _numbers(given: object) -> list[float] | None:
+    """Return the plain numbers of a collection, None where it is none or something in it is no number."""
+    if isinstance(given, str) or not isinstance(given, Iterable):
         return None
-    is_set = isinstance(default, NumberSet)
-    wanted = "a set of numbers" if is_set else "a number"
-    shown = reprlib.repr(given)  # a set may have a million numbers
-    if isinstance(given, str) or isinstance(given, Iterable) != is_set:
-        ctx.add("ASR032", definition.node.name.span, f"the param `{name}` is {wanted}, and was given {shown}")
-        return default
-    values = list(given) if isinstance(given, Iterable) else [given]
-    numbers = [_number(value) for value in values]
-    plain = [number for number in numbers if number is not None]
-    if len(plain) < len(numbers) or not plain:
-        ctx.add("ASR032", definition.node.name.span, f"the param `{name}` is {wanted}, and was given {shown}")
-        return default
-    if is_set:
-        return NumberSet(tuple(dict.fromkeys(plain)))
-    return plain[0]
+    values = [_number(value) for value in cast(Iterable[object], given)]
+    plain = [value for value in values if value is not None]
+    return plain if plain and len(plain) == len(values) else None
+
+
+def _table(given: object, axes: int) -> Table | None:
+    if axes == 1:
+        plain = _numbers(given)
+        return Table(tuple(plain), (len(plain),)) if plain else None
+    if isinstance(given, str) or not isinstance(given, Iterable):
+        return None
+    rows = [_table(row, axes - 1) for row in cast(Iterable[object], given)]
+    whole = [row for row in rows if row is not None]
+    if not whole or len(whole) < len(rows) or len({row.shape for row in whole}) > 1:
+        return None
+    return Table(tuple(value for row in whole for value in row.values), (len(whole), *whole[0].shape))
 
 
 def _number(value: object) -> float | None:

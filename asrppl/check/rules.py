@@ -5,11 +5,11 @@ from dataclasses import dataclass, field, replace
 
 from asrppl.check.context import Context, LimitError
 from asrppl.check.expand import build
-from asrppl.check.expand.bounds import always_holds
+from asrppl.check.expand.bounds import always_holds, never_holds
 from asrppl.check.expand.terms import constant
 from asrppl.check.expand.values import Env, Module
 from asrppl.core.signature import Level
-from asrppl.core.typed import AtMost, Formula, Schedule, TruthValue, TypedRule
+from asrppl.core.typed import AtMost, Every, Formula, Schedule, TruthValue, TypedRule
 from asrppl.core.walk import is_poisoned, walk
 from asrppl.diagnostics import Note
 from asrppl.source import Span
@@ -28,9 +28,11 @@ class RuleInfo:
         hard: None for a weighted rule, else the ε within which it has to hold.
         smooth: the power p of its power mean, None for the plain minimum.
         margin: what a real ``<`` costs beyond ``<=``.
+        power: what every amount is raised to.
         levels: what the violation varies with at most.
         text: the formula as written.
         formula: its tree.
+        where: that of the rule's guard.
         span: the whole statement.
     """
 
@@ -39,9 +41,11 @@ class RuleInfo:
     hard: float | None
     smooth: float | None
     margin: float
+    power: float
     levels: frozenset[Level]
     text: str
     formula: ast.Expr = field(compare=False, repr=False)
+    where: ast.Expr | None = field(compare=False, repr=False)
     span: Span = field(compare=False, repr=False)
 
     def scaled(self, factor: float) -> "RuleInfo":
@@ -51,7 +55,7 @@ class RuleInfo:
 
     def typed(self, formula: Formula) -> TypedRule:
         """Return the rule with its typed formula."""
-        return TypedRule(self.name, formula, self.weight, self.hard, self.smooth, self.margin, self.span)
+        return TypedRule(self.name, formula, self.weight, self.hard, self.smooth, self.margin, self.power, self.span)
 
 
 def rule_name(rule: ast.Rule) -> str:
@@ -87,7 +91,8 @@ def check_rules(ctx: Context, module: Module, factors: Mapping[str, float] | Non
 
 def _check_rule(ctx: Context, rule: ast.Rule, name: str, env: Env) -> RuleInfo:
     options = _options(ctx, rule, env)
-    formula = expand_rule(ctx, rule.formula, env)
+    where = next((option.condition for option in rule.options if isinstance(option, ast.Where)), None)
+    formula = expand_rule(ctx, rule.formula, env, where)
     levels = formula.levels if formula is not None else build.ALL_LEVELS
     return RuleInfo(
         name=name,
@@ -95,27 +100,43 @@ def _check_rule(ctx: Context, rule: ast.Rule, name: str, env: Env) -> RuleInfo:
         hard=options.hard,
         smooth=options.smooth,
         margin=options.margin,
+        power=options.power,
         levels=levels,
         text=rule.formula.span.text,
         formula=rule.formula,
+        where=where,
         span=rule.span,
     )
 
 
-def expand_rule(ctx: Context, expr: ast.Expr, env: Env) -> Formula | None:
-    """Expand a rule's formula and warn if nothing can violate it; None where a limit was passed."""
+def expand_rule(ctx: Context, expr: ast.Expr, env: Env, where: ast.Expr | None = None) -> Formula | None:
+    """Expand a rule, and warn if nothing can violate it, or nothing keep it; None where a limit was passed."""
     ctx.begin()
     try:
+        guard = ctx.condition(where, env) if where is not None else None
         formula = ctx.formula(expr, env)
     except LimitError:
         return None
-    if isinstance(formula, TruthValue) and not ctx.static:
-        return formula  # it runs over no index, which is said already
-    if not is_poisoned(formula) and always_holds(formula):
-        strict = any(isinstance(part, AtMost) and part.strict for part in walk(formula))
+    decided = isinstance(formula, TruthValue) and not ctx.static  # it runs over no instance, which is said already
+    if not decided and not is_poisoned(formula):
+        _warn_decided(ctx, expr, formula, env)
+    if guard is None:
+        return formula
+    return Every(guard.levels | formula.levels, expr.span, (), None, guard, formula)
+
+
+def _warn_decided(ctx: Context, expr: ast.Expr, formula: Formula, env: Env) -> None:
+    strict = any(isinstance(part, AtMost) and part.strict for part in walk(formula))
+    if ctx.static and strict:
+        return  # of ints `<` is `+ 1 <=`, of reals `<=`, and the two are not told apart before binding
+    if not ctx.static and any(not v.values for part in walk(formula) for v in getattr(part, "variables", ())):
+        return  # it runs over no instance, which is said already
+    if always_holds(formula):
         help = "of reals, `<` costs what `<=` does" if strict else None
         ctx.add("ASR057", expr.span, "nothing can violate this rule", env, help=help)
-    return formula
+    elif never_holds(formula):
+        help = "no values meet it: is a comparison the wrong way round, or should one of its parts go?"
+        ctx.add("ASR048", expr.span, "this rule never holds", env, help=help)
 
 
 # ---- options
@@ -127,6 +148,7 @@ class _Options:
     hard: float | None = None
     smooth: float | None = None
     margin: float = 0.0
+    power: float = 1.0
 
 
 def _options(ctx: Context, rule: ast.Rule, env: Env) -> _Options:
@@ -150,6 +172,10 @@ def _options(ctx: Context, rule: ast.Rule, env: Env) -> _Options:
                 options.smooth = 1.0 if power is None or power <= 0 else float(power)
             case ast.Margin():
                 options.margin = _at_least(ctx, option.amount, env, "`margin`", 0.0)
+            case ast.Power():
+                options.power = _at_least(ctx, option.exponent, env, "`power`", 1.0)
+            case ast.Where():
+                pass  # part of the formula
     return options
 
 

@@ -84,6 +84,8 @@ def _run(arguments: argparse.Namespace) -> int:
         print(f"{rule.name}: {weight(rule)}, {level(rule)} level")
         if rule.smooth is not None:
             print(f"    smooth {rule.smooth:g}: `or` and `exists` take the power mean")
+        if rule.power != 1:
+            print(f"    power {rule.power:g}: of every amount")
         if rule.margin:
             print(f"    margin {rule.margin:g}: what `<` costs beyond `<=`")
         print(f"    {format_expression(rule.formula)}")

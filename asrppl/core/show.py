@@ -6,9 +6,11 @@ from asrppl.core.typed import (
     Apply,
     AtLeast,
     AtMost,
+    Atom,
     BinaryTerm,
     CategoricalOf,
     Choose,
+    Complement,
     Conjunction,
     Constant,
     CountTerm,
@@ -22,14 +24,17 @@ from asrppl.core.typed import (
     ExpectedDistribution,
     Formula,
     Functional,
+    Index,
     IndexValue,
     Offset,
     PointMass,
+    Populated,
     Posterior,
     Probability,
     Read,
     Reduction,
     Some,
+    Table,
     Term,
     TruthValue,
     TypedProgram,
@@ -59,8 +64,12 @@ def _offset(offset: Offset) -> str:
     return offset.variable.name + sign
 
 
-def _entry(name: str, indices: tuple[Offset, ...]) -> str:
-    return f"{name}[{', '.join(map(_offset, indices))}]" if indices else name
+def _index(index: Index) -> str:
+    return _offset(index) if isinstance(index, Offset) else show_term(index.term)
+
+
+def _entry(name: str, indices: tuple[Index, ...]) -> str:
+    return f"{name}[{', '.join(map(_index, indices))}]" if indices else name
 
 
 def _variables(variables: tuple[Variable, ...]) -> str:
@@ -82,12 +91,14 @@ def show_term(term: Term) -> str:
             return term.variable.name
         case Read():
             return _entry(term.name, term.indices) + (f".{term.component}" if term.component is not None else "")
+        case Table():
+            return _entry("{" + ", ".join(map(_number, term.values)) + "}", term.indices)
         case Erroneous():
             return "<error>"
         case Unary():
             operand = show_term(term.operand)
             return f"-{operand}" if term.operator == "neg" else f"{term.operator}({operand})"
-        case BinaryTerm(operator="min" | "max"):
+        case BinaryTerm(operator="min" | "max" | "mod"):
             return f"{term.operator}({show_term(term.left)}, {show_term(term.right)})"
         case BinaryTerm():
             return f"({show_term(term.left)} {term.operator} {show_term(term.right)})"
@@ -133,28 +144,45 @@ def show_distribution(distribution: Distribution) -> str:
 
 
 def show_formula(formula: Formula) -> str:
-    """Return a formula as text; a comparison of ints and Booleans only is in angle brackets."""
+    """Return a formula as text; a comparison that is not graded is in brackets, ⟨discrete⟩ or ⟪decided⟫."""
     match formula:
         case TruthValue():
             return "true" if formula.value else "false"
         case AtMost():
             text = f"{show_term(formula.left)} {'<' if formula.strict else '<='} {show_term(formula.right)}"
-            return f"⟨{text}⟩" if formula.discrete else text
+            return _atom(formula, text)
         case Equal():
-            text = f"{show_term(formula.left)} == {show_term(formula.right)}"
-            return f"⟨{text}⟩" if formula.discrete else text
+            return _atom(formula, f"{show_term(formula.left)} == {show_term(formula.right)}")
         case Differ():
-            return f"⟨{show_term(formula.left)} != {show_term(formula.right)}⟩"
+            return _atom(formula, f"{show_term(formula.left)} != {show_term(formula.right)}")
+        case Complement():
+            return f"not {show_formula(formula.body)}"
+        case Populated():
+            return f"any datum ({show_formula(formula.body)})"
         case Conjunction():
             return "(" + " and ".join(map(show_formula, formula.operands)) + ")"
         case Disjunction():
             return "(" + " or ".join(map(show_formula, formula.operands)) + ")"
         case Every():
-            return f"(forall {_variables(formula.variables)}: {show_formula(formula.body)})"
+            return f"(forall {_bound(formula)}: {show_formula(formula.body)})"
         case Some():
-            return f"(exists {_variables(formula.variables)}: {show_formula(formula.body)})"
+            return f"(exists {_bound(formula)}: {show_formula(formula.body)})"
         case AtLeast():
-            return (
-                f"(at least {show_term(formula.bound)} of {_variables(formula.variables)}: "
-                f"{show_formula(formula.body)})"
-            )
+            operator = "<=" if formula.upper else ">="
+            counted = f"(count {_bound(formula)}: {show_formula(formula.counted)})"
+            return f"{counted} {operator} {show_term(formula.bound)}"
+
+
+def _bound(formula: Every | Some | AtLeast) -> str:
+    parts = [_variables(formula.variables)] if formula.variables else []
+    if formula.present is not None:
+        parts.append(f"present {show_formula(formula.present)}")
+    if formula.guard is not None:
+        parts.append(f"where {show_formula(formula.guard)}")
+    return " ".join(parts)
+
+
+def _atom(atom: Atom, text: str) -> str:
+    if atom.defined is not None:
+        text = f"{text} if {show_formula(atom.defined)}"
+    return {"decided": f"⟪{text}⟫", "discrete": f"⟨{text}⟩", "graded": text}[atom.part]

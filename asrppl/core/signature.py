@@ -4,9 +4,11 @@ The checker types a program against a signature, and the lowered graph is specia
 A signature is hashable: it is the key under which a lowered program is kept.
 """
 
+from bisect import bisect_left
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
+from operator import itemgetter
 
 
 class Kind(Enum):
@@ -42,6 +44,7 @@ class Entry:
         density: drawn from a distribution with a density, so that it equals nothing.
         reparameterised: a reparameterised draw: the pathwise gradient of an indicator of it is silently wrong.
         masked: some entries may be absent.
+        given: data, which training does not change.
         function: a function that Python bound; ``axes`` is then empty.
         distribution_levels: what ``q(name)`` varies with (its probabilities may read the datum, or draws before it).
         origin: how it was found, for messages ("guide site 'n'", "bind=").
@@ -57,6 +60,7 @@ class Entry:
     density: bool = False
     reparameterised: bool = False
     masked: bool = False
+    given: bool = False
     function: bool = False
     distribution_levels: frozenset[Level] = frozenset({Level.DRAW, Level.DATUM})
     origin: str = ""
@@ -65,7 +69,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """Entries by name."""
+    """Entries in the order of their names."""
 
     entries: tuple[tuple[str, Entry], ...]
 
@@ -76,7 +80,8 @@ class Signature:
 
     def get(self, name: str) -> Entry | None:
         """Return the entry of ``name``, None where there is none."""
-        return next((entry for known, entry in self.entries if known == name), None)
+        place = bisect_left(self.entries, name, key=itemgetter(0))  # sorted: a program may read thousands of names
+        return self.entries[place][1] if place < len(self.entries) and self.entries[place][0] == name else None
 
     def __iter__(self) -> Iterator[str]:
         return (name for name, _ in self.entries)

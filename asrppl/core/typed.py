@@ -1,8 +1,12 @@
 """The typed tree: what the checker makes of a program against a signature, and all that the later stages read.
 
 It is a small core of the language. Parameters, ``let``s and ``def``s are expanded; records are taken apart into scalar
-terms; every index variable has its list of values; guards, masks and ``!=`` binders have become parts of the formula;
-and formulas are in negation normal form, so that no node negates: a violation is computed from the leaves up.
+terms; every index variable has its list of values; ``!=`` binders and ranges whose ends vary have become guards; and
+formulas are in negation normal form, so that no node negates: a violation is computed from the leaves up.
+
+A formula stands as a claim, which has a violation, or as a condition (a guard, an ``if``, what counts as a number),
+which is true or false. ``present`` of a binder is the condition that what its variables index is there (masks, axes):
+an instance without it is skipped.
 Scalars only: a formula or term varies over its index variables, and over batch axes that the tree does not name.
 """
 
@@ -35,6 +39,19 @@ class Offset:
 
 
 @dataclass(frozen=True, slots=True)
+class Computed:
+    """An index that is any whole term; outside its axis of ``length`` entries there is nothing to read."""
+
+    term: "Term"
+    length: int
+
+
+Index = Offset | Computed
+Part = Literal["decided", "discrete", "graded"]
+"""Where an amount counts: by whether its atom reads only what nothing changes, only ints and Booleans, or reals."""
+
+
+@dataclass(frozen=True, slots=True)
 class TypedTerm:
     """What all terms share: their kind, and what they vary with."""
 
@@ -61,12 +78,25 @@ class IndexValue(TypedTerm):
 class Read(TypedTerm):
     """An entry of a bound array: ``name[indices].component`` (``component`` None for a plain scalar).
 
-    The component ``"mask"`` is the entry's presence (kind BOOL).
+    The component ``"mask"`` is the entry's presence (kind BOOL). ``given``: the name is data. ``defined``: where there
+    is an entry, if no binder sees to that (None: everywhere).
     """
 
     name: str
     component: str | None
-    indices: tuple[Offset, ...]
+    indices: tuple[Index, ...]
+    given: bool = False
+    defined: "Formula | None" = None
+
+
+@dataclass(frozen=True, slots=True)
+class Table(TypedTerm):
+    """An entry of a constant array (a ``param`` in brackets), its values flat, the last axis fastest."""
+
+    values: tuple[float, ...]
+    shape: tuple[int, ...]
+    indices: tuple[Index, ...]
+    defined: "Formula | None" = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +108,7 @@ class Erroneous(TypedTerm):
 class Unary(TypedTerm):
     """An elementwise function of one term."""
 
-    operator: Literal["neg", "abs", "sqrt", "exp", "log", "relu"]
+    operator: Literal["neg", "abs", "sqrt", "exp", "log", "relu", "sin", "cos", "tanh", "sigmoid", "floor", "detach"]
     operand: "Term"
 
 
@@ -86,7 +116,7 @@ class Unary(TypedTerm):
 class BinaryTerm(TypedTerm):
     """An elementwise function of two terms."""
 
-    operator: Literal["+", "-", "*", "/", "^", "min", "max"]
+    operator: Literal["+", "-", "*", "/", "^", "min", "max", "mod"]
     left: "Term"
     right: "Term"
 
@@ -102,9 +132,13 @@ class Choose(TypedTerm):
 
 @dataclass(frozen=True, slots=True)
 class Reduction(TypedTerm):
-    """``sum i where g: t`` and the like; ``guard`` None counts every index. Over no index at all each of them is 0."""
+    """``sum i where g: t`` and the like; ``guard`` (presence included) None takes every index in.
 
-    reduction: Literal["sum", "mean", "max", "min"]
+    Over nothing a sum is 0, a product 1, and the others are undefined. ``argmax`` is the value of its one variable
+    where the body is largest, the first of such.
+    """
+
+    reduction: Literal["sum", "mean", "max", "min", "prod", "argmax"]
     variables: tuple[Variable, ...]
     guard: "Formula | None"
     body: "Term"
@@ -112,7 +146,7 @@ class Reduction(TypedTerm):
 
 @dataclass(frozen=True, slots=True)
 class CountTerm(TypedTerm):
-    """How many indices make ``body`` true, where a comparison of it with a bound is not itself the atom."""
+    """How many indices make ``body`` (guard and presence included) true."""
 
     variables: tuple[Variable, ...]
     body: "Formula"
@@ -160,6 +194,7 @@ Term = (
     Constant
     | IndexValue
     | Read
+    | Table
     | Erroneous
     | Unary
     | BinaryTerm
@@ -211,6 +246,7 @@ class CategoricalOf(TypedDistribution):
 
     name: str
     indices: tuple[Offset, ...]
+    given: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,85 +279,123 @@ class TypedFormula:
 
 @dataclass(frozen=True, slots=True)
 class TruthValue(TypedFormula):
-    """A formula that always holds, or never (its violation is then 1, discrete)."""
+    """A formula that always holds, or never (its violation is then 1, decided)."""
 
     value: bool
 
 
 @dataclass(frozen=True, slots=True)
-class AtMost(TypedFormula):
-    """``left <= right``: max(left − right, 0). ``strict``: a real ``<``, which costs the rule's margin more.
+class Atom(TypedFormula):
+    """What comparisons share: ``part``, where their amount counts.
 
-    ``discrete``: reads only ints and Booleans. (An int ``a < b`` is ``a + 1 <= b`` here.)
+    ``defined``: where both sides have a value (None: everywhere). Elsewhere a claim costs nothing, a condition is
+    false, and in a guard that is priced it costs 1, decided.
     """
 
     left: Term
     right: Term
-    strict: bool
-    discrete: bool
+    part: Part
+    defined: "Formula | None"
 
 
 @dataclass(frozen=True, slots=True)
-class Equal(TypedFormula):
+class AtMost(Atom):
+    """``left <= right``: max(left − right, 0).
+
+    ``strict``: a real ``<``: as a claim it costs what ``<=`` does, and the rule's margin. (An int ``a < b`` is
+    ``a + 1 <= b`` here.)
+    """
+
+    strict: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Equal(Atom):
     """``left == right``: abs(left − right)."""
 
-    left: Term
-    right: Term
-    discrete: bool
-
 
 @dataclass(frozen=True, slots=True)
-class Differ(TypedFormula):
-    """``left != right`` for ints: 1 where they are equal."""
-
-    left: Term
-    right: Term
+class Differ(Atom):
+    """``left != right``: 1 where they are equal. (A claim of reals never is one: it would teach nothing.)"""
 
 
 @dataclass(frozen=True, slots=True)
 class Conjunction(TypedFormula):
-    """``φ and ψ``: the sum."""
+    """``φ and ψ``: the sum, part by part."""
 
     operands: tuple["Formula", ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Disjunction(TypedFormula):
-    """``φ or ψ``: the smaller, in dictionary order of (discrete, graded)."""
+    """``φ or ψ``: the first in dictionary order of (decided, discrete, graded)."""
 
     operands: tuple["Formula", ...]
 
 
 @dataclass(frozen=True, slots=True)
+class Complement(TypedFormula):
+    """``not φ`` of a condition, of which only the truth is asked."""
+
+    body: "Formula"
+
+
+@dataclass(frozen=True, slots=True)
+class Populated(TypedFormula):
+    """A condition: some datum of the batch meets ``body``."""
+
+    body: "Formula"
+
+
+@dataclass(frozen=True, slots=True)
 class Every(TypedFormula):
-    """``forall``: the sum over the variables' values, divided by ``share`` (the number of data at a rule's head)."""
+    """``forall i where g``: the sum over those values of the variables that are present and pass the guard.
+
+    Without variables it is the ``where`` of a rule. The sum is divided by ``share``: the number of data, at a head.
+    """
 
     variables: tuple[Variable, ...]
+    present: "Formula | None"
+    guard: "Formula | None"
     body: "Formula"
     share: int = 1
 
 
 @dataclass(frozen=True, slots=True)
 class Some(TypedFormula):
-    """``exists``: the smallest over the variables' values."""
+    """``exists i where g``: the smallest over those present that pass the guard.
+
+    Where none passes: the value whose violations of (guard, body) are first in dictionary order, added part by part.
+    Where none is present: 1, decided.
+    """
 
     variables: tuple[Variable, ...]
+    present: "Formula | None"
+    guard: "Formula | None"
     body: "Formula"
 
 
 @dataclass(frozen=True, slots=True)
 class AtLeast(TypedFormula):
-    """``count: φ >= k``: the sum of the k smallest violations of φ, and k − N more (discrete) where k exceeds all N.
+    """``(count i where g: φ) >= k``, or ``<= k``; ``bound`` is k and does not read ``variables``.
 
-    ``bound`` does not read ``variables``. An upper bound is at least N − k of the negation.
+    ``>=``: the k smallest violations of φ among the members, who are present and pass the guard; what is missing is
+    filled by non-members as in `Some`, then by 1 each. ``<=`` (``upper``): with M members, the M − k smallest
+    violations of ``not φ`` among them, which ``body`` is then; ``counted`` is always φ.
     """
 
     variables: tuple[Variable, ...]
+    present: "Formula | None"
+    guard: "Formula | None"
     body: "Formula"
+    counted: "Formula"
     bound: Term
+    upper: bool
 
 
-Formula = TruthValue | AtMost | Equal | Differ | Conjunction | Disjunction | Every | Some | AtLeast
+Formula = (
+    TruthValue | AtMost | Equal | Differ | Conjunction | Disjunction | Complement | Populated | Every | Some | AtLeast
+)
 
 # ---- rules
 
@@ -355,7 +429,7 @@ class Schedule:
 
 @dataclass(frozen=True, slots=True)
 class TypedRule:
-    """A rule: ``hard`` is None for a weighted one, else the ε it has to hold within.
+    """A rule: ``hard`` is None for a weighted one, else the ε it has to hold within; ``power`` is of each amount.
 
     ``datum`` is the variable at its head that runs over the data plate, where each instance reads one datum: the rule
     is then about one datum, and its violation varies over that plate.
@@ -367,6 +441,7 @@ class TypedRule:
     hard: float | None
     smooth: float | None
     margin: float
+    power: float
     span: Span = field(compare=False, repr=False)
     datum: Variable | None = None
 
@@ -407,6 +482,8 @@ class FreeName:
     span: Span = field(compare=False, repr=False)
     draw: bool = True  # whether its value is read (not only q(name))
     declared: bool = False  # whether a `site` statement gives the fields, and with them the order of columns
+    given: bool = False  # whether a `given` statement says that it is data
+    kind: str | None = None  # "bool" or "int", where that statement says so
 
     @property
     def alias(self) -> str | None:

@@ -3,26 +3,33 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import fields
 from functools import cache
+from typing import cast
 
 from asrppl.core.signature import Kind
 from asrppl.core.typed import (
     AggregateDistribution,
     AggregateTerm,
     Apply,
+    CategoricalOf,
+    Computed,
     Erroneous,
     Expectation,
-    Functional,
     IndexValue,
     Offset,
+    Part,
+    Posterior,
     Probability,
     Read,
     TypedDistribution,
     TypedFormula,
     TypedTerm,
+    Unary,
     Variable,
 )
 
 TypedNode = TypedTerm | TypedFormula | TypedDistribution
+_NODES = (TypedTerm, TypedFormula, TypedDistribution)
+_INNER = (*_NODES, Computed)
 
 
 @cache
@@ -39,8 +46,19 @@ def _parts(node: TypedNode) -> Iterator[object]:
             yield part
 
 
-def _children(node: TypedNode) -> list[TypedNode]:
-    return [part for part in _parts(node) if isinstance(part, TypedTerm | TypedFormula | TypedDistribution)]
+def children(node: TypedNode) -> list[TypedNode]:
+    """Return the nodes right below ``node``, those inside its indices among them."""
+    found: list[TypedNode] = []
+    for name in _field_names(type(node)):
+        part: object = getattr(node, name)
+        if isinstance(part, _NODES):
+            found.append(part)
+        elif isinstance(part, tuple):
+            inside = cast(tuple[object, ...], part)
+            found += [
+                inner.term if isinstance(inner, Computed) else inner for inner in inside if isinstance(inner, _INNER)
+            ]
+    return found
 
 
 def walk(node: TypedNode, *, aggregates: bool = True) -> Iterator[TypedNode]:
@@ -50,7 +68,7 @@ def walk(node: TypedNode, *, aggregates: bool = True) -> Iterator[TypedNode]:
         node = pending.pop()
         if aggregates or not isinstance(node, AggregateTerm | AggregateDistribution):
             yield node
-            pending.extend(reversed(_children(node)))
+            pending.extend(reversed(children(node)))
 
 
 def _occurring(node: TypedNode) -> Iterator[Variable]:
@@ -79,17 +97,41 @@ def is_poisoned(node: TypedNode) -> bool:
     return any(isinstance(part, Erroneous) for part in walk(node))
 
 
-def reads_real(node: TypedNode) -> bool:
-    """Whether the node reads something that takes real values, so that a comparison of it is graded."""
+def part_of(*nodes: TypedNode) -> Part:
+    """Return where an atom of these terms counts: "decided" where they read nothing that training could change."""
+    found: Part = "decided"
+    pending: list[TypedNode] = [*nodes]
+    while pending:
+        node = pending.pop()
+        match node:
+            case Posterior() | Expectation() | Probability() | Erroneous():
+                return "graded"
+            case CategoricalOf():
+                if not node.given:
+                    return "graded"
+            case Read(component="mask"):
+                continue
+            case Read() | Apply():
+                # What a Boolean function of reals does to its arguments is its own business: its value is 0 or 1.
+                if node.kind in (Kind.REAL, Kind.SCALAR) and not (isinstance(node, Read) and node.given):
+                    return "graded"
+                if not (isinstance(node, Read) and node.given):
+                    found = "discrete"
+                if isinstance(node, Read):
+                    pending.extend(index.term for index in node.indices if isinstance(index, Computed))
+            case _:
+                pending.extend(children(node))
+    return found
+
+
+def moves(node: TypedNode) -> bool:
+    """Whether the node reads reals that training moves: none that is given, or under ``detach``."""
     pending: list[TypedNode] = [node]
     while pending:
         node = pending.pop()
-        if isinstance(node, Functional | Expectation | Probability | AggregateTerm):
-            return True
-        if isinstance(node, Read | Apply | Erroneous):
-            # What a Boolean function of reals does to its arguments is its own business: its value is 0 or 1.
-            if node.kind in (Kind.REAL, Kind.SCALAR):
-                return True
+        if isinstance(node, Unary) and node.operator == "detach":
             continue
-        pending.extend(_children(node))
+        if isinstance(node, Read | Apply) and node.kind is Kind.REAL and not (isinstance(node, Read) and node.given):
+            return True
+        pending.extend(children(node))
     return False

@@ -58,7 +58,7 @@ class Bindings(Mapping[str, Binding]):
         rules: by rule the channel that its gradient takes, S (a factor in the model: score functions, enumeration) or
             P (its pathwise gradient), and why.
         data: the name of the data plate, whose full size N makes weights nats per datum; None without one.
-        warnings: about the rules as they are bound: one that runs over no index, say, and costs nothing.
+        warnings: about the rules as they are bound: one that runs over no instance, say, and costs nothing.
     """
 
     names: Mapping[str, Binding]

@@ -160,7 +160,7 @@ class RegularizedELBO(ELBO):
         self.guide = guide
         self.program = program
         self.base = base
-        self.given: Bound = bind_values(_free_in(program, bind or {}), bind or {})
+        self.given: Bound = bind_values(_free_in(program, bind or {}), bind or {}, plain_is_data=True)
         self.data = data
         self.data_size = data_size
         self.step: int = step

@@ -1,8 +1,10 @@
 """Reads of bound arrays: the index axes of a tensor brought into slots."""
 
+from collections.abc import Sequence
+
 import torch
 
-from asrppl.core.typed import Offset, Variable
+from asrppl.core.typed import Computed, Index, Offset, Table, Variable
 from asrppl.lower import operators
 from asrppl.lower.algebra import Algebra
 from asrppl.lower.builder import Value
@@ -12,7 +14,8 @@ def read(
     g: Algebra,
     name: str,
     component: str | None,
-    indices: tuple[Offset, ...],
+    indices: tuple[Index, ...],
+    places: Sequence[Value] = (),
     *,
     tail: int = 0,
     low: float = float("-inf"),
@@ -25,6 +28,7 @@ def read(
         name: of the bound array.
         component: of the array.
         indices: one an index axis, outermost first.
+        places: the values of those indices that are computed, in order.
         tail: number of axes behind the index axes, left as they are (the support of a distribution).
         low: a lower bound of what is read.
         high: an upper bound.
@@ -33,7 +37,63 @@ def read(
     if component == "h" and entry is not None and entry.squares:
         component = "w"
     node = g.tensor((name, component))
-    value = Value(node, frozenset(), low, high, node)
+    lengths = entry.axes if entry is not None else (None,) * len(indices)
+    return _entries(g, Value(node, frozenset(), low, high, node), lengths, indices, places, tail)
+
+
+def read_table(g: Algebra, table: Table, places: Sequence[Value]) -> Value:
+    """Return the entry of a constant array."""
+    tensor = torch.tensor(table.values, dtype=torch.float64).reshape(table.shape)
+    slots = {index.variable.slot for index in table.indices if isinstance(index, Offset) and index.variable is not None}
+    if not places and not slots & g.dynamic.keys():
+        at = tuple(_positions(g, index, length) for index, length in zip(table.indices, table.shape, strict=True))
+        return g.fold(tensor[at], slots)
+    node = g.buffer(tensor)
+    value = Value(node, frozenset(), float(tensor.min()), float(tensor.max()), node)
+    return _entries(g, value, table.shape, table.indices, places, 0)
+
+
+def _positions(g: Algebra, index: Index, length: int) -> torch.Tensor:
+    assert isinstance(index, Offset)
+    if index.variable is None:
+        return torch.full((1,) * g.rank, index.add)
+    static = g.index(index.variable, index.add).static
+    assert static is not None
+    return static.to(torch.int64).clamp(0, length - 1)
+
+
+def _entries(
+    g: Algebra,
+    value: Value,
+    lengths: tuple[int | None, ...],
+    indices: tuple[Index, ...],
+    places: Sequence[Value],
+    tail: int,
+) -> Value:
+    computed = [position for position, index in enumerate(indices) if isinstance(index, Computed)]
+    if computed:
+        # Axes with a computed index go last, and wait there until the others are in their slots.
+        source = tuple(position - len(indices) for position in computed)
+        target = tuple(range(-len(computed), 0))
+        if source != target:
+            value = g.call(torch.movedim, value, source, target, low=value.low, high=value.high)
+        plain = [position for position in range(len(indices)) if position not in computed]
+        rest = tuple(lengths[position] for position in plain)
+        value = _offsets(g, value, rest, [_offset_of(indices[position]) for position in plain], len(computed))
+        sizes = tuple(index.length for index in indices if isinstance(index, Computed))
+        slots = value.slots.union(*(place.slots for place in places))
+        low, high = value.low, value.high
+        return g.call(operators.entry, value, sizes, *places, low=low, high=high, slots=slots, tensors=True)
+    return _offsets(g, value, lengths, [_offset_of(index) for index in indices], tail)
+
+
+def _offset_of(index: Index) -> Offset:
+    assert isinstance(index, Offset)
+    return index
+
+
+def _offsets(g: Algebra, value: Value, lengths: tuple[int | None, ...], indices: Sequence[Offset], tail: int) -> Value:
+    low, high = value.low, value.high
     slots: list[int] = []
     for position, index in enumerate(indices):
         # Counted from the right, an axis stays where it is while those before it are selected away.
@@ -41,8 +101,7 @@ def read(
         if index.variable is None:
             value = g.call(torch.select, value, dim, index.add, low=low, high=high)
         else:
-            length = entry.axes[position] if entry is not None else None
-            value = _pick(g, value, dim, index.variable, index.add, length)
+            value = _pick(g, value, dim, index.variable, index.add, lengths[position])
             slots.append(index.variable.slot)
     value, slots = _diagonals(g, value, slots, tail)
     wanted = sorted(slots)
@@ -79,7 +138,10 @@ def _pick(g: Algebra, value: Value, dim: int, variable: Variable, add: int, leng
         if count == length:
             return value
         return g.call(operators.narrow, value, dim, first, count, low=value.low, high=value.high)
-    chosen = g.buffer(torch.tensor([at + add for at in variable.values]))
+    places = [at + add for at in variable.values]
+    if length is not None:  # (outside it, as above)
+        places = [min(max(at, 0), length - 1) for at in places]
+    chosen = g.buffer(torch.tensor(places))
     return g.call(torch.index_select, value, dim, chosen, low=value.low, high=value.high)
 
 

@@ -142,6 +142,14 @@ class Algebra(Builder):
             return self.constant(a.high <= b.low)
         return self.compare(operator.le, a, b)
 
+    def less(self, a: Value, b: Value) -> Value:
+        """Return whether a < b."""
+        if a.key == b.key or a.low >= b.high or a.high < b.low:
+            return self.constant(a.key != b.key and a.high < b.low)
+        if a.number == 0:
+            return self.positive(b)
+        return self.compare(operator.lt, a, b)
+
     def positive(self, a: Value) -> Value:
         """Return whether a > 0."""
         if a.low > 0 or a.high <= 0:
@@ -161,6 +169,12 @@ class Algebra(Builder):
             if x.number is not None:
                 return x if x.number else y
         return self.call(torch.logical_or, a, b, low=0.0, high=1.0)
+
+    def complement(self, a: Value) -> Value:
+        """Return not a, of a Boolean."""
+        if a.number is not None:
+            return self.constant(not a.number)
+        return self.call(torch.logical_not, a, low=0.0, high=1.0)
 
     def where(self, condition: Value, a: Value, b: Value) -> Value:
         """Return a where the Boolean ``condition`` holds, else b."""
@@ -202,6 +216,18 @@ class Algebra(Builder):
             return self.constant(float(len(variable.values)))
         ones = self.call(torch.ones_like, self.index(variable), low=1.0, high=1.0)
         return self.total(ones, (variable,))
+
+    def product(self, a: Value, variables: Iterable[Variable]) -> Value:
+        """Return the product over the variables' values."""
+        variables = tuple(variables)
+        slots = {variable.slot for variable in variables if variable.slot in a.slots}
+        if slots:
+            low = 0.0 if a.low >= 0 else -math.inf
+            a = self.call(operators.product, a, self.dims(slots), low=low, slots=a.slots - slots)
+        for variable in variables:
+            if variable.slot not in slots:
+                a = self.power(a, self._count(variable), integer=True)
+        return a
 
     def smallest(self, a: Value, variables: Iterable[Variable]) -> Value:
         """Return the minimum over the variables' values."""

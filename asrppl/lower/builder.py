@@ -110,6 +110,7 @@ class Builder:
         self.known: dict[Hashable, tuple[Value, object]] = {}
         self._made: dict[Hashable, Value] = {}
         self._last_input: fx.Node | None = None
+        self._taken = {"self", "torch", "operator", "inf", "nan"}
         for variable in variables:
             positions = self.input(Hidden("positions", variable), f"{variable.name}_positions")
             numbers = self.input(Hidden("numbers", variable), f"{variable.name}_numbers")
@@ -131,9 +132,9 @@ class Builder:
 
     def _argument_name(self, name: str) -> str:
         # The graph is printed as a function, whose arguments must not collide with words, modules or each other.
-        taken = {"self", "torch", "operator", "inf", "nan", *(node.target for node in self.inputs.values())}
-        while name in taken or keyword.iskeyword(name) or hasattr(builtins, name):
+        while name in self._taken or keyword.iskeyword(name) or hasattr(builtins, name):
             name += "_"
+        self._taken.add(name)
         return name
 
     def tensor(self, key: InputKey) -> fx.Node:

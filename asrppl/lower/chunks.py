@@ -8,13 +8,13 @@ import itertools
 import math
 import operator
 from collections.abc import Callable, Sequence
-from dataclasses import fields, is_dataclass
-from typing import Any, Protocol, cast
+from typing import Any, Protocol
 
 import torch
 from torch import fx, nn
 
 from asrppl.core.typed import AtLeast, CountTerm, Every, Reduction, Some, Variable
+from asrppl.core.walk import TypedNode, children
 from asrppl.lower.algebra import Algebra
 from asrppl.lower.builder import ConstantTensor, Hidden, Input, Value
 from asrppl.lower.recompute import Parts, recomputed
@@ -131,17 +131,13 @@ def _argument(g: Algebra, key: Input, name: str, own: tuple[Variable, ...]) -> f
             return g.input(key, name)
 
 
-def grid(node: Any) -> int:
+def grid(node: TypedNode) -> int:
     """Return the largest number of grid points that anything nested in ``node`` spans, an element of the batch."""
     sizes: dict[int, int] = {}
 
-    def size(node: Any) -> int:
-        if isinstance(node, tuple):
-            return max((size(part) for part in cast(tuple[object, ...], node)), default=1)
-        if not is_dataclass(node) or isinstance(node, Variable):
-            return 1
+    def size(node: TypedNode) -> int:
         if id(node) not in sizes:
-            inner = max((size(getattr(node, part.name)) for part in fields(node) if part.name != "span"), default=1)
+            inner = max(map(size, children(node)), default=1)
             bound = isinstance(node, Every | Some | AtLeast | Reduction | CountTerm)
             sizes[id(node)] = inner * (math.prod(len(v.values) for v in node.variables) if bound else 1)
         return sizes[id(node)]

@@ -1,13 +1,13 @@
-"""Violations: pairs of a discrete and a graded amount, compared in dictionary order.
+"""Violations: triples of a decided, a discrete and a graded amount, compared in dictionary order.
 
-A discrete amount comes from an atom that reads only ints and Booleans, so a false guard is never traded against a
-graded amount, however large: `present implies φ` costs what φ does wherever something is present.
+What training cannot change, and what takes whole steps, is never traded against a graded amount, however large:
+`present implies φ` costs what φ does wherever something is present. Guards choose what is priced at all.
 """
 
 import math
 import operator
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import assert_never
 
 import torch
@@ -15,88 +15,118 @@ import torch
 from asrppl.core.typed import (
     AtLeast,
     AtMost,
+    Complement,
     Conjunction,
     Differ,
     Disjunction,
     Equal,
     Every,
     Formula,
+    Populated,
     Some,
     TruthValue,
     Variable,
 )
+from asrppl.core.walk import part_of
 from asrppl.lower import chunks, operators
 from asrppl.lower.algebra import Algebra
 from asrppl.lower.builder import Value
-from asrppl.lower.terms import Add, term
+from asrppl.lower.terms import Add, term, truth
 
 
 @dataclass(frozen=True, slots=True)
 class Violation:
     """A violation; None is 0 everywhere."""
 
+    decided: Value | None = None
     discrete: Value | None = None
     graded: Value | None = None
+
+    @property
+    def parts(self) -> tuple[Value | None, Value | None, Value | None]:
+        """The three amounts, the most significant first."""
+        return self.decided, self.discrete, self.graded
 
 
 @dataclass(frozen=True, slots=True)
 class Style:
-    """What a rule says about its violation: the power of `smooth` (None: the minimum), and the margin of ``<``."""
+    """What a rule says about its violation.
 
-    smooth: float | None
-    margin: float
+    Args:
+        smooth: the power of its power mean; None for the minimum.
+        margin: what a real ``<`` costs more.
+        power: what each amount is raised to.
+        priced: whether the formula is a guard that an ``exists`` or ``count`` prices.
+    """
+
+    smooth: float | None = None
+    margin: float = 0.0
+    power: float = 1.0
+    priced: bool = False
 
 
 def total_violation(g: Algebra, node: Formula, style: Style) -> Value:
-    """Return the violation of a rule's formula as one number: the sum of the pair."""
-    pair = violation(g, node, style)
-    return _sum(g, [pair.discrete, pair.graded]) or g.constant(0.0)
+    """Return the violation of a rule's formula as one number: the sum of the triple."""
+    return _sum(g, violation(g, node, style).parts) or g.constant(0.0)
 
 
 def violation(g: Algebra, node: Formula, style: Style) -> Violation:
     """Return the violation of a formula."""
     match node:
         case TruthValue():
-            return Violation() if node.value else Violation(discrete=g.constant(1.0))
-        case AtMost():
-            excess = g.subtract(term(g, node.left), term(g, node.right))
-            if node.strict and style.margin:
-                excess = g.add(excess, g.constant(style.margin))
-            return _atom(g.relu(excess), discrete=node.discrete)
-        case Equal():
-            return _atom(g.absolute(g.subtract(term(g, node.left), term(g, node.right))), discrete=node.discrete)
-        case Differ():
-            equal = g.compare(operator.eq, term(g, node.left), term(g, node.right))
-            return _atom(g.indicator(equal), discrete=True)
+            return Violation() if node.value else Violation(decided=g.constant(1.0))
+        case AtMost() | Equal() | Differ():
+            return _atom(g, node, style)
         case Conjunction():
-            pairs = [violation(g, operand, style) for operand in node.operands]
-            return Violation(_sum(g, [pair.discrete for pair in pairs]), _sum(g, [pair.graded for pair in pairs]))
+            return _added(g, [violation(g, operand, style) for operand in node.operands])
         case Disjunction():
             return _either(g, [violation(g, operand, style) for operand in _branches(node)], style)
         case Every():
-            if not all(variable.values for variable in node.variables):
-                return Violation()
-            pair = _over(g, node, style, Add())
-            if node.share == 1:
-                return pair
-            share = g.constant(1 / node.share)
-            return Violation(*(part and g.multiply(part, share) for part in (pair.discrete, pair.graded)))
+            return _every(g, node, style)
         case Some():
-            if not all(variable.values for variable in node.variables):
-                return Violation(discrete=g.constant(1.0))
-            return _over(g, node, style, Smallest(style.smooth))
+            return _some(g, node, style)
         case AtLeast():
             return _at_least(g, node, style)
+        case Complement() | Populated():
+            raise AssertionError("a condition of which only the truth is asked has no violation")
     assert_never(node)
 
 
-def _atom(amount: Value, *, discrete: bool) -> Violation:
-    if amount.number == 0:
-        return Violation()
-    return Violation(discrete=amount) if discrete else Violation(graded=amount)
+def _atom(g: Algebra, node: AtMost | Equal | Differ, style: Style) -> Violation:
+    left, right = term(g, node.left), term(g, node.right)
+    match node:
+        case AtMost():
+            excess = g.subtract(left, right)
+            if node.strict and style.margin:
+                excess = g.add(excess, g.constant(style.margin))
+            amount = _raised(g, g.relu(excess), style)
+        case Equal():
+            amount = _raised(g, g.absolute(g.subtract(left, right)), style)
+        case Differ():
+            amount = g.indicator(g.compare(operator.eq, left, right))
+    if node.defined is None:
+        return _violation(**{node.part: amount})
+    there = truth(g, node.defined)
+    found = _violation(**{node.part: g.where(there, amount, g.constant(0.0))})
+    if not style.priced:
+        return found
+    return _added(g, [found, Violation(decided=g.where(there, g.constant(0.0), g.constant(1.0)))])
 
 
-def _sum(g: Algebra, amounts: list[Value | None]) -> Value | None:
+def _raised(g: Algebra, amount: Value, style: Style) -> Value:
+    return amount if style.power == 1 else g.power(amount, g.constant(style.power), integer=False)
+
+
+def _violation(decided: Value | None = None, discrete: Value | None = None, graded: Value | None = None) -> Violation:
+    parts = (part if part is not None and part.number != 0 else None for part in (decided, discrete, graded))
+    return Violation(*parts)
+
+
+def _added(g: Algebra, found: Sequence[Violation]) -> Violation:
+    return _violation(*(_sum(g, [one.parts[place] for one in found]) for place in range(3)))
+
+
+def _sum(g: Algebra, amounts: Sequence[Value | None]) -> Value | None:
     total: Value | None = None
     for amount in amounts:
         if amount is not None:
@@ -115,108 +145,205 @@ def _branches(node: Disjunction) -> list[Formula]:
     return found
 
 
-def _either(g: Algebra, pairs: list[Violation], style: Style) -> Violation:
-    guards = [pair.discrete for pair in pairs if pair.graded is None and pair.discrete is not None]
-    others = [pair for pair in pairs if pair.graded is not None]
-    if len(guards) + len(others) < len(pairs):  # one of them always holds
+def _either(g: Algebra, found: list[Violation], style: Style) -> Violation:
+    guards = [one for one in found if one.graded is None]
+    others = [one for one in found if one.graded is not None]
+    if any(one.parts == (None, None, None) for one in guards):  # one of them always holds
         return Violation()
-    best = others[0] if others else Violation(guards.pop(0))
-    for pair in others[1:]:
-        best = _smaller(g, best, pair, style)
-    if best.graded is not None and best.discrete is None:
-        # A graded amount is less than whatever a guard costs, unless the guard costs nothing. Booleans are joined
+    best = others[0] if others else guards.pop(0)
+    for one in others[1:]:
+        best = _first(g, best, one, style)
+    if best.graded is not None and best.decided is None and best.discrete is None:
+        # A graded amount comes before whatever a guard costs, unless the guard costs nothing. Booleans are joined
         # before they are spread over the grid.
+        costs = [g.positive(_sum(g, one.parts) or g.constant(0.0)) for one in guards]
         active = g.constant(True)
-        for guard in sorted(guards, key=lambda value: len(value.slots)):
-            active = g.both(active, g.positive(guard))
-        return _pair(None, g.where(active, best.graded, g.constant(0.0)))
+        for cost in sorted(costs, key=lambda value: len(value.slots)):
+            active = g.both(active, cost)
+        return _violation(graded=g.where(active, best.graded, g.constant(0.0)))
     for guard in guards:
-        best = _smaller(g, best, Violation(guard), style)
+        best = _first(g, best, guard, style)
     return best
 
 
-def _smaller(g: Algebra, a: Violation, b: Violation, style: Style) -> Violation:
-    """Return the smaller of two pairs in dictionary order; with `smooth`, the power mean where neither is less."""
-    graded: Value | None = None
-    if a.graded is not None and b.graded is not None:
-        if style.smooth is None:
-            graded = g.minimum(a.graded, b.graded)
+def _first(g: Algebra, a: Violation, b: Violation, style: Style) -> Violation:
+    """Return the first of two in dictionary order; with `smooth`, the power mean where neither comes before."""
+    zero = g.constant(0.0)
+    a_first = b_first = g.constant(False)
+    parts: list[Value] = []
+    for place, (x, y) in enumerate(zip(a.parts, b.parts, strict=True)):
+        x, y = x or zero, y or zero
+        if place == 2 and style.smooth is not None and x.number != 0 and y.number != 0:
+            tied = g.call(operators.power_mean, x, y, style.smooth, low=0.0, tensors=True)
         else:
-            graded = g.call(operators.power_mean, a.graded, b.graded, style.smooth, low=0.0, tensors=True)
-    for this, other in ((a, b), (b, a)):
-        if other.discrete is not None and (this.graded is not None or graded is not None):
-            less = (
-                g.positive(other.discrete)
-                if this.discrete is None
-                else g.compare(operator.lt, this.discrete, other.discrete)
+            tied = g.minimum(x, y)
+        parts.append(g.where(a_first, x, g.where(b_first, y, tied)))
+        if place < 2:
+            a_less, b_less = g.less(x, y), g.less(y, x)
+            a_first, b_first = (
+                g.either(a_first, g.both(g.complement(b_first), a_less)),
+                g.either(b_first, g.both(g.complement(a_first), b_less)),
             )
-            graded = g.where(less, this.graded or g.constant(0.0), graded or g.constant(0.0))
-    discrete = g.minimum(a.discrete, b.discrete) if a.discrete is not None and b.discrete is not None else None
-    return _pair(discrete, graded)
+    return _violation(*parts)
 
 
-def _pair(discrete: Value | None, graded: Value | None) -> Violation:
-    return Violation(*(part if part is not None and part.number != 0 else None for part in (discrete, graded)))
+# ---- forall
 
 
-# ---- forall, exists, count
+def _every(g: Algebra, node: Every, style: Style) -> Violation:
+    if not all(variable.values for variable in node.variables):
+        return Violation()
 
-
-def _over(g: Algebra, node: Every | Some, style: Style, reducer: chunks.Reducer) -> Violation:
     def parts(h: Algebra) -> list[Value]:
-        pair = violation(h, node.body, style)
-        return [pair.discrete or h.constant(0.0), pair.graded or h.constant(0.0)]
+        zero = h.constant(0.0)
+        amounts = [part or zero for part in violation(h, node.body, style).parts]
+        chosen = _chosen(h, node)
+        return amounts if chosen is None else [h.where(chosen, amount, zero) for amount in amounts]
 
-    return _pair(*chunks.reduced(g, node.variables, chunks.grid(node), parts, reducer))
+    amounts = chunks.reduced(g, node.variables, chunks.grid(node), parts, Add())
+    if node.share != 1:
+        amounts = [g.multiply(amount, g.constant(1 / node.share)) for amount in amounts]
+    return _violation(*amounts)
+
+
+def _chosen(g: Algebra, node: Every | Some | AtLeast) -> Value | None:
+    conditions = [truth(g, part) for part in (node.present, node.guard) if part is not None]
+    if not conditions:
+        return None
+    return conditions[0] if len(conditions) == 1 else g.both(*conditions)
+
+
+# ---- exists and count
+
+
+def _keys(g: Algebra, node: Some | AtLeast, style: Style) -> tuple[list[Value], Value | None]:
+    """Return what orders the instances, the most significant first, and where they are present.
+
+    Members come first, by their violations; then those present that fail the guard, by the violations of guard and
+    body; then the absent ones. Of the seven keys, the second and the fifth add up to the decided amount, and so on.
+    """
+    zero, one = g.constant(0.0), g.constant(1.0)
+    present = truth(g, node.present) if node.present is not None else None
+    amounts = [part or zero for part in violation(g, node.body, style).parts]
+    if present is not None:
+        amounts = [g.where(present, amount, zero) for amount in amounts]
+    if node.guard is None or (isinstance(node, AtLeast) and node.upper):
+        chosen = _chosen(g, node)
+        rank = zero if chosen is None else g.where(chosen, zero, g.constant(2.0))
+        if node.guard is not None and chosen is not None:
+            amounts = [g.where(chosen, amount, zero) for amount in amounts]
+        return [rank, amounts[0], amounts[1], zero, zero, zero, amounts[2]], chosen
+    member = truth(g, node.guard)
+    price = [part or zero for part in violation(g, node.guard, replace(style, priced=True)).parts]
+    rank = g.where(member, zero, one)
+    if present is not None:
+        rank = g.where(present, rank, g.constant(2.0))
+        price = [g.where(present, amount, zero) for amount in price]
+    keys = [
+        rank,
+        g.where(member, amounts[0], price[0]),
+        g.where(member, amounts[1], price[1]),
+        g.where(member, zero, price[2]),
+        g.where(member, zero, amounts[0]),
+        g.where(member, zero, amounts[1]),
+        amounts[2],
+    ]
+    return keys, present
+
+
+def _amounts(g: Algebra, keys: Sequence[Value]) -> list[Value]:
+    _, decided, discrete, graded, *rest = keys
+    return [g.add(one, other) for one, other in zip((decided, discrete, graded), rest, strict=True)]
+
+
+def _some(g: Algebra, node: Some, style: Style) -> Violation:
+    if not all(variable.values for variable in node.variables):
+        return Violation(decided=g.constant(1.0))
+
+    def parts(h: Algebra) -> list[Value]:
+        return _keys(h, node, style)[0]
+
+    keys = chunks.reduced(g, node.variables, chunks.grid(node), parts, First(style.smooth))
+    amounts = _amounts(g, keys)
+    if node.present is not None:
+        missing = g.less(g.constant(1.0), keys[0])
+        nothing = (g.constant(1.0), g.constant(0.0), g.constant(0.0))
+        amounts = [g.where(missing, other, amount) for other, amount in zip(nothing, amounts, strict=True)]
+    return _violation(*amounts)
 
 
 @dataclass(frozen=True, slots=True)
-class Smallest:
-    """The smallest pair along variables; with `smooth`, the power mean of those that are discretely smallest."""
+class First:
+    """The first along variables in dictionary order; with `smooth`, the power mean of those that differ at last."""
 
     smooth: float | None
 
     def reduce(self, g: Algebra, parts: Sequence[Value], variables: tuple[Variable, ...]) -> list[Value]:
-        """Return the smallest pair over the variables."""
-        discrete, graded = parts
-        least = g.smallest(discrete, variables)
-        if least.key != discrete.key:
-            least_there = g.compare(operator.eq, discrete, least)
-            graded = g.where(least_there, graded, g.constant(math.inf)) if graded.number != 0 else graded
-        if self.smooth is None or graded.number == 0:
-            return [least, g.smallest(graded, variables)]
-        return [least, g.power_mean(graded, variables, self.smooth)]
+        """Return the first over the variables, key by key."""
+        found: list[Value] = []
+        tied: Value | None = None
+        for place, key in enumerate(parts):
+            last = place == len(parts) - 1
+            if key.number is not None and not (last and self.smooth is not None):
+                found.append(key)
+                continue
+            if tied is not None and key.number != 0:
+                key = g.where(tied, key, g.constant(math.inf))
+            if last and self.smooth is not None and key.number != 0:
+                found.append(g.power_mean(key, variables, self.smooth))
+                continue
+            least = g.smallest(key, variables)
+            found.append(least)
+            if not last and least.key != key.key:
+                there = g.compare(operator.eq, key, least)
+                tied = there if tied is None else g.both(tied, there)
+        return found
 
     def merge(self, left: chunks.Parts, right: chunks.Parts) -> chunks.Parts:
-        """Return the smaller of two pairs, element by element."""
-        (d, a), (e, b) = left, right
-        tie = torch.minimum(a, b) if self.smooth is None else operators.power_mean(a, b, self.smooth)
-        return torch.minimum(d, e), torch.where(d < e, a, torch.where(e < d, b, tie))
+        """Return the first of two, element by element."""
+        found: list[torch.Tensor] = []
+        before = after = torch.zeros((), dtype=torch.bool, device=left[0].device)
+        for place, (a, b) in enumerate(zip(left, right, strict=True)):
+            smooth = self.smooth if place == len(left) - 1 else None
+            tie = torch.minimum(a, b) if smooth is None else operators.power_mean(a, b, smooth)
+            found.append(torch.where(before, a, torch.where(after, b, tie)))
+            before, after = before | (~after & (a < b)), after | (~before & (b < a))
+        return tuple(found)
 
 
 def _at_least(g: Algebra, node: AtLeast, style: Style) -> Violation:
     bound = term(g, node.bound)
+    lengths = [len(variable.values) for variable in node.variables]
+    size = g.constant(float(math.prod(lengths)))
+    keys, there = _keys(g, node, style)
+    if node.upper:
+        members = size if there is None else g.total(g.indicator(there), node.variables)
+        bound = g.subtract(members, bound)
     if bound.high <= 0:
         return Violation()
-    lengths = [len(variable.values) for variable in node.variables]
-    missing = g.relu(g.subtract(bound, g.constant(float(math.prod(lengths)))))
-    pair = violation(g, node.body, style)
-    slots = [variable.slot for variable in node.variables]
-    order = sorted(range(len(slots)), key=lambda place: slots[place])
+    amounts = _amounts(g, keys)
+    missing = 0 if part_of(node.bound) == "decided" else 1  # what the bound reads can mend it, or nothing can
+    if there is not None:  # each that is missing costs 1
+        amounts[missing] = g.where(there, amounts[missing], g.constant(1.0))
+    slots = {variable.slot for variable in node.variables}
+    order = sorted(node.variables, key=lambda variable: variable.slot)
     along = (
         g.dims(slots),
-        tuple(lengths[place] for place in order),
+        tuple(len(variable.values) for variable in order),
         bound if bound.number is None else bound.number,
     )
-    discrete, graded = pair.discrete, pair.graded
-    if discrete is not None and graded is not None:
-        rest = (discrete.slots | graded.slots | bound.slots) - set(slots)
-        both = g.call(operators.least_pairs, discrete, graded, *along, slots=rest, tensors=True)
-        discrete, graded = (g.call(operator.getitem, both, place, slots=rest, low=0.0) for place in (0, 1))
-    elif discrete is not None:
-        rest = (discrete.slots | bound.slots) - set(slots)
-        discrete = g.call(operators.least, discrete, *along, slots=rest, low=0.0, tensors=True)
-    elif graded is not None:
-        rest = (graded.slots | bound.slots) - set(slots)
-        graded = g.call(operators.least, graded, *along, slots=rest, low=0.0, tensors=True)
-    return _pair(_sum(g, [missing, discrete]), graded)
+    keys = [key for key in keys if key.number is None]
+    amounts = [amount if amount.number != 0 else None for amount in amounts]
+    priced = [amount for amount in amounts if amount is not None]
+    rest = frozenset[int]().union(bound.slots, *(value.slots for value in (*keys, *priced))) - slots
+    if [key.key for key in keys] == [amount.key for amount in priced] and len(keys) == 1:
+        least = [g.call(operators.least, keys[0], *along, slots=rest, low=0.0, tensors=True)]
+    elif priced:
+        rows = g.call(operators.least_rows, len(keys), *along, *keys, *priced, slots=rest, tensors=True)
+        least = [g.call(operator.getitem, rows, place, slots=rest, low=0.0) for place in range(len(priced))]
+    else:
+        least = []
+    found = iter(least)
+    counted = Violation(*(next(found) if amount is not None else None for amount in amounts))
+    beyond = g.relu(g.subtract(bound, size))
+    return _added(g, [counted, _violation(decided=beyond) if missing == 0 else _violation(discrete=beyond)])

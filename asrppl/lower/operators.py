@@ -12,7 +12,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from asrppl.bind.shapes import broadcast
+from asrppl.bind.shapes import broadcast, broadcast_shape
 from asrppl.diagnostics import AsrError, Diagnostic
 
 TINY = 1e-30
@@ -125,15 +125,25 @@ def least(x: Tensor, dims: tuple[int, ...], lengths: tuple[int, ...], bound: Ten
     return _first(ordered, dims, bound)
 
 
-def least_pairs(
-    discrete: Tensor, graded: Tensor, dims: tuple[int, ...], lengths: tuple[int, ...], bound: Tensor | float
-) -> tuple[Tensor, Tensor]:
-    """Return the sums of both parts over the ``bound`` smallest pairs, in dictionary order, along ``dims``."""
-    discrete, graded = broadcast(_flat(discrete, dims, lengths), _flat(graded, dims, lengths))
-    # Two stable sorts, the less significant part first, sort in dictionary order.
-    graded, order = torch.sort(graded, stable=True, dim=-1)
-    discrete, order = torch.sort(discrete.gather(-1, order), stable=True, dim=-1)
-    return _first(discrete, dims, bound), _first(graded.gather(-1, order), dims, bound)
+def least_rows(
+    keys: int, dims: tuple[int, ...], lengths: tuple[int, ...], bound: Tensor | float, *rows: Tensor
+) -> tuple[Tensor, ...]:
+    """Return the sums of amounts along ``dims`` over the ``bound`` first instances in the dictionary order of keys.
+
+    Args:
+        keys: how many of the rows are keys, the most significant first; the others are the amounts.
+        dims: negative axes, ascending.
+        lengths: of those axes.
+        bound: how many; may vary over the other axes.
+        rows: keys and amounts.
+    """
+    flat = broadcast(*(_flat(row, dims, lengths) for row in rows))
+    order: Tensor | None = None
+    for key in reversed(flat[:keys]):  # stable sorts, the least significant key first, sort in dictionary order
+        found = torch.sort(key if order is None else key.gather(-1, order), stable=True, dim=-1).indices
+        order = found if order is None else order.gather(-1, found)
+    amounts = flat[keys:] if order is None else [amount.gather(-1, order) for amount in flat[keys:]]
+    return tuple(_first(amount, dims, bound) for amount in amounts)
 
 
 def _flat(x: Tensor, dims: tuple[int, ...], lengths: tuple[int, ...]) -> Tensor:
@@ -155,7 +165,46 @@ def _first(ordered: Tensor, dims: tuple[int, ...], bound: Tensor | float) -> Ten
     return total
 
 
+def product(x: Tensor, dims: tuple[int, ...]) -> Tensor:
+    """Return the product along ``dims``, which are kept."""
+    for dim in dims:
+        x = x.prod(dim, keepdim=True)
+    return x
+
+
+def argmax(x: Tensor, chosen: Tensor, dim: int, values: Tensor) -> Tensor:
+    """Return which of ``values`` (along ``dim``, which is kept) makes ``x`` largest among the ``chosen``, the first."""
+    shape = list(broadcast_shape((x.shape, chosen.shape)))
+    shape[dim] = len(values)
+    x = torch.where(chosen, x, -math.inf).expand(shape)
+    return values[x.argmax(dim, keepdim=True)]
+
+
+def entry(x: Tensor, lengths: tuple[int, ...], *places: Tensor) -> Tensor:
+    """Return the entries of ``x`` at ``places``, one for each of its last axes; outside an axis the nearest."""
+    flat = torch.zeros_like(places[0], dtype=torch.int64)
+    for place, length in zip(places, lengths, strict=True):
+        flat = flat * length + place.to(torch.int64).clamp(0, length - 1)
+    x = x.flatten(-len(lengths))
+    shape = broadcast_shape((x.shape[:-1], flat.shape))
+    return x.expand(*shape, x.shape[-1]).gather(-1, flat.expand(shape).unsqueeze(-1)).squeeze(-1)
+
+
+def modulo(x: Tensor, y: Tensor) -> Tensor:
+    """Return x mod y, with the sign of y; 0 where y is 0."""
+    x, y = broadcast(x, y)
+    return torch.where(y == 0, 0.0, torch.remainder(x, torch.where(y == 0, 1.0, y)))
+
+
 # ---- means over the batch
+
+
+def batch_any(x: Tensor, rank: int) -> Tensor:
+    """Return whether a Boolean holds for any entry of the axes before the last ``rank``."""
+    dims = tuple(range(x.ndim - rank))
+    for _ in dims:
+        x = x.any(0)
+    return x
 
 
 def batch_mean(x: Tensor, rank: int) -> Tensor:

@@ -133,7 +133,7 @@ def lower(
 
 
 def _output(g: Algebra, rule: TypedRule) -> Any:
-    style = Style(rule.smooth, rule.margin)
+    style = Style(rule.smooth, rule.margin, rule.power)
     if rule.datum is None:
         return g.drop_slots(total_violation(g, rule.formula, style))
     return g.drop_slots(total_violation(g, without(rule.formula, rule.datum), style), keep=rule.datum.slot)

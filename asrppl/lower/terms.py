@@ -14,6 +14,8 @@ from asrppl.core.typed import (
     AtMost,
     BinaryTerm,
     Choose,
+    Complement,
+    Computed,
     Conjunction,
     Constant,
     CountTerm,
@@ -25,18 +27,21 @@ from asrppl.core.typed import (
     Expectation,
     Formula,
     Functional,
+    Index,
     IndexValue,
+    Populated,
     Probability,
     Read,
     Reduction,
     Some,
+    Table,
     Term,
     TruthValue,
     Unary,
     Variable,
 )
 from asrppl.lower import chunks, operators
-from asrppl.lower.access import read
+from asrppl.lower.access import read, read_table
 from asrppl.lower.algebra import Algebra
 from asrppl.lower.builder import Value
 from asrppl.lower.distributions import functional
@@ -59,7 +64,9 @@ def _term(g: Algebra, node: Term) -> Value:
             return g.index(node.variable)
         case Read():
             low, high = (0.0, 1.0) if node.kind is Kind.BOOL else (-math.inf, math.inf)
-            return read(g, node.name, node.component, node.indices, low=low, high=high)
+            return read(g, node.name, node.component, node.indices, _places(g, node.indices), low=low, high=high)
+        case Table():
+            return read_table(g, node, _places(g, node.indices))
         case Unary():
             return _unary(g, node.operator, term(g, node.operand))
         case BinaryTerm():
@@ -92,6 +99,25 @@ def _term(g: Algebra, node: Term) -> Value:
     assert_never(node)
 
 
+def _places(g: Algebra, indices: tuple[Index, ...]) -> list[Value]:
+    return [term(g, index.term) for index in indices if isinstance(index, Computed)]
+
+
+_PLAIN = {
+    "exp": operators.exponential,
+    "sin": torch.sin,
+    "cos": torch.cos,
+    "tanh": torch.tanh,
+    "sigmoid": torch.sigmoid,
+    "floor": torch.floor,
+    "log": operators.logarithm,
+    "sqrt": operators.square_root,
+}
+_RANGES = {"exp": (0.0, math.inf), "sqrt": (0.0, math.inf), "sigmoid": (0.0, 1.0)} | dict.fromkeys(
+    ("sin", "cos", "tanh"), (-1.0, 1.0)
+)
+
+
 def _unary(g: Algebra, name: str, a: Value) -> Value:
     match name:
         case "neg":
@@ -100,12 +126,11 @@ def _unary(g: Algebra, name: str, a: Value) -> Value:
             return g.absolute(a)
         case "relu":
             return g.relu(a)
-        case "sqrt":
-            return g.unary(operators.square_root, a, low=0.0)
-        case "exp":
-            return g.unary(operators.exponential, a, low=0.0)
+        case "detach":
+            return g.call(torch.detach, a, low=a.low, high=a.high)
         case _:
-            return g.unary(operators.logarithm, a)
+            low, high = _RANGES.get(name, (-math.inf, math.inf))
+            return g.call(_PLAIN[name], a, low=low, high=high)
 
 
 def _binary(g: Algebra, node: BinaryTerm, a: Value, b: Value) -> Value:
@@ -124,6 +149,8 @@ def _binary(g: Algebra, node: BinaryTerm, a: Value, b: Value) -> Value:
             return g.minimum(a, b)
         case "max":
             return g.maximum(a, b)
+        case "mod":
+            return g.call(operators.modulo, a, b, tensors=True)
 
 
 # ---- reductions
@@ -174,40 +201,70 @@ class Exists:
         return tuple(join(a, b) for a, b in zip(left, right, strict=True))
 
 
+class Multiply:
+    """Products."""
+
+    def reduce(self, g: Algebra, parts: Any, variables: tuple[Variable, ...]) -> list[Value]:
+        """Return the products over the variables."""
+        return [g.product(part, variables) for part in parts]
+
+    def merge(self, left: chunks.Parts, right: chunks.Parts) -> chunks.Parts:
+        """Return the products over both."""
+        return tuple(a * b for a, b in zip(left, right, strict=True))
+
+
 def _reduction(g: Algebra, node: Reduction) -> Value:
     if not all(variable.values for variable in node.variables):
-        return g.constant(0.0)
-    size = chunks.grid(node)
-    guard = node.guard
-    zero = 0.0
-    if node.reduction in ("sum", "mean"):
+        return g.constant(0.0)  # undefined: nothing reads it
+    match node.reduction:
+        case "sum" | "mean" | "prod":
+            return _folded(g, node)
+        case "argmax":
+            (variable,) = node.variables
+            chosen = truth(g, node.guard) if node.guard is not None else g.constant(True)
+            body = term(g, node.body)
+            slots = (body.slots | chosen.slots) - {variable.slot}
+            values = g.buffer(torch.tensor(variable.values, dtype=torch.float64))
+            dim = variable.slot - g.rank
+            low, high = float(min(variable.values)), float(max(variable.values))
+            return g.call(operators.argmax, body, chosen, dim, values, low=low, high=high, slots=slots, tensors=True)
+        case _:
+            return _extreme(g, node)
 
-        def summands(h: Algebra) -> list[Value]:
-            body = term(h, node.body)
-            if guard is None:
-                return [body]
-            chosen = truth(h, guard)
-            summand = h.where(chosen, body, h.constant(zero))
-            return [summand] if node.reduction == "sum" else [summand, h.indicator(chosen)]
 
-        total, *counts = chunks.reduced(g, node.variables, size, summands, Add())
-        if node.reduction == "sum":
-            return total
-        if counts:
-            return g.divide(total, g.maximum(counts[0], g.constant(1.0)))
-        return g.divide(total, g.constant(float(math.prod(len(v.values) for v in node.variables))))
+def _folded(g: Algebra, node: Reduction) -> Value:
+    unit = 1.0 if node.reduction == "prod" else 0.0
 
+    def parts(h: Algebra) -> list[Value]:
+        body = term(h, node.body)
+        if node.guard is None:
+            return [body]
+        chosen = truth(h, node.guard)
+        part = h.where(chosen, body, h.constant(unit))
+        return [part, h.indicator(chosen)] if node.reduction == "mean" else [part]
+
+    reducer = Multiply() if node.reduction == "prod" else Add()
+    total, *counts = chunks.reduced(g, node.variables, chunks.grid(node), parts, reducer)
+    if node.reduction != "mean":
+        return total
+    if counts:
+        return g.divide(total, g.maximum(counts[0], g.constant(1.0)))
+    return g.divide(total, g.constant(float(math.prod(len(v.values) for v in node.variables))))
+
+
+def _extreme(g: Algebra, node: Reduction) -> Value:
     smallest = node.reduction == "min"
 
     def candidates(h: Algebra) -> list[Value]:
         body = term(h, node.body)
-        if guard is None:
+        if node.guard is None:
             return [body]
-        chosen = truth(h, guard)
+        chosen = truth(h, node.guard)
         return [h.where(chosen, body, h.constant(math.inf if smallest else -math.inf)), chosen]
 
-    extreme, *found = chunks.reduced(g, node.variables, size, candidates, Extreme(smallest=smallest))
-    return g.where(found[0], extreme, g.constant(zero)) if found else extreme
+    extreme, *found = chunks.reduced(g, node.variables, chunks.grid(node), candidates, Extreme(smallest=smallest))
+    # Over nothing it is undefined, which whatever reads it has to ask for; the number only has to be finite.
+    return g.where(found[0], extreme, g.constant(0.0)) if found else extreme
 
 
 def _aggregate(g: Algebra, node: AggregateTerm) -> Value:
@@ -223,7 +280,7 @@ def _aggregate(g: Algebra, node: AggregateTerm) -> Value:
 
 
 def truth(g: Algebra, node: Formula) -> Value:
-    """Return whether a formula holds (a real ``<`` read as ``<=``), as a Boolean value."""
+    """Return whether a formula holds, exactly, as a Boolean value."""
     key = ("truth", id(node))
     if key not in g.known:
         g.known[key] = _truth(g, node), node
@@ -234,34 +291,63 @@ def _truth(g: Algebra, node: Formula) -> Value:
     match node:
         case TruthValue():
             return g.constant(node.value)
-        case AtMost():
-            return g.at_most(term(g, node.left), term(g, node.right))
-        case Equal():
-            return g.compare(operator.eq, term(g, node.left), term(g, node.right))
-        case Differ():
-            return g.compare(operator.ne, term(g, node.left), term(g, node.right))
-        case Conjunction():
-            result = g.constant(True)
-            for operand in node.operands:
-                result = g.both(result, truth(g, operand))
+        case AtMost() | Equal() | Differ():
+            compared = _compared(g, node)
+            return compared if node.defined is None else g.both(truth(g, node.defined), compared)
+        case Conjunction() | Disjunction():
+            join = g.both if isinstance(node, Conjunction) else g.either
+            result = truth(g, node.operands[0])
+            for operand in node.operands[1:]:
+                result = join(result, truth(g, operand))
             return result
-        case Disjunction():
-            result = g.constant(False)
-            for operand in node.operands:
-                result = g.either(result, truth(g, operand))
-            return result
+        case Complement():
+            return g.complement(truth(g, node.body))
+        case Populated():
+            return g.call(operators.batch_any, truth(g, node.body), g.rank, low=0.0, high=1.0)
         case Every() | Some():
-            everywhere = isinstance(node, Every)
-            if not all(variable.values for variable in node.variables):
-                return g.constant(everywhere)
-            reducer = Exists(everywhere=everywhere)
-            (result,) = chunks.reduced(g, node.variables, chunks.grid(node), lambda h: [truth(h, node.body)], reducer)
-            return result
+            return _quantified(g, node)
         case AtLeast():
-            if not all(variable.values for variable in node.variables):
-                return g.at_most(term(g, node.bound), g.constant(0.0))
-            (count,) = chunks.reduced(
-                g, node.variables, chunks.grid(node), lambda h: [h.indicator(truth(h, node.body))], Add()
-            )
-            return g.at_most(term(g, node.bound), count)
+            return _counted(g, node)
     assert_never(node)
+
+
+def _compared(g: Algebra, node: AtMost | Equal | Differ) -> Value:
+    left, right = term(g, node.left), term(g, node.right)
+    match node:
+        case AtMost():
+            return g.less(left, right) if node.strict else g.at_most(left, right)
+        case Equal():
+            return g.compare(operator.eq, left, right)
+        case Differ():
+            return g.compare(operator.ne, left, right)
+
+
+def _members(g: Algebra, node: Every | Some | AtLeast) -> list[Value]:
+    return [truth(g, part) for part in (node.present, node.guard) if part is not None]
+
+
+def _quantified(g: Algebra, node: Every | Some) -> Value:
+    everywhere = isinstance(node, Every)
+    if not all(variable.values for variable in node.variables):
+        return g.constant(everywhere)
+
+    def parts(h: Algebra) -> list[Value]:
+        result = truth(h, node.body)
+        for condition in _members(h, node):
+            result = h.either(h.complement(condition), result) if everywhere else h.both(condition, result)
+        return [result]
+
+    (result,) = chunks.reduced(g, node.variables, chunks.grid(node), parts, Exists(everywhere=everywhere))
+    return result
+
+
+def _counted(g: Algebra, node: AtLeast) -> Value:
+    def parts(h: Algebra) -> list[Value]:
+        result = truth(h, node.counted)
+        for condition in _members(h, node):
+            result = h.both(condition, result)
+        return [h.indicator(result)]
+
+    bound = term(g, node.bound)
+    (count,) = chunks.reduced(g, node.variables, chunks.grid(node), parts, Add())
+    return g.at_most(count, bound) if node.upper else g.at_most(bound, count)

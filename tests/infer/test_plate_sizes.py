@@ -182,5 +182,5 @@ def test_a_rule_that_runs_over_no_instance_is_warned_of(rule: str) -> None:
         column(observe=False)
 
     elbo = asrppl.regularize(column, its_guide, rule, elbo=Trace_ELBO())
-    with pytest.warns(asrppl.AsrWarning, match="runs over no index"):
+    with pytest.warns(asrppl.AsrWarning, match="runs over no instance"):
         elbo.loss(column, its_guide)

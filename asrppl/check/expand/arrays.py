@@ -1,12 +1,17 @@
 """Reading what is bound: indices, fields, and the step from an expression to a scalar term."""
 
+from dataclasses import replace
+
 from asrppl.check.context import Context
 from asrppl.check.expand import build
+from asrppl.check.expand.bounds import bounds
 from asrppl.check.expand.names import is_unknown
-from asrppl.check.expand.values import Array, Env, NumberSet, Poison, Record, Value
+from asrppl.check.expand.presence import defined
+from asrppl.check.expand.values import Array, Env, NumberSet, Poison, Record, Table, Value
+from asrppl.core import typed
 from asrppl.core.signature import BOX_FIELDS, Entry, Kind
-from asrppl.core.typed import BinaryTerm, Constant, IndexValue, Offset, Read, Term, TypedTerm
-from asrppl.core.walk import is_poisoned, walk
+from asrppl.core.typed import BinaryTerm, Computed, Constant, Formula, Index, IndexValue, Offset, Read, Term, TypedTerm
+from asrppl.core.walk import is_poisoned, moves, variable_slots, walk
 from asrppl.source import Span
 from asrppl.suggest import did_you_mean
 from asrppl.syntax import ast
@@ -30,6 +35,8 @@ def scalar(ctx: Context, value: Value, span: Span, env: Env) -> Term:
             what, help = "a box", "pick a field: `.x`, `.y`, `.w`, `.h`"
         case NumberSet():
             what, help = "a set", "sets stand after `in`, and in `uniform(…)`"
+        case Table():
+            what, help = "a list of numbers", f"give it an index: `{span.text}[i]`"
         case _:
             what, help = "a distribution", "take its `mean(…)`, or `kl(… || …)` to another"
     ctx.add("ASR038", span, f"a number is needed here, and this is {what}", env, help=help)
@@ -48,15 +55,14 @@ def entry_of(ctx: Context, name: str, span: Span, env: Env) -> Entry | None:
 # ---- indices
 
 
-def offset(ctx: Context, expr: ast.Expr, env: Env) -> Offset | None:
-    """Expand an index: a variable plus or minus a constant, or a constant. None after an error."""
+def offset(ctx: Context, expr: ast.Expr, env: Env) -> Offset | Term | None:
+    """Expand an index: a variable plus or minus a constant, or any whole term. None after an error."""
     if is_unknown(expr, env):
         return None
-    found = as_offset(index := term(ctx, expr, env))
+    index = term(ctx, expr, env)
+    found = as_offset(index)
     if found is None:
-        if not is_poisoned(index):  # of a parameter, or an index of a `let`, nothing is known yet
-            _refuse_index(ctx, expr, index, env)
-        return None
+        return _computed(ctx, expr, index, env)
     unknown = ctx.static and any(isinstance(part, Read) and part.component == "len" for part in walk(index))
     if found.variable is None and found.add < 0 and not unknown:
         ctx.add("ASR044", expr.span, "indices start at 0", env, help="the last entry of `a` is `a[len(a) - 1]`")
@@ -86,24 +92,56 @@ def as_offset(index: Term) -> Offset | None:
             return None
 
 
-def _refuse_index(ctx: Context, expr: ast.Expr, index: Term, env: Env) -> None:
-    if isinstance(index, Read) and not index.indices:
-        message = f"`{index.name}` is not an index variable"
-        other = "k" if index.name != "k" else "j"
-        help = (
-            f"bind it with a quantifier, as in `forall {index.name}: …`; "
-            f"if it is a draw, write `forall {other}: {index.name} == {other} implies …`"
-        )
-    else:
-        message = "an index is a variable plus or minus a constant, or a constant"
-        help = "let a quantifier run over the entries, and say in its `where` which are meant"
-    ctx.add("ASR042", expr.span, message, env, help=help)
+def _computed(ctx: Context, expr: ast.Expr, index: Term, env: Env) -> Term | None:
+    """Check an index that is no variable plus a constant: it takes whole numbers, which training may not move."""
+    if is_poisoned(index):  # of a parameter, or an index of a `let`, nothing is known yet
+        return None
+    if ctx.static and isinstance(index, Read) and index.component is None and index.name:
+        ctx.uses.add(index.name, len(index.indices), "int", expr.span)
+        return index
+    if index.kind is Kind.REAL or isinstance(index, Constant):
+        help = "an index is a whole number; of given reals it is `floor(…)`"
+        ctx.add("ASR042", expr.span, "this index takes real values", env, help=help)
+        return None
+    if not ctx.static and not ctx.conditions and moves(index):
+        message = "which entry this reads would jump with what it reads, and no gradient sees that"
+        help = "hold the choice fixed: wrap what it reads in `detach(…)`, or declare it `given`"
+        ctx.add("ASR042", expr.span, message, env, help=help)
+        return None
+    return index
 
 
 def index_array(ctx: Context, array: Array, indices: tuple[ast.Expr, ...], span: Span, env: Env) -> Array:
     """Give ``array`` further indices."""
     given = tuple(offset(ctx, index, env) for index in indices)
     return Array(array.name, (*array.indices, *given), span, array.env)
+
+
+def index_table(ctx: Context, table: Table, indices: tuple[ast.Expr, ...], span: Span, env: Env) -> Term | Table:
+    """Give a constant array further indices: an entry once there are as many as it has axes."""
+    given = (*table.indices, *(offset(ctx, index, env) for index in indices))
+    found = tuple(index for index in given if index is not None)
+    if len(found) < len(given):
+        return build.poison(span)
+    if len(found) < len(table.shape):
+        return replace(table, indices=found, span=span)
+    if len(found) > len(table.shape):
+        axes = "1 axis" if len(table.shape) == 1 else f"{len(table.shape)} axes"
+        ctx.add("ASR043", span, f"this has {axes}, and is given {len(found)} indices", env)
+        return build.poison(span)
+    place = table.span or span
+    resolved, missing = resolve_indices(ctx, table.name, found, table.shape, place, env)
+    kinds = {type(value) for value in table.values}
+    kind = Kind.BOOL if kinds == {bool} else Kind.REAL if float in kinds else Kind.INT
+    constants = tuple(index.add for index in resolved if isinstance(index, Offset) and index.variable is None)
+    if len(constants) == len(resolved) and not ctx.sink.failed and missing is None:
+        place_of = 0
+        for index, length in zip(constants, table.shape, strict=True):
+            place_of = place_of * length + min(index, length - 1)
+        return build.constant(table.values[place_of], span)
+    levels = build.levels_of(index.term for index in resolved if isinstance(index, Computed))
+    values = tuple(float(value) for value in table.values)
+    return typed.Table(kind, levels, span, values, table.shape, resolved, missing)
 
 
 # ---- reading
@@ -117,14 +155,15 @@ def complete(ctx: Context, array: Array, field: str | None, span: Span) -> Term:
     """
     place = array.span
     rank = len(array.indices)
-    indices = [index for index in array.indices if index is not None]
+    indices = tuple(index for index in array.indices if index is not None)
     if ctx.signature is None:
         ctx.uses.add(array.name, rank, "value" if field is None else "field", place, field)
         component = _declared_field(ctx, array, field, span)
-        note_accesses(ctx, array.name, tuple(indices), None, place, array.env)
+        resolved, _ = note_accesses(ctx, array.name, indices, None, place, array.env)
         if len(indices) < rank or component == "":
             return build.poison(span)
-        return Read(Kind.SCALAR, build.ALL_LEVELS, span, array.name, component, tuple(indices))
+        kind, is_given = _given_kind(ctx, array.name), array.name in ctx.given
+        return Read(kind, build.ALL_LEVELS, span, array.name, component, resolved, is_given)
     entry = entry_of(ctx, array.name, place, array.env)
     if entry is None or len(indices) < rank:
         return build.poison(span)
@@ -137,8 +176,15 @@ def complete(ctx: Context, array: Array, field: str | None, span: Span) -> Term:
     component = _bound_field(ctx, array, entry, field, span)
     if component == "":
         return build.poison(span)
-    note_accesses(ctx, array.name, tuple(indices), entry, place, array.env)
-    return Read(entry.kind, entry.levels, span, array.name, component, tuple(indices))
+    resolved, missing = note_accesses(ctx, array.name, indices, entry, place, array.env)
+    levels = entry.levels.union(*(index.term.levels for index in resolved if isinstance(index, Computed)))
+    return Read(entry.kind, levels, span, array.name, component, resolved, entry.given, missing)
+
+
+def _given_kind(ctx: Context, name: str) -> Kind:
+    statement = ctx.given.get(name)
+    kind = statement.type.text if statement is not None and statement.type is not None else None
+    return {"bool": Kind.BOOL, "int": Kind.INT}.get(kind or "", Kind.SCALAR)
 
 
 def refuse_rank(ctx: Context, array: Array, axes: int, entry: Entry, span: Span) -> None:
@@ -158,19 +204,82 @@ def refuse_rank(ctx: Context, array: Array, axes: int, entry: Entry, span: Span)
 
 
 def note_accesses(
-    ctx: Context, name: str, indices: tuple[Offset, ...], entry: Entry | None, span: Span, env: Env
-) -> None:
-    """Record what indexes the axes of ``name``; what may be absent guards the innermost index's binder."""
-    for position, index in enumerate(indices):
-        ctx.access(name, index, entry.axes[position] if entry is not None else None, span, env)
+    ctx: Context, name: str, indices: tuple[Offset | Term, ...], entry: Entry | None, span: Span, env: Env
+) -> tuple[tuple[Index, ...], Formula | None]:
+    """Record what indexes the axes of ``name``.
+
+    Returns:
+        The indices, and the condition under which there is an entry where no binder sees to that: what an index
+        variable reaches that is absent makes its instance absent.
+    """
+    axes = entry.axes if entry is not None else None
+    resolved, missing = resolve_indices(ctx, name, indices, axes, span, env)
     if entry is None or not entry.masked:
-        return
-    slots = [index.variable.slot for index in indices if index.variable is not None]
-    if slots:
-        mask = Read(Kind.BOOL, entry.levels, span, name, "mask", indices)
-        masks = ctx.scopes[max(slots)].masks
-        if mask not in masks:
-            masks.append(mask)
+        return resolved, missing
+    mask = build.truth(Read(Kind.BOOL, entry.levels, span, name, "mask", resolved), True, span)
+    if missing is not None:  # outside its axes it has no mask to ask
+        mask = build.disjunction((typed.Complement(missing.levels, span, missing), mask), span)
+    left_over = _skip(ctx, mask, name, further=False)
+    return resolved, build.conjunction([part for part in (missing, left_over) if part is not None], span) if (
+        missing is not None or left_over is not None
+    ) else None
+
+
+def resolve_indices(
+    ctx: Context,
+    name: str,
+    indices: tuple[Offset | Term, ...],
+    axes: tuple[int, ...] | None,
+    span: Span,
+    env: Env,
+) -> tuple[tuple[Index, ...], Formula | None]:
+    """Return the indices with what is known of their axes, and the condition for all of them to be inside."""
+    resolved: list[Index] = []
+    missing: list[Formula] = []
+    for position, index in enumerate(indices):
+        length = axes[position] if axes is not None and position < len(axes) else None
+        if isinstance(index, Offset):
+            resolved.append(index)
+            if ctx.access(name, index, length, span, env) and index.variable is not None and length is not None:
+                at, first, last = build.index_value(index.variable, span), -index.add, length - 1 - index.add
+                if min(index.variable.values) < first:
+                    missing.append(build.at_most(build.number(first, span), at, span))
+                if max(index.variable.values) > last:
+                    missing.append(build.at_most(at, build.number(last, span), span))
+            continue
+        resolved.append(Computed(index, length or 0))
+        if length is None:
+            continue
+        low, high = bounds(index)
+        inside: list[Formula] = []
+        if low < 0:
+            inside.append(build.at_most(build.number(0, span), index, span))
+        if high > length - 1:
+            inside.append(build.at_most(index, build.number(length - 1, span), span))
+        there = defined(span, index)
+        for condition in [*inside, *([there] if there is not None else [])]:
+            left_over = _skip(ctx, condition, name, further=True)
+            missing += [left_over] if left_over is not None else []
+    return tuple(resolved), build.conjunction(missing, span) if missing else None
+
+
+def _skip(ctx: Context, condition: Formula, name: str, *, further: bool) -> Formula | None:
+    """Let the innermost binder whose variable the condition reads skip what does not meet it.
+
+    Returns:
+        The condition where there is no such binder, or where the access stands in the guard of a binder ``further``
+        in: the comparison that reads it is false there.
+    """
+    slots = {slot for slot in variable_slots(condition) if slot < len(ctx.scopes)}
+    if not slots:
+        return condition
+    scope = ctx.scopes[max(slots)]
+    if further and ctx.place(scope) == "nested":
+        return condition
+    # (While a binder further in is probed, what is outside is not known yet.)
+    if not ctx.probing and condition not in scope.present:
+        scope.present.append(condition)
+    return None
 
 
 # ---- fields

@@ -8,8 +8,20 @@ from asrppl.check.context import MAX_GRID, MAX_RANK, MAX_VALUES, Access, Context
 from asrppl.check.expand import build
 from asrppl.check.expand.arrays import term
 from asrppl.check.expand.names import unfold
+from asrppl.check.expand.presence import defined
 from asrppl.check.expand.values import Env, IndexVariable, Local, NumberSet, Poison
-from asrppl.core.typed import Constant, Erroneous, Formula, IndexValue, Read, Term, TypedFormula, TypedTerm, Variable
+from asrppl.core.typed import (
+    Constant,
+    Erroneous,
+    Formula,
+    IndexValue,
+    Read,
+    Term,
+    TruthValue,
+    TypedFormula,
+    TypedTerm,
+    Variable,
+)
 from asrppl.core.walk import is_poisoned, walk
 from asrppl.diagnostics import Note
 from asrppl.source import Span
@@ -51,7 +63,7 @@ def bind(ctx: Context, env: Env, binder: ast.Binder, visit: Visit[Body]) -> tupl
         _verify_indexing(ctx, scope, domain, env)
     alone = binder.distinct and domains[0] == domains[1] and len(domains[0]) == 1
     if ctx.lengths_known and (alone or not all(domains)) and not ctx.sink.failed:
-        ctx.add("ASR066", binder.span, "this runs over no index, so it says nothing", env)
+        ctx.add("ASR066", binder.span, "this runs over no instance, so it says nothing", env)
     return scope, written, body
 
 
@@ -238,24 +250,24 @@ def _verify_indexing(ctx: Context, scope: Scope, written: Written, env: Env) -> 
 # ---- guards
 
 
-def written_guard(ctx: Context, scope: Scope, env: Env, positive: bool) -> list[Formula]:
-    """Expand what the binder itself says (``!=``, a range whose ends vary, ``where``), or its negation."""
+def written_guard(ctx: Context, scope: Scope, env: Env) -> list[Formula]:
+    """Expand what the binder itself says: ``!=``, a range whose ends vary, ``where``."""
     binder = scope.binder
     guards: list[Formula] = []
     if binder.distinct:
         left, right = (build.index_value(v, n.span) for v, n in zip(scope.variables, binder.names, strict=True))
-        guards.append((build.differ if positive else build.equal)(left, right, binder.span))
+        guards.append(build.differ(left, right, binder.span))
     ctx.guards.append(scope)
     try:
-        guards += _varying_range(ctx, scope, env, positive)
+        guards += _varying_range(ctx, scope, env)
         if binder.where is not None:
-            guards.append(ctx.formula(binder.where, env, positive))
+            guards.append(ctx.condition(binder.where, env))
     finally:
         ctx.guards.pop()
     return guards
 
 
-def _varying_range(ctx: Context, scope: Scope, env: Env, positive: bool) -> list[Formula]:
+def _varying_range(ctx: Context, scope: Scope, env: Env) -> list[Formula]:
     if scope.binder.domain is None:
         return []
     domain, domain_env = unfold(ctx, scope.binder.domain, env)
@@ -269,8 +281,18 @@ def _varying_range(ctx: Context, scope: Scope, env: Env, positive: bool) -> list
             _verify_whole(ctx, end, expr.span, env)
     parts: list[Formula] = []
     for variable, name in zip(scope.variables, scope.binder.names, strict=True):
-        parts += _between(low, variable, name.span, high, domain.span, positive)
+        value = build.index_value(variable, name.span)
+        known = variable.values
+        # Without those conditions that all its values meet.
+        if not (isinstance(low, Constant) and known and min(known) >= low.value):
+            parts.append(_comparison(low, value, domain.span))
+        if not (isinstance(high, Constant) and known and max(known) <= high.value):
+            parts.append(_comparison(value, high, domain.span))
     return parts
+
+
+def _comparison(left: Term, right: Term, span: Span) -> Formula:
+    return build.where_defined(build.at_most(left, right, span), defined(span, left, right))
 
 
 def _verify_whole(ctx: Context, end: Term, span: Span, env: Env) -> None:
@@ -280,22 +302,17 @@ def _verify_whole(ctx: Context, end: Term, span: Span, env: Env) -> None:
         ctx.add("ASR067", span, "the ends of a range are whole numbers, and this takes real values", env)
 
 
-def _between(low: Term, variable: Variable, place: Span, high: Term, span: Span, positive: bool) -> list[Formula]:
-    """Return the conditions ``low <= variable`` and ``variable <= high``, without those that all its values meet."""
-    value = build.index_value(variable, place)
-    known = variable.values
-    parts: list[Formula] = []
-    if not (isinstance(low, Constant) and known and min(known) >= low.value):
-        parts.append(build.at_most(low, value, span) if positive else build.less(value, low, span))
-    if not (isinstance(high, Constant) and known and max(known) <= high.value):
-        parts.append(build.at_most(value, high, span) if positive else build.less(high, value, span))
-    return parts
+def present(scope: Scope) -> Formula | None:
+    """Return the condition that what the scope's variables index is there, known once its body is expanded."""
+    return build.conjunction(scope.present, scope.binder.span) if scope.present else None
 
 
-def whole_guard(scope: Scope, written: list[Formula], positive: bool) -> list[Formula]:
-    """Return all that guards the scope, known once its body is expanded: presence, ranges, and what is written."""
-    guards: list[Formula] = [build.truth(mask, positive, mask.span) for mask in scope.masks]
-    span = scope.binder.span
-    for variable, low, high in scope.ranges:
-        guards += _between(build.number(low, span), variable, span, build.number(high, span), span, positive)
-    return guards + written
+def guard_of(scope: Scope, written: list[Formula]) -> Formula | None:
+    """Return what the binder says as one condition, None where it says nothing."""
+    whole = build.conjunction(written, scope.binder.span)
+    return None if isinstance(whole, TruthValue) and whole.value else whole
+
+
+def chosen(scope: Scope, written: list[Formula]) -> Formula | None:
+    """Return presence and guard as one condition, for what only asks which indices are meant."""
+    return guard_of(scope, [*scope.present, *written])

@@ -8,6 +8,7 @@ from asrppl.core.typed import (
     AtMost,
     BinaryTerm,
     Choose,
+    Complement,
     Conjunction,
     Constant,
     CountTerm,
@@ -18,10 +19,12 @@ from asrppl.core.typed import (
     Formula,
     Functional,
     IndexValue,
+    Populated,
     Probability,
     Read,
     Reduction,
     Some,
+    Table,
     Term,
     TruthValue,
     Unary,
@@ -51,9 +54,70 @@ def always_holds(formula: Formula) -> bool:
         case Every():
             return always_holds(formula.body)
         case Some():
-            return all(variable.values for variable in formula.variables) and always_holds(formula.body)
+            # Where nothing is present or passes the guard, it costs something all the same.
+            sure = formula.present is None and (formula.guard is None or always_holds(formula.guard))
+            return sure and all(variable.values for variable in formula.variables) and always_holds(formula.body)
         case AtLeast():
-            return bounds(formula.bound)[1] <= 0
+            low, high = bounds(formula.bound)
+            return low >= _size(formula) if formula.upper else high <= 0
+        case Complement() | Populated():
+            return False
+
+
+def never_holds(formula: Formula) -> bool:
+    """Whether the violation is above zero whatever the draws are. False where that is not seen."""
+    match formula:
+        case TruthValue():
+            return not formula.value
+        case AtMost():
+            return formula.defined is None and _exceeds(formula.left, formula.right)
+        case Equal():
+            sides = ((formula.left, formula.right), (formula.right, formula.left))
+            return formula.defined is None and any(_exceeds(left, right) for left, right in sides)
+        case Differ():
+            return formula.defined is None and formula.left == formula.right
+        case Conjunction():
+            return any(never_holds(operand) for operand in formula.operands) or _contradicts(formula.operands)
+        case Disjunction():
+            return all(never_holds(operand) for operand in formula.operands)
+        case Every():
+            always = formula.present is None and formula.guard is None and all(v.values for v in formula.variables)
+            return always and never_holds(formula.body)
+        case Some():
+            return never_holds(formula.body)
+        case AtLeast():
+            low, high = bounds(formula.bound)
+            if formula.upper:
+                return high < 0
+            return low > _size(formula) or (low > 0 and never_holds(formula.counted))
+        case Complement() | Populated():
+            return False
+
+
+def _size(formula: AtLeast) -> float:
+    # Before binding a variable has no values: any number then.
+    return math.prod(len(variable.values) or math.inf for variable in formula.variables)
+
+
+def _exceeds(left: Term, right: Term) -> bool:
+    """Whether ``left`` is above ``right`` whatever happens."""
+    (a, shift_a), (b, shift_b) = _shifted(left), _shifted(right)
+    return bounds(left)[0] > bounds(right)[1] or (a == b and shift_a > shift_b)
+
+
+def _contradicts(operands: tuple[Formula, ...]) -> bool:
+    """Whether two of the operands exclude each other: ``a <= b`` and ``b + 1 <= a``."""
+    atoms = [operand for operand in operands if isinstance(operand, AtMost | Equal) and operand.defined is None]
+    ways = [
+        (*_shifted(left), *_shifted(right))
+        for atom in atoms[:_COMPARED]
+        for left, right in ((atom.left, atom.right), (atom.right, atom.left))[: 2 if isinstance(atom, Equal) else 1]
+    ]
+    return any(
+        (a, b) == (d, c) and shift_a + shift_c > shift_b + shift_d
+        for position, (a, shift_a, b, shift_b) in enumerate(ways)
+        for c, shift_c, d, shift_d in ways[position + 1 :]
+    )
 
 
 def _covers(operands: tuple[Formula, ...]) -> bool:
@@ -65,7 +129,7 @@ def _covers(operands: tuple[Formula, ...]) -> bool:
             (a, shift_a), (b, shift_b) = _shifted(one.left), _shifted(one.right)
             (c, shift_c), (d, shift_d) = _shifted(other.left), _shifted(other.right)
             gap = (shift_a - shift_b) + (shift_c - shift_d)
-            whole = one.discrete and other.discrete and gap == 1
+            whole = one.part != "graded" and other.part != "graded" and gap == 1
             if a == d and b == c and (gap <= 0 or whole):
                 return True
     same = [operand for operand in operands if isinstance(operand, Equal)][:_COMPARED]
@@ -112,9 +176,18 @@ def bounds(term: Term) -> Bounds:
             return _functional_bounds(term)
         case Reduction():
             low, high = bounds(term.body)
-            if term.reduction == "sum":
-                return (0.0 if low >= 0 else -math.inf), (0.0 if high <= 0 else math.inf)
-            return min(low, 0.0), max(high, 0.0)  # 0 over nothing
+            match term.reduction:
+                case "sum":
+                    return (0.0 if low >= 0 else -math.inf), (0.0 if high <= 0 else math.inf)
+                case "prod":
+                    return (0.0 if low >= 0 else -math.inf), math.inf
+                case "argmax":
+                    values = term.variables[0].values
+                    return (float(min(values)), float(max(values))) if values else _ANYTHING
+                case _:
+                    return low, high
+        case Table():
+            return float(min(term.values)), float(max(term.values))
         case _:
             return _ANYTHING
 
@@ -143,6 +216,14 @@ def _unary_bounds(term: Unary) -> Bounds:
             return 0.0, math.inf
         case "log":
             return _ANYTHING
+        case "sin" | "cos" | "tanh":
+            return -1.0, 1.0
+        case "sigmoid":
+            return 0.0, 1.0
+        case "floor":
+            return (math.floor(low) if math.isfinite(low) else low), (math.floor(high) if math.isfinite(high) else high)
+        case "detach":
+            return low, high
 
 
 def _binary_bounds(term: BinaryTerm) -> Bounds:
@@ -156,6 +237,8 @@ def _binary_bounds(term: BinaryTerm) -> Bounds:
             return min(left[0], right[0]), min(left[1], right[1])
         case "max":
             return max(left[0], right[0]), max(left[1], right[1])
+        case "mod" if right[0] > 0:
+            return 0.0, right[1]
         case "*" if term.left == term.right:
             return 0.0, math.inf
         case "*" if left[0] >= 0 and right[0] >= 0:

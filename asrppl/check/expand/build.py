@@ -2,10 +2,12 @@
 
 import math
 from collections.abc import Iterable
+from dataclasses import replace
 
 from asrppl.core.signature import Kind, Level
 from asrppl.core.typed import (
     AtMost,
+    Atom,
     BinaryTerm,
     Conjunction,
     Constant,
@@ -21,12 +23,14 @@ from asrppl.core.typed import (
     Unary,
     Variable,
 )
-from asrppl.core.walk import reads_real
+from asrppl.core.walk import part_of
 from asrppl.source import Span
 
 NO_LEVELS: frozenset[Level] = frozenset()
 ALL_LEVELS: frozenset[Level] = frozenset({Level.DRAW, Level.DATUM})
 WHOLE = (Kind.INT, Kind.BOOL)
+_CIRCULAR = {"sin": math.sin, "cos": math.cos, "tanh": math.tanh}
+_REAL = ("sqrt", "exp", "log", "sin", "cos", "tanh", "sigmoid")
 
 
 class UndefinedError(ArithmeticError):
@@ -36,6 +40,11 @@ class UndefinedError(ArithmeticError):
 def number(value: float, span: Span) -> Constant:
     """Return a constant of the kind that its Python type says."""
     return Constant(Kind.INT if isinstance(value, int) else Kind.REAL, NO_LEVELS, span, value)
+
+
+def constant(value: float | bool, span: Span) -> Constant:
+    """Return a constant; a Boolean stays one."""
+    return Constant(Kind.BOOL, NO_LEVELS, span, value) if isinstance(value, bool) else number(value, span)
 
 
 def poison(span: Span) -> Erroneous:
@@ -96,6 +105,8 @@ def _fold(operator: str, left: float, right: float) -> float:
                     value = int(value)
             case "min":
                 value = min(left, right)
+            case "mod":
+                value = left % right
             case _:
                 value = max(left, right)
         if not math.isfinite(value):
@@ -111,13 +122,15 @@ def binary(operator: str, left: Term, right: Term, span: Span) -> Term:
     Raises:
         UndefinedError: for constants whose result is no finite number, and for a division by the constant 0.
     """
-    if operator == "/" and isinstance(right, Constant) and right.value == 0:
+    if operator in ("/", "mod") and isinstance(right, Constant) and right.value == 0:
         raise UndefinedError
+    if not all(math.isfinite(side.value) for side in (left, right) if isinstance(side, Constant)):
+        raise UndefinedError  # `inf` is a bound, and no number to calculate with
     if isinstance(left, Constant) and isinstance(right, Constant):
         return number(_fold(operator, _plain(left), _plain(right)), span)
     kind = _arithmetic_kind(operator, left, right)
     match operator:
-        case "+" | "-" | "*" | "/" | "^" | "min" | "max":
+        case "+" | "-" | "*" | "/" | "^" | "min" | "max" | "mod":
             return BinaryTerm(kind, left.levels | right.levels, span, operator, left, right)
         case _:
             raise AssertionError(operator)
@@ -129,15 +142,17 @@ def _plain(constant: Constant) -> float:
 
 def unary(operator: str, operand: Term, span: Span) -> Term:
     """Return an elementwise function of one term, folded where it is a constant (raises as `binary` does)."""
+    if isinstance(operand, Constant) and math.isinf(operand.value) and operator == "neg":
+        return Constant(Kind.REAL, NO_LEVELS, span, -operand.value)  # a bound: `[-inf, 0]`
     if isinstance(operand, Constant):
         return number(_fold_unary(operator, _plain(operand)), span)
     kind = operand.kind
-    if operator in ("sqrt", "exp", "log"):
+    if operator in _REAL:
         kind = Kind.REAL
-    elif kind is Kind.BOOL and operator == "neg":
+    elif operator == "floor" or (kind is Kind.BOOL and operator == "neg"):
         kind = Kind.INT
     match operator:
-        case "neg" | "abs" | "sqrt" | "exp" | "log" | "relu":
+        case "neg" | "abs" | "sqrt" | "exp" | "log" | "relu" | "sin" | "cos" | "tanh" | "sigmoid" | "floor" | "detach":
             return Unary(kind, operand.levels, span, operator, operand)
         case _:
             raise AssertionError(operator)
@@ -156,6 +171,14 @@ def _fold_unary(operator: str, value: float) -> float:
                 return math.exp(value)
             case "log":
                 return math.log(value)
+            case "sin" | "cos" | "tanh":
+                return _CIRCULAR[operator](value)
+            case "sigmoid":
+                return 1 / (1 + math.exp(-value)) if value >= 0 else math.exp(value) / (1 + math.exp(value))
+            case "floor":
+                return math.floor(value)
+            case "detach":
+                return value
             case _:
                 return max(value, 0)
     except (ArithmeticError, ValueError) as error:
@@ -188,7 +211,7 @@ def conjunction(parts: Iterable[Formula], span: Span) -> Formula:
 def disjunction(parts: Iterable[Formula], span: Span) -> Formula:
     """Return the disjunction of ``parts``, flattened.
 
-    ``false`` is kept: it costs 1, which may be less than the other branches do.
+    ``false`` is kept: it costs 1, decided, so any branch that training can mend comes before it.
     """
     flat: list[Formula] = []
     for part in parts:
@@ -205,27 +228,32 @@ def disjunction(parts: Iterable[Formula], span: Span) -> Formula:
     return Disjunction(levels_of(flat), span, tuple(flat))
 
 
-def is_discrete(left: Term, right: Term) -> bool:
-    """Whether an atom of the two reads only ints and Booleans."""
-    return not reads_real(left) and not reads_real(right)
+def at_most(left: Term, right: Term, span: Span, *, strict: bool = False) -> Formula:
+    """Return ``left <= right``; ``inf`` bounds nothing."""
+    for side, bound in ((left, -math.inf), (right, math.inf)):
+        if isinstance(side, Constant) and math.isinf(side.value):
+            return TruthValue(NO_LEVELS, span, side.value == bound)
+    return AtMost(left.levels | right.levels, span, left, right, part_of(left, right), None, strict)
 
 
-def at_most(left: Term, right: Term, span: Span) -> Formula:
-    """Return ``left <= right``."""
-    return AtMost(left.levels | right.levels, span, left, right, False, is_discrete(left, right))
+def where_defined(formula: Formula, condition: Formula | None) -> Formula:
+    """Return a comparison with the condition under which its sides have values."""
+    if condition is None or not isinstance(formula, Atom):
+        return formula
+    return replace(formula, defined=condition, levels=formula.levels | condition.levels)
 
 
 def less(left: Term, right: Term, span: Span) -> Formula:
     """Return ``left < right``: of whole numbers ``left + 1 <= right``, of reals a strict comparison."""
-    if left.kind in WHOLE and isinstance(right, Constant) and not is_whole(right):
+    if left.kind in WHOLE and isinstance(right, Constant) and not is_whole(right) and math.isfinite(right.value):
         return at_most(left, number(math.floor(right.value), right.span), span)
-    if right.kind in WHOLE and isinstance(left, Constant) and not is_whole(left):
+    if right.kind in WHOLE and isinstance(left, Constant) and not is_whole(left) and math.isfinite(left.value):
         return at_most(number(math.ceil(left.value), left.span), right, span)
     if is_whole(left) and is_whole(right):
         if isinstance(right, Constant) and not isinstance(left, Constant):
             return at_most(left, number(int(right.value) - 1, right.span), span)
         return at_most(_one_more(left), right, span)
-    return AtMost(left.levels | right.levels, span, left, right, True, is_discrete(left, right))
+    return at_most(left, right, span, strict=True)
 
 
 def _one_more(term: Term) -> Term:
@@ -236,12 +264,14 @@ def _one_more(term: Term) -> Term:
 
 def equal(left: Term, right: Term, span: Span) -> Formula:
     """Return ``left == right``."""
-    return Equal(left.levels | right.levels, span, left, right, is_discrete(left, right))
+    if any(isinstance(side, Constant) and math.isinf(side.value) for side in (left, right)):
+        return TruthValue(NO_LEVELS, span, False)
+    return Equal(left.levels | right.levels, span, left, right, part_of(left, right), None)
 
 
 def differ(left: Term, right: Term, span: Span) -> Formula:
-    """Return ``left != right`` of whole numbers."""
-    return Differ(left.levels | right.levels, span, left, right)
+    """Return ``left != right``."""
+    return Differ(left.levels | right.levels, span, left, right, part_of(left, right), None)
 
 
 def truth(term: Term, positive: bool, span: Span) -> Formula:

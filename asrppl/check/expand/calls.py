@@ -7,16 +7,15 @@ from asrppl.check.expand import build, operators
 from asrppl.check.expand.arrays import entry_of, term
 from asrppl.check.expand.distributions import functional, make
 from asrppl.check.expand.names import arguments_by_name, look_up, resolve_call
-from asrppl.check.expand.values import Array, Env, NumberSet, Poison, Record, Thunk, Unknown, Value
+from asrppl.check.expand.values import Array, Env, NumberSet, Poison, Record, Table, Thunk, Unknown, Value
 from asrppl.core.signature import Kind
 from asrppl.core.typed import Apply, Term, TypedDistribution
+from asrppl.core.walk import moves
 from asrppl.source import Span
 from asrppl.syntax import ast
 from asrppl.words import DISTRIBUTIONS, DIVERGENCES, ELEMENTWISE, MOMENTS, OPERATORS
 
-_ARITY = {"abs": 1, "sqrt": 1, "exp": 1, "log": 1, "relu": 1, "clamp": 3, "len": 1} | dict.fromkeys(
-    (*DISTRIBUTIONS, *MOMENTS), 1
-)
+_ARITY = {"clamp": 3, "mod": 2, "len": 1} | dict.fromkeys((*ELEMENTWISE, *DISTRIBUTIONS, *MOMENTS), 1)
 
 
 def call(ctx: Context, node: ast.Call, env: Env) -> Value:
@@ -57,6 +56,18 @@ def call(ctx: Context, node: ast.Call, env: Env) -> Value:
     if name == "len":
         return _length(ctx, arguments[0], node.span, env)
     terms = [term(ctx, argument, env) for argument in arguments]
+    if name in ("floor", "mod") and not ctx.static and any(moves(part) for part in terms):
+        ctx.add(
+            "ASR038",
+            node.span,
+            f"`{name}` takes whole numbers and given ones: of reals that training moves it would jump",
+            env,
+            help=f"hold its argument fixed: `{name}(detach({arguments[0].span.text})"
+            + (f", {arguments[1].span.text})`" if name == "mod" else ")`"),
+        )
+        return Poison()
+    if name == "mod":
+        return defined(ctx, lambda: build.binary("mod", terms[0], terms[1], node.span), node.span, env)
     if name in ELEMENTWISE:
         return defined(ctx, lambda: build.unary(name, terms[0], node.span), node.span, env)
     value, low, high = terms
@@ -116,6 +127,9 @@ def _length(ctx: Context, argument: ast.Expr, span: Span, env: Env) -> Value:
     match value:
         case NumberSet():
             return build.number(len(value.items), span)
+        case Table():
+            if len(value.indices) < len(value.shape):
+                return build.number(value.shape[len(value.indices)], span)
         case Array():
             given = len(value.indices)
             if ctx.signature is None:

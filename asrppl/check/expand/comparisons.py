@@ -6,12 +6,13 @@ from typing import Literal
 from asrppl.check.context import Context, Scope
 from asrppl.check.expand import build
 from asrppl.check.expand.arrays import term
-from asrppl.check.expand.binders import bind, whole_guard, written_guard
+from asrppl.check.expand.binders import bind, guard_of, present, written_guard
 from asrppl.check.expand.names import unfold
-from asrppl.check.expand.values import Env, NumberSet, Poison
+from asrppl.check.expand.presence import defined
+from asrppl.check.expand.values import Env, NumberSet, Poison, Table
 from asrppl.check.lint.warn import warn_density
 from asrppl.core.signature import Kind
-from asrppl.core.typed import AtLeast, Constant, Formula, Read, Term, TruthValue
+from asrppl.core.typed import AtLeast, Constant, Every, Formula, Read, Term, TruthValue
 from asrppl.source import Span
 from asrppl.syntax import ast
 
@@ -57,6 +58,12 @@ def _compare(
 
 
 def _atom(ctx: Context, operator: Comparison, left: Term, right: Term, span: Span, env: Env, positive: bool) -> Formula:
+    return build.where_defined(_compared(ctx, operator, left, right, span, env, positive), defined(span, left, right))
+
+
+def _compared(
+    ctx: Context, operator: Comparison, left: Term, right: Term, span: Span, env: Env, positive: bool
+) -> Formula:
     match operator:
         case "<=":
             return build.at_most(left, right, span)
@@ -67,7 +74,8 @@ def _atom(ctx: Context, operator: Comparison, left: Term, right: Term, span: Spa
         case ">":
             return build.less(right, left, span)
         case "==":
-            warn_density(ctx, left, right, span, env)
+            if not ctx.conditions:
+                warn_density(ctx, left, right, span, env)
             return build.equal(left, right, span)
         case "!=":
             return _differ(ctx, left, right, span, env, positive)
@@ -79,7 +87,7 @@ def _differ(ctx: Context, left: Term, right: Term, span: Span, env: Env, positiv
     for one, other in ((left, right), (right, left)):
         if one.kind in build.WHOLE and isinstance(other, Constant) and not build.is_whole(other):
             return TruthValue(build.NO_LEVELS, span, True)
-    for side in (left, right):
+    for side in (left, right) if not ctx.conditions else ():
         if ctx.static and isinstance(side, Read) and side.component is None:
             ctx.uses.add(side.name, len(side.indices), "int", side.span)
         elif not build.is_whole(side) and not (ctx.static and (side.kind is Kind.SCALAR or isinstance(side, Constant))):
@@ -105,6 +113,8 @@ def _is_count_bound(bound: Term) -> bool:
 
 
 def _compare_count(ctx: Context, operator: Comparison, node: ast.Count, env: Env, bound: Term, span: Span) -> Formula:
+    if isinstance(bound, Constant) and math.isinf(bound.value):
+        return TruthValue(build.NO_LEVELS, span, operator == "!=" or (operator[0] == "<") == (bound.value > 0))
     if isinstance(bound, Constant) and not build.is_whole(bound):
         match operator:
             case "<=" | "<":
@@ -135,35 +145,38 @@ def _shifted(bound: Term, by: int) -> Term:
 
 
 def _at_least(ctx: Context, node: ast.Count, env: Env, bound: Term, span: Span) -> Formula:
-    scope, body = _counted(ctx, node, env, True)
-    if ctx.lengths_known and _size(scope) == 0:
-        return build.at_most(bound, build.number(0, span), span)
-    return AtLeast(body.levels | bound.levels, span, scope.variables, body, bound)
+    return _counted(ctx, node, env, bound, span, upper=False)
 
 
 def _at_most(ctx: Context, node: ast.Count, env: Env, bound: Term, span: Span) -> Formula:
-    # At most k of N hold where at least N - k of the negation do.
-    scope, body = _counted(ctx, node, env, False)
-    size = _size(scope)
-    if ctx.lengths_known and size == 0:
-        return build.at_most(build.number(0, span), bound, span)
-    if size == 0:  # before binding: some number
-        return AtLeast(body.levels | bound.levels, span, scope.variables, body, build.unknown_length(span))
-    rest = build.binary("-", build.number(size, span), bound, bound.span)
-    return AtLeast(body.levels | bound.levels, span, scope.variables, body, rest)
+    return _counted(ctx, node, env, bound, span, upper=True)
 
 
-def _size(scope: Scope) -> int:
-    return math.prod(len(variable.values) for variable in scope.variables)
+def _counted(ctx: Context, node: ast.Count, env: Env, bound: Term, span: Span, *, upper: bool) -> Formula:
+    both: list[Formula] = []
 
-
-def _counted(ctx: Context, node: ast.Count, env: Env, positive: bool) -> tuple[Scope, Formula]:
     def visit(scope: Scope, inner: Env) -> tuple[list[Formula], Formula]:
-        return written_guard(ctx, scope, inner, positive), ctx.formula(node.body, inner, positive)
+        written = written_guard(ctx, scope, inner)
+        both[:] = [ctx.formula(node.body, inner, True)]
+        if upper:
+            both.append(ctx.formula(node.body, inner, False))
+        return written, both[-1]
 
     scope, written, body = bind(ctx, env, node.binder, visit)
-    join = build.conjunction if positive else build.disjunction
-    return scope, join([*whole_guard(scope, written, positive), body], node.body.span)
+    if ctx.lengths_known and not all(variable.values for variable in scope.variables):
+        zero = build.number(0, span)
+        return build.at_most(zero, bound, span) if upper else build.at_most(bound, zero, span)
+    there, guard = present(scope), guard_of(scope, written)
+    levels = build.levels_of(part for part in (there, guard, body, bound) if part is not None)
+    counted = AtLeast(levels, span, scope.variables, there, guard, body, both[0], bound, upper)
+    return counted if (missing := defined(span, bound)) is None else _bounded(ctx, counted, missing, span)
+
+
+def _bounded(ctx: Context, counted: Formula, condition: Formula, span: Span) -> Formula:
+    """Return a count whose bound may have no value: nothing is claimed then, and nothing true."""
+    if ctx.conditions:
+        return build.conjunction((condition, counted), span)
+    return Every(counted.levels | condition.levels, span, (), None, condition, counted)
 
 
 # ---- membership
@@ -193,6 +206,11 @@ def membership(ctx: Context, node: ast.Member, env: Env, positive: bool) -> Form
             if positive:
                 return build.conjunction((compared(">=", low), compared("<=", high)), span)
             return build.disjunction((compared("<", low), compared(">", high)), span)
+        case ast.Vector():
+            found = ", ".join(item.span.text for item in container.items)
+            message = "an interval has two ends, `[low, high]`"
+            ctx.add("ASR047", container.span, message, env, help=f"a set is written in braces: `{{{found}}}`")
+            return build.truth(build.poison(span), positive, span)
         case ast.SetLiteral():
             items = [term(ctx, item, container_env) for item in container.items]
         case _:
@@ -200,13 +218,10 @@ def membership(ctx: Context, node: ast.Member, env: Env, positive: bool) -> Form
             if isinstance(found, Poison):
                 return build.truth(build.poison(span), positive, span)
             if not isinstance(found, NumberSet):
-                ctx.add(
-                    "ASR047",
-                    node.container.span,
-                    "`in` takes a set, a range or an interval",
-                    env,
-                    help="write `{1, 3}`, `1..3` or `[0.5, 1]`",
-                )
+                help = "write `{1, 3}`, `1..3` or `[0.5, 1]`"
+                if isinstance(found, Table) and len(found.shape) == 1:
+                    help = f"a set is written in braces: `{{{', '.join(f'{value:g}' for value in found.values)}}}`"
+                ctx.add("ASR047", node.container.span, "`in` takes a set, a range or an interval", env, help=help)
                 return build.truth(build.poison(span), positive, span)
             items = [build.number(item, node.container.span) for item in found.items]
     operator: Comparison = "==" if positive else "!="

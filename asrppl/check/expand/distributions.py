@@ -15,6 +15,7 @@ from asrppl.core.typed import (
     Posterior,
     Term,
     TypedDistribution,
+    TypedTerm,
     UniformOver,
 )
 from asrppl.source import Span
@@ -54,8 +55,12 @@ def make(ctx: Context, function: str, argument: ast.Expr, span: Span, env: Env) 
         what = "the name of a site" if function == "q" else "an array of probabilities"
         ctx.add("ASR052", argument.span, f"`{function}` takes {what}", env)
         return Poison()
-    indices = tuple(index for index in value.indices if index is not None)
+    indices = tuple(index for index in value.indices if isinstance(index, Offset))
     if len(indices) < len(value.indices):
+        if any(isinstance(index, TypedTerm) for index in value.indices):
+            message = f"an index inside `{function}(…)` is a variable plus or minus a constant, or a constant"
+            help = "let a quantifier run over the entries, and say in its `where` which are meant"
+            ctx.add("ASR042", argument.span, message, env, help=help)
         return Poison()
     if ctx.signature is None:
         ctx.uses.add(value.name, len(indices), "distribution" if function == "q" else "probabilities", argument.span)
@@ -76,7 +81,8 @@ def _bound(ctx: Context, function: str, array: Array, indices: tuple[Offset, ...
         return Poison()
     if function == "categorical":
         note_accesses(ctx, array.name, indices, entry, place, array.env)
-        return CategoricalOf(tuple(range(entry.axes[-1])), entry.levels, span, array.name, indices)
+        support = tuple(range(entry.axes[-1]))
+        return CategoricalOf(support, entry.levels, span, array.name, indices, entry.given)
     if entry.support is None:
         origin = f" ({entry.origin})" if entry.origin else ""
         ctx.add(

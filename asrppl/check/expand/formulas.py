@@ -6,9 +6,10 @@ from itertools import pairwise
 from asrppl.check.context import Context, Scope
 from asrppl.check.expand import build
 from asrppl.check.expand.arrays import scalar
-from asrppl.check.expand.binders import bind, whole_guard, written_guard
+from asrppl.check.expand.binders import bind, guard_of, present, written_guard
 from asrppl.check.expand.comparisons import chain, membership
 from asrppl.check.expand.names import sort, unfold
+from asrppl.check.expand.presence import defined
 from asrppl.check.expand.values import Env, Poison
 from asrppl.check.lint.warn import warn_ignored_in_quantifier
 from asrppl.core.signature import Kind
@@ -62,7 +63,7 @@ def _boolean(ctx: Context, expr: ast.Expr, env: Env, positive: bool, span: Span)
         return build.truth(build.poison(span), positive, span)
     if ctx.static and isinstance(term, Read) and term.component is None and term.name:
         ctx.uses.add(term.name, len(term.indices), "bool", span)
-    return build.truth(term, positive, span)
+    return build.where_defined(build.truth(term, positive, span), defined(span, term))
 
 
 def _can_be_boolean(ctx: Context, term: Term) -> bool:
@@ -140,17 +141,13 @@ def _quantified(ctx: Context, node: ast.Quantified, env: Env, positive: bool) ->
     universal = (node.quantifier == "forall") == positive
 
     def visit(scope: Scope, inner: Env) -> tuple[list[Formula], Formula]:
-        written = written_guard(ctx, scope, inner, not universal)
-        return written, ctx.formula(node.body, inner, positive)
+        return written_guard(ctx, scope, inner), ctx.formula(node.body, inner, positive)
 
     scope, written, body = bind(ctx, env, node.binder, visit)
     if ctx.static:
         warn_ignored_in_quantifier(ctx, node, scope, written, body, env)
     if ctx.lengths_known and not all(variable.values for variable in scope.variables):
         return TruthValue(build.NO_LEVELS, node.span, universal)
-    guards = whole_guard(scope, written, not universal)
-    if universal:
-        inside = build.disjunction([*guards, body], node.body.span) if guards else body
-        return Every(inside.levels, node.span, scope.variables, inside)
-    inside = build.conjunction([*guards, body], node.body.span)
-    return Some(inside.levels, node.span, scope.variables, inside)
+    there, guard = present(scope), guard_of(scope, written)
+    levels = build.levels_of(part for part in (there, guard, body) if part is not None)
+    return (Every if universal else Some)(levels, node.span, scope.variables, there, guard, body)

@@ -4,7 +4,8 @@ from asrppl.check.context import Context
 from asrppl.check.expand import build
 from asrppl.check.expand.arrays import scalar
 from asrppl.check.expand.names import sort
-from asrppl.check.expand.values import Env, Poison, Value
+from asrppl.check.expand.presence import defined
+from asrppl.check.expand.values import Array, Env, NumberSet, Poison, Record, Table, Value
 from asrppl.core.signature import Kind, Level
 from asrppl.core.typed import (
     AggregateDistribution,
@@ -41,7 +42,7 @@ def bracketed(ctx: Context, operator: str, index: ast.Index, env: Env) -> Value:
                 help="its expectation is `E[…]`",
             )
             return Poison()
-        formula = ctx.formula(body, env)
+        formula = ctx.condition(body, env)
         return Probability(Kind.REAL, formula.levels - _DRAW, span, formula)
     if kind == "formula":
         ctx.add(
@@ -83,9 +84,11 @@ def aggregate(ctx: Context, body: ast.Expr, where: ast.Expr | None, span: Span, 
     value = ctx.value(body, env)
     if isinstance(value, Poison):
         return value
+    if isinstance(value, Array):
+        value = scalar(ctx, value, body.span, env)
     condition: Formula | None = None
     if where is not None:
-        condition = ctx.formula(where, env)
+        condition = ctx.condition(where, env)
         if not ctx.static and Level.DRAW in condition.levels:
             ctx.add(
                 "ASR054",
@@ -94,6 +97,9 @@ def aggregate(ctx: Context, body: ast.Expr, where: ast.Expr | None, span: Span, 
                 env,
                 help="select by something observed, or by its probability: `P[…] >= 0.5`",
             )
+    there = None if isinstance(value, Array | Record | NumberSet | Table) else defined(span, value)
+    if there is not None:  # a datum without a value is left out
+        condition = there if condition is None else build.conjunction((condition, there), span)
     outer = condition.levels if condition is not None else build.NO_LEVELS
     if isinstance(value, TypedDistribution):
         # aggregate(q(n)) means aggregate(E[q(n)]): the mixture over draws and data at once.

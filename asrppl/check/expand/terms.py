@@ -1,9 +1,12 @@
 """Expressions that are not formulas: numbers, arrays, boxes, sets."""
 
-from asrppl.check.context import MAX_DEPTH, Access, Context, Scope
+import math
+from dataclasses import replace
+
+from asrppl.check.context import MAX_DEPTH, MAX_VALUES, Access, Context, Scope
 from asrppl.check.expand import build
-from asrppl.check.expand.arrays import field, index_array, offset, scalar, term
-from asrppl.check.expand.binders import bind, whole_guard, written_guard
+from asrppl.check.expand.arrays import field, index_array, index_table, offset, scalar, term
+from asrppl.check.expand.binders import bind, chosen, written_guard
 from asrppl.check.expand.calls import call, defined, divergence, is_operator, restricted
 from asrppl.check.expand.names import is_unknown, look_up, unfold
 from asrppl.check.expand.operators import bracketed
@@ -16,12 +19,13 @@ from asrppl.check.expand.values import (
     NumberSet,
     ParamDefinition,
     Poison,
+    Table,
     Unknown,
     Value,
 )
 from asrppl.check.lint.warn import warn_ignored_in_reduction
 from asrppl.core.signature import Kind
-from asrppl.core.typed import Choose, Constant, CountTerm, Formula, Reduction, Term
+from asrppl.core.typed import Choose, Constant, CountTerm, Formula, Offset, Reduction, Term
 from asrppl.core.walk import is_poisoned
 from asrppl.syntax import ast
 
@@ -50,10 +54,13 @@ def expand_value(ctx: Context, expr: ast.Expr, env: Env) -> Value:
             return field(ctx, ctx.value(expr.base, env), expr.name, expr.span, env)
         case ast.SetLiteral():
             return _number_set(ctx, expr, env)
-        case ast.Interval() | ast.Range():
-            what = "an interval" if isinstance(expr, ast.Interval) else "a range"
-            ctx.add("ASR038", expr.span, f"{what} stands after `in` only", env)
+        case ast.Interval():
+            ctx.add("ASR038", expr.span, "an interval stands after `in` only", env)
             return Poison()
+        case ast.Range():
+            return _number_range(ctx, expr, env)
+        case ast.Vector():
+            return _table(ctx, expr, env)
         case ast.Negate():
             operand = term(ctx, expr.operand, env)
             return defined(ctx, lambda: build.unary("neg", operand, expr.span), expr.span, env)
@@ -86,7 +93,9 @@ def _name(ctx: Context, node: ast.Name, env: Env) -> Value:
                 return Poison()
             if isinstance(found.value, NumberSet):
                 return found.value
-            return build.number(found.value, node.span)
+            if isinstance(found.value, Table):
+                return replace(found.value, name=node.text, span=node.span)
+            return build.constant(found.value, node.span)
         case DefDefinition():
             ctx.add("ASR038", node.span, f"`{node.text}` is a function", env, help=f"call it: `{node.text}(…)`")
             return Poison()
@@ -107,6 +116,8 @@ def _name(ctx: Context, node: ast.Name, env: Env) -> Value:
                     help=f"write `{operator}(…)`" if operator == "aggregate" else f"write `{operator}[…]`",
                 )
                 return Poison()
+            if node.text == "inf" and node.text not in ctx.sites and node.text not in ctx.given:
+                return Constant(Kind.REAL, build.NO_LEVELS, node.span, math.inf)
             return Array(node.text, (), node.span, env)
 
 
@@ -128,9 +139,14 @@ def _index(ctx: Context, node: ast.Index, env: Env) -> Value:
         if found is None and base.text == "q":
             ctx.add("ASR053", node.span, "`q` takes round brackets", env, help="write `q(…)`")
             return Poison()
-    value = ctx.value(base, base_env)
+    if isinstance(base, ast.Name) and base.text == "inf" and look_up("inf", base_env) is None:
+        value = Array(base.text, (), base.span, base_env)
+    else:
+        value = ctx.value(base, base_env)
     if isinstance(value, Array):
         return index_array(ctx, value, node.indices, node.span, env)
+    if isinstance(value, Table):
+        return index_table(ctx, value, node.indices, node.span, env)
     if not isinstance(value, Poison):
         ctx.add("ASR043", node.span, "this cannot be indexed", env)
     return Poison()
@@ -139,7 +155,7 @@ def _index(ctx: Context, node: ast.Index, env: Env) -> Value:
 def _note_indices_of_unknown(ctx: Context, node: ast.Index, env: Env) -> None:
     for index in node.indices:
         found = offset(ctx, index, env)
-        if found is not None and found.variable is not None:
+        if isinstance(found, Offset) and found.variable is not None:
             access = Access(found.variable.slot, "", None, found.add, "no", node.span)
             ctx.scopes[found.variable.slot].accesses.append(access)
 
@@ -155,6 +171,42 @@ def _number_set(ctx: Context, node: ast.SetLiteral, env: Env) -> Value:
                 ctx.add("ASR033", item.span, "the elements of a set are constants here", env)
             return Poison()
     return NumberSet(tuple(dict.fromkeys(items)))
+
+
+def _number_range(ctx: Context, node: ast.Range, env: Env) -> Value:
+    low, high = term(ctx, node.low, env), term(ctx, node.high, env)
+    ends: list[int] = []
+    for end in (low, high):
+        if not isinstance(end, Constant) or not float(end.value).is_integer():
+            if not is_poisoned(end):
+                ctx.add("ASR033", end.span, "the ends of a range are whole constants here", env)
+            return Poison()
+        ends.append(int(end.value))
+    first, last = ends
+    if not first <= last < first + MAX_VALUES:
+        many = f"a set may have {MAX_VALUES:,} values at most"
+        ctx.add("ASR047", node.span, many if first <= last else "this range is empty", env)
+        return Poison()
+    return NumberSet(tuple(range(first, last + 1)))
+
+
+def _table(ctx: Context, node: ast.Vector, env: Env) -> Value:
+    rows: list[tuple[tuple[float | bool, ...], tuple[int, ...]]] = []
+    for item in node.items:
+        found = ctx.value(item, env)
+        value = found if isinstance(found, Table) else scalar(ctx, found, item.span, env)
+        if isinstance(value, Table) and not value.indices:
+            rows.append((value.values, value.shape))
+        elif isinstance(value, Constant) and math.isfinite(value.value):
+            rows.append(((value.value,), ()))
+        else:
+            if isinstance(value, Table | Constant) or not is_poisoned(value):
+                ctx.add("ASR033", item.span, "the entries of brackets are constants", env)
+            return Poison()
+    if len({shape for _, shape in rows}) > 1:
+        ctx.add("ASR033", node.span, "the rows of brackets are of one length", env)
+        return Poison()
+    return Table(tuple(value for values, _ in rows for value in values), (len(rows), *rows[0][1]))
 
 
 def _arithmetic(ctx: Context, node: ast.Binary, env: Env) -> Term:
@@ -183,7 +235,7 @@ def _arithmetic(ctx: Context, node: ast.Binary, env: Env) -> Term:
 
 
 def _conditional(ctx: Context, node: ast.Conditional, env: Env) -> Term:
-    condition = ctx.formula(node.condition, env)
+    condition = ctx.condition(node.condition, env)
     then, otherwise = term(ctx, node.then, env), term(ctx, node.otherwise, env)
     kinds = {then.kind, otherwise.kind}
     mixed = next((kind for kind in (Kind.REAL, Kind.SCALAR) if kind in kinds), Kind.INT)
@@ -193,19 +245,22 @@ def _conditional(ctx: Context, node: ast.Conditional, env: Env) -> Term:
 
 def _reduction(ctx: Context, node: ast.Reduced, env: Env) -> Term:
     def visit(scope: Scope, inner: Env) -> tuple[list[Formula], Term]:
-        return written_guard(ctx, scope, inner, True), term(ctx, node.body, inner)
+        return written_guard(ctx, scope, inner), term(ctx, node.body, inner)
 
     scope, written, body = bind(ctx, env, node.binder, visit)
     if ctx.static:
         warn_ignored_in_reduction(ctx, node, scope, written, body, env)
-    if ctx.lengths_known and not all(variable.values for variable in scope.variables):
-        return build.number(0, node.span)
-    guards = whole_guard(scope, written, True)
-    guard = build.conjunction(guards, node.binder.span) if guards else None
+    if node.reduction == "argmax" and len(node.binder.names) > 1:
+        ctx.add("ASR039", node.binder.span, "`argmax` gives the value of one index", env, help="nest two of them")
+        return build.poison(node.span)
+    nothing = ctx.lengths_known and not all(variable.values for variable in scope.variables)
+    if nothing and node.reduction in ("sum", "prod"):
+        return build.number(int(node.reduction == "prod"), node.span)
+    guard = chosen(scope, written)
     kind = body.kind
     if node.reduction == "mean":
         kind = Kind.REAL
-    elif node.reduction == "sum" and kind is Kind.BOOL:
+    elif node.reduction == "argmax" or (node.reduction in ("sum", "prod") and kind is Kind.BOOL):
         kind = Kind.INT
     levels = body.levels | (guard.levels if guard is not None else build.NO_LEVELS)
     return Reduction(kind, levels, node.span, node.reduction, scope.variables, guard, body)
@@ -213,19 +268,20 @@ def _reduction(ctx: Context, node: ast.Reduced, env: Env) -> Term:
 
 def _count(ctx: Context, node: ast.Count, env: Env) -> Term:
     def visit(scope: Scope, inner: Env) -> tuple[list[Formula], Formula]:
-        return written_guard(ctx, scope, inner, True), ctx.formula(node.body, inner)
+        return written_guard(ctx, scope, inner), ctx.condition(node.body, inner)
 
     scope, written, body = bind(ctx, env, node.binder, visit)
     if ctx.lengths_known and not all(variable.values for variable in scope.variables):
         return build.number(0, node.span)
-    whole = build.conjunction([*whole_guard(scope, written, True), body], node.body.span)
+    guard = chosen(scope, written)
+    whole = build.conjunction([guard, body] if guard is not None else [body], node.body.span)
     return CountTerm(Kind.INT, whole.levels, node.span, scope.variables, whole)
 
 
 def constant(ctx: Context, expr: ast.Expr, env: Env) -> float | None:
     """Expand an expression that has to be a constant number; None after an error."""
     value = scalar(ctx, ctx.value(expr, env), expr.span, env)
-    if isinstance(value, Constant):
+    if isinstance(value, Constant) and math.isfinite(value.value):
         return int(value.value) if isinstance(value.value, bool) else value.value
     if not is_poisoned(value):
         ctx.add("ASR033", expr.span, "a constant is needed here: numbers and params", env)

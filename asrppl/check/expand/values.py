@@ -37,7 +37,7 @@ class ParamDefinition:
 
     node: ast.Param
     module: "Module"
-    value: "float | NumberSet | None" = None
+    value: "float | bool | NumberSet | Table | None" = None
 
 
 Definition = LetDefinition | DefDefinition | ParamDefinition
@@ -114,10 +114,10 @@ class Env:
 
 @dataclass(frozen=True, slots=True)
 class Array:
-    """Something bound, with the indices given so far (None for one with an error)."""
+    """Something bound, with the indices given so far (None for one with an error, a term for a computed one)."""
 
     name: str
-    indices: tuple[Offset | None, ...]
+    indices: tuple[Offset | Term | None, ...]
     span: Span = field(compare=False, repr=False)
     env: Env = field(compare=False, repr=False)
 
@@ -139,8 +139,26 @@ class NumberSet:
 
 
 @dataclass(frozen=True, slots=True)
+class Table:
+    """Constants in brackets, or rows of them: ``values`` flat, the last axis fastest; ``name`` of the param."""
+
+    values: tuple[float | bool, ...]
+    shape: tuple[int, ...]
+    name: str = ""
+    indices: tuple[Offset | Term | None, ...] = ()
+    span: Span | None = field(default=None, compare=False, repr=False)
+
+    def rows(self) -> tuple[object, ...]:
+        """Return the values in nested tuples."""
+        found: list[object] = list(self.values)
+        for length in reversed(self.shape[1:]):
+            found = [tuple(found[at : at + length]) for at in range(0, len(found), length)]
+        return tuple(found)
+
+
+@dataclass(frozen=True, slots=True)
 class Poison:
     """What an expression with an error evaluates to: nothing more is said of it."""
 
 
-Value = Term | Distribution | Array | Record | NumberSet | Poison
+Value = Term | Distribution | Array | Record | NumberSet | Table | Poison

@@ -47,7 +47,7 @@ def _warn_unused(ctx: Context, module: Module) -> None:
         match statement:
             case ast.Param() | ast.Let() | ast.Def() if statement.name.text not in module.own:
                 pass  # refused
-            case ast.Param() | ast.Let() | ast.Def() | ast.Site():
+            case ast.Param() | ast.Let() | ast.Def() | ast.Site() | ast.Given():
                 # A statement's own name is among its names.
                 if not used_by.get(statement.name.text, set()) - {position}:
                     ctx.add(

@@ -47,7 +47,7 @@ def instances(rule: TypedRule, bound: Bound) -> list[Instance]:
             count *= len(variable.values)
         if count * bound_size > MAX_INSTANCES or not count:
             continue
-        values = _evaluate(partial(_violation, body, Style(rule.smooth, rule.margin)), rule.formula, bound)
+        values = _evaluate(partial(_violation, body, Style(rule.smooth, rule.margin, rule.power)), rule.formula, bound)
         text = body.span.text if len(parts) > 1 else ""
         found += _broken(values, variables, rank([rule.formula]), text)
     return sorted(found, key=lambda instance: -instance.violation)
@@ -69,7 +69,11 @@ def _parts(formula: Formula, outer: tuple[Variable, ...]) -> Iterator[tuple[tupl
     """Yield the conjuncts below leading quantifiers, each with its variables."""
     match formula:
         case Every():
-            yield from _parts(formula.body, (*outer, *formula.variables))
+            for variables, part in _parts(formula.body, (*outer, *formula.variables)):
+                if formula.guard is None and formula.present is None:
+                    yield variables, part
+                else:  # each part under the guard, which then binds nothing
+                    yield variables, Every(part.levels, part.span, (), formula.present, formula.guard, part)
         case Conjunction():
             for operand in formula.operands:
                 yield from _parts(operand, outer)

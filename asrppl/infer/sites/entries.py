@@ -8,7 +8,9 @@ from torch import Tensor
 from torch.distributions import constraints
 
 from asrppl.bind.bound import Bound, InputKey
+from asrppl.bind.given import kind_of_given, misfit
 from asrppl.core.signature import BOX_FIELDS, Entry, Kind, Level, Signature
+from asrppl.diagnostics import AsrError, Diagnostic
 from asrppl.infer.sites.layout import Reading
 from asrppl.infer.sites.referent import Item, Referent, Resolution
 from asrppl.infer.watch.recording import Draw, Recording, Site
@@ -37,8 +39,30 @@ def signature_of(
                 entries[name] = replace(entry, levels=_given_levels(name, entry, given), origin="bind=")
             continue
         entry = _entry(name, referent, recording, reading, provenance)
+        drawn = Level.DRAW in entry.levels or any(
+            isinstance(item, Site) and not item.observed and not item.deterministic
+            for item in referent.items(recording)
+        )
+        if referent.free.given:
+            entry = _as_declared(name, referent, entry, reading, drawn=drawn)
         entries[name] = replace(entry, data=referent.data_axis(resolution.data, recording))
     return Signature.of(entries)
+
+
+def _as_declared(name: str, referent: Referent, entry: Entry, reading: Reading, *, drawn: bool) -> Entry:
+    """Return the entry of a name that is declared `given` as data, of the kind that the rules say."""
+    free = referent.free
+    if drawn or referent.origin == "param":
+        what = "the guide draws it, or computes it from draws" if drawn else "it is trained"
+        message = f"`{name}` ({referent.title}) is declared `given`, and {what}"
+        help = f"leave `given {name}` out; to hold what it chooses fixed, wrap it in `detach(…)`"
+        raise AsrError([Diagnostic("ASR062", message, free.span, help=help)])
+    for key, tensor in reading.tensors.items():
+        if key[0] == name and key[1] not in ("mask", "log_probs"):
+            wrong = misfit(name, free.kind, tensor)
+            if wrong is not None:
+                raise AsrError([Diagnostic("ASR072", wrong, free.span)])
+    return replace(entry, given=True, kind=kind_of_given(free.kind, entry.kind))
 
 
 def _given_levels(name: str, entry: Entry, given: Bound) -> frozenset[Level]:
@@ -89,6 +113,7 @@ def _entry(
         reparameterised=any(draw.pathwise and draw.continuous for draw in draws)
         and not (is_draw and kind is not Kind.REAL),
         masked=(name, "mask") in reading.tensors,
+        given=isinstance(first, Site) and first.observed,
         distribution_levels=distribution_levels,
         origin=referent.title,
     )

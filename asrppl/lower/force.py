@@ -1,0 +1,54 @@
+"""Where a rule speaks of something: whether any of its comparisons is asked at all.
+
+A `forall` whose guard lets nothing through, and a comparison whose sides have no value, cost nothing. A rule that is
+vacuous for most data teaches little, and a training may end there by emptying its guards.
+"""
+
+from asrppl.core.typed import AtLeast, Atom, Conjunction, Disjunction, Every, Formula
+from asrppl.lower import chunks
+from asrppl.lower.algebra import Algebra
+from asrppl.lower.builder import Value
+from asrppl.lower.terms import Exists, truth
+
+
+def in_force(g: Algebra, node: Formula) -> Value | None:
+    """Return whether the formula asks anything, as a Boolean value; None where it always does."""
+    found = _in_force(g, node)
+    return None if found is None or found.number == 1 else found
+
+
+def _in_force(g: Algebra, node: Formula) -> Value | None:
+    match node:
+        case Atom():
+            return truth(g, node.defined) if node.defined is not None else None
+        case Conjunction() | Disjunction():
+            result = g.constant(False)
+            for operand in node.operands:
+                part = in_force(g, operand)
+                if part is None:
+                    return None
+                result = g.either(result, part)
+            return result
+        case Every():
+            return _anywhere(g, node)
+        case AtLeast() if node.upper:
+            return _anywhere(g, node)
+        case _:
+            return None  # what is missing costs something here
+
+
+def _anywhere(g: Algebra, node: Every | AtLeast) -> Value | None:
+    conditions = [part for part in (node.present, node.guard) if part is not None]
+    if not all(variable.values for variable in node.variables):
+        return g.constant(False)
+    if not conditions and in_force(g, node.body) is None:
+        return None
+
+    def parts(h: Algebra) -> list[Value]:
+        result = in_force(h, node.body) or h.constant(True)
+        for condition in conditions:
+            result = h.both(truth(h, condition), result)
+        return [result]
+
+    (found,) = chunks.reduced(g, node.variables, chunks.grid(node), parts, Exists(everywhere=False))
+    return found

@@ -1,0 +1,157 @@
+"""What is known of an expression without its values: the kind of its numbers, and what can change it."""
+
+from abc import ABC
+
+from asrppl.reference.arrays import Arrays
+from asrppl.reference.names import Scope, Variable, children
+from asrppl.reference.values import Kind
+from asrppl.syntax import ast
+
+DECIDED, DISCRETE, GRADED = range(3)
+"""The parts of a violation, one of which an atom counts in."""
+
+
+class Sorts(Arrays, ABC):
+    """Kinds and parts of a file's expressions."""
+
+    # ---- what an atom reads
+
+    def part(self, expr: ast.Expr, scope: Scope) -> int:
+        """Return 0 where an expression reads only index variables, constants, params and given names, 1 where also
+        ints and Booleans, 2 for reals and probabilities. All counts that is written, in conditions and indices too."""
+        expr, scope = self.unfold(expr, scope)
+        parts: list[int] = [DECIDED]
+        match expr:
+            case ast.Quantified() | ast.Reduced() | ast.Count():
+                inner, _ = scope.bind(expr.binder.names)
+                parts.append(self.part(expr.body, inner))
+                if expr.binder.where is not None:
+                    parts.append(self.part(expr.binder.where, inner))
+                if expr.binder.domain is not None:
+                    parts.append(self.part(expr.binder.domain, scope))
+            case ast.Call(function=ast.Name(text="len")):
+                pass
+            case ast.Call(function=ast.Name(text="q" | "categorical")):
+                array = self.array(expr.arguments[0].value, scope)
+                if array is not None and array.name is not None:
+                    parts.append(DECIDED if array.name in self.declared else GRADED)
+                    parts += [self.part(index, index_scope) for index, index_scope in array.indices]
+            case ast.Name() | ast.Index():
+                array = self.array(expr, scope)
+                if array is None:
+                    parts += [self.part(part, scope) for part in children(expr)]
+                else:
+                    if array.name is not None and array.name not in self.declared:
+                        parts.append(GRADED if self.values[array.name].kind == "real" else DISCRETE)
+                    parts += [self.part(index, index_scope) for index, index_scope in array.indices]
+            case _:
+                parts += [self.part(part, scope) for part in children(expr)]
+        return max(parts)
+
+    # ---- kinds
+
+    def kind(self, expr: ast.Expr, scope: Scope) -> Kind:
+        """Return the kind of a term's numbers."""
+        expr, scope = self.unfold(expr, scope)
+        match expr:
+            case ast.Number():
+                return "int" if isinstance(expr.value, int) else "real"
+            case ast.Name() if isinstance(scope.names.get(expr.text), Variable):
+                return "int"
+            case ast.Name() | ast.Index():
+                return self._kind_of_entry(expr, scope)
+            case ast.Field():
+                return self._kind_of_field(expr, scope)
+            case ast.Negate():
+                return self._number(expr.operand, scope)
+            case ast.Binary(operator="/"):
+                return "real"
+            case ast.Binary():
+                kind = self._mixed((expr.left, expr.right), scope)
+                if expr.operator == "^" and kind == "int" and not self._at_least_zero(expr.right, scope):
+                    return "real"
+                return kind
+            case ast.Conditional():
+                then, otherwise = self.kind(expr.then, scope), self.kind(expr.otherwise, scope)
+                return then if then == otherwise else "real" if "real" in (then, otherwise) else "int"
+            case ast.Reduced():
+                return self._kind_of_reduction(expr, scope)
+            case ast.Count():
+                return "int"
+            case ast.Call():
+                return self._kind_of_call(expr, scope)
+            case ast.Divergence() | ast.Restricted():
+                return "real"
+            case _:
+                return "bool"
+
+    def whole(self, expr: ast.Expr, scope: Scope) -> bool:
+        """Whether a term takes whole numbers only; a constant without a fraction does, however it is written."""
+        if self.kind(expr, scope) != "real":
+            return True
+        if not self.constant(expr, scope):
+            return False
+        value = self.term(expr, scope)
+        return value is not None and float(value).is_integer()
+
+    def _number(self, expr: ast.Expr, scope: Scope) -> Kind:
+        kind = self.kind(expr, scope)
+        return "int" if kind == "bool" else kind
+
+    def _mixed(self, parts: tuple[ast.Expr, ...], scope: Scope) -> Kind:
+        return "real" if any(self.kind(part, scope) == "real" for part in parts) else "int"
+
+    def _at_least_zero(self, expr: ast.Expr, scope: Scope) -> bool:
+        value = self.term(expr, scope) if self.constant(expr, scope) else None
+        return value is not None and value >= 0
+
+    def _kind_of_entry(self, expr: ast.Name | ast.Index, scope: Scope) -> Kind:
+        array = self.array(expr, scope)
+        if array is None:
+            return "real"  # inf, an expectation, a probability
+        if array.name is not None:
+            return self.values[array.name].kind
+        row: ast.Expr | None = array.rows
+        items: list[ast.Expr] = []
+        while isinstance(row, ast.Vector):
+            items = [item for other in (items or [row]) if isinstance(other, ast.Vector) for item in other.items]
+            row = items[0]
+        kinds: set[Kind] = {self.kind(item, array.scope) for item in items}
+        if len(kinds) == 1:
+            return kinds.pop()
+        return "real" if "real" in kinds else "int"
+
+    def _kind_of_field(self, expr: ast.Field, scope: Scope) -> Kind:
+        base, scope = self.unfold(expr.base, scope)
+        if isinstance(base, ast.Call):
+            return "real"  # a box
+        array = self.array(base, scope)
+        site = self.sites.get(array.name) if array is not None and array.name is not None else None
+        # Boxes are lengths, in whole pixels too.
+        return self.values[array.name].kind if array and array.name and site and site.fields else "real"
+
+    def _kind_of_reduction(self, expr: ast.Reduced, scope: Scope) -> Kind:
+        inner, _ = scope.bind(expr.binder.names)
+        match expr.reduction:
+            case "mean":
+                return "real"
+            case "argmax":
+                return "int"
+            case "sum" | "prod":
+                return self._number(expr.body, inner)
+            case "max" | "min":
+                return self.kind(expr.body, inner)
+
+    def _kind_of_call(self, expr: ast.Call, scope: Scope) -> Kind:
+        arguments = tuple(argument.value for argument in expr.arguments)
+        match expr.function.text:
+            case "abs" | "relu" | "detach":
+                return self.kind(arguments[0], scope)
+            case "min" | "max" | "clamp" | "mod":
+                return self._mixed(arguments, scope)
+            case "floor" | "len":
+                return "int"
+            case name if name in self.values:
+                return self.values[name].kind
+            case _:
+                return "real"
