@@ -102,6 +102,24 @@ def test_a_forall_over_the_data_costs_what_the_rule_without_an_index_does() -> N
         torch.testing.assert_close(gradient(programs, rule), above)
 
 
+def test_the_plate_is_the_models_where_a_guide_leaves_it_out() -> None:
+    def plain() -> None:
+        pyro.sample("mu", dist.Delta(torch.tensor(1.0)))
+        for i in range(N):
+            pyro.sample(f"z_{i}", dist.Delta(AT[i]))
+
+    assert penalty((one_by_one()[0], plain), "forall i: z[i] <= 0") == pytest.approx(7.0)
+
+
+def test_a_guide_that_draws_all_data_as_one_event_is_warned_of() -> None:
+    def guide() -> None:
+        pyro.sample("mu", dist.Delta(torch.tensor(1.0)))
+        pyro.sample("z", dist.Delta(AT, event_dim=1))
+
+    with pytest.warns(asrppl.AsrWarning, match="stands outside it"):
+        asrppl.regularize(vectorised()[0], guide, "forall i: z[i] <= 0").bindings()
+
+
 def test_the_report_has_the_mean_over_the_data_and_the_table_the_plate() -> None:
     elbo = asrppl.regularize(*vectorised(), "rule a: forall i: z[i] <= 0")
     elbo.loss(elbo.model, elbo.guide)

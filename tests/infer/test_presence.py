@@ -54,6 +54,7 @@ def family(how: str) -> Program:
 def test_objects_that_are_absent_pay_nothing(how: str) -> None:
     assert violation(family(how), "forall i: z[i, 0] <= 0") == pytest.approx(6 / N, abs=1e-4)
     assert violation(family(how), "forall i != j: z[i, 0] + z[j, 1] <= 0") == pytest.approx(2 * (2 + 6) / N, abs=1e-4)
+    assert violation(family(how), "z[2, 0] + z[0, 1] <= 0") == pytest.approx(2 / N, abs=1e-4)
     assert violation(family(how), "(sum i: z[i, 0]) <= 0") == pytest.approx(6 / N, abs=1e-4)
 
 

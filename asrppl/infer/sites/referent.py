@@ -64,16 +64,17 @@ class Referent:
         return f"{what} {self.members[0]!r}"
 
     def data_axis(self, data: str | None, recording: Recording) -> int | None:
-        """Return which of its index axes is that of the plate ``data``: of a plate, or of sites one for each entry."""
+        """Return which of its index axes is that of the plate ``data``: of a plate, or of sites one for each entry.
+
+        A guide may draw such sites without the plate, in which the model then has them.
+        """
         for position, (plate, _) in enumerate(self.plates):
             if plate == data:
                 return self.family + position
-        if self.family:
-            frames = [frame for item in self.items(recording) for frame in item.frames if frame.name == data]
-            one_by_one = {frame.counter for frame in frames if frame.dim is None}
-            if len(one_by_one) == len(self.members):
-                return 0
-        return None
+        frames = [item.frames for item in self.items(recording)]
+        frames += [recording.model[member].frames for member in self.members if member in recording.model]
+        entries = {frame.counter for around in frames for frame in around if frame.name == data and frame.dim is None}
+        return 0 if self.family and len(entries) == len(self.members) else None
 
     def items(self, recording: Recording) -> Iterator[Item]:
         """Yield the recorded members."""
