@@ -2,8 +2,8 @@
 
     python -m benchmarks.pyro_rules pyro/examples/air
 
-Its guide says who is there by `Normal(..).mask(z_pres).to_event(1)`, in batches of the data plate. On the same draws the
-rule's violation is compared with one written by hand; then a few steps are trained with it.
+Its guide says who is there by `Normal(..).mask(z_pres).to_event(1)`, in batches of the data plate. On the same draws
+the rule's violation is compared with one written by hand; then a few steps are trained with it.
 """
 
 import argparse
@@ -30,7 +30,7 @@ IMAGES, BATCH, SIDE, CALLS, STEPS = 64, 16, 50, 10, 5
 
 
 def by_hand(where: list[Tensor], present: list[Tensor]) -> float:
-    """The mean over the batch of the sum over ordered pairs that are there, of how far they would have to move apart."""
+    """The mean over the batch of the sum over pairs that are there, of how far they would have to move apart."""
     total = torch.zeros(len(where[0]))
     for i in range(len(where)):
         for j in range(len(where)):
