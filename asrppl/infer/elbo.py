@@ -54,7 +54,8 @@ def regularize(
     so a weight λ is nats per datum, whatever the plate, the batch or the rule's level. The data plate is found from
     model and guide alone, as the one around all observed sites; what a rule indexes does not change it. A `forall` at
     the head of a rule that runs over the data is a mean over them, too: ``forall i: z[i] <= 0`` costs what ``z <= 0``
-    does. What a call returns is N times that (what Pyro returns). The gradient is that of this objective also where draws are not reparameterised::
+    does. What a call returns is N times that (what Pyro returns). The gradient is that of this objective also where
+    draws are not reparameterised::
 
         >>> def model():
         ...     mu = pyro.sample("mu", dist.Normal(0.0, 1.0))
