@@ -95,7 +95,9 @@ class Writer:
         if pick < 0.25:
             return self.index_atom(scope)
         if pick < 0.35:  # which nothing passes
-            return self.random.choice([f"{scope[-1]} > 5", "n > 9", f"x[{scope[-1]}] > 90", "false", f"g[{scope[-1]}] > 7"])
+            return self.random.choice(
+                [f"{scope[-1]} > 5", "n > 9", f"x[{scope[-1]}] > 90", "false", f"g[{scope[-1]}] > 7"]
+            )
         if pick < 0.5:
             return f"({self.atom(0, scope)} {self.random.choice(['and', 'or'])} {self.atom(0, scope)})"
         if pick < 0.6:
@@ -135,7 +137,9 @@ class Writer:
             operator = self.random.choice(["<=", "<", ">=", ">", "==", "!="])
             return f"({self.whole(depth, scope)} {operator} {self.whole(depth, scope)})"
         if pick < 0.36:
-            return f"({self.whole(0, scope)} {self.random.choice(['in', 'not in'])} {self.random.choice(['{1, 3}', 'L'])})"
+            return (
+                f"({self.whole(0, scope)} {self.random.choice(['in', 'not in'])} {self.random.choice(['{1, 3}', 'L'])})"
+            )
         if pick < 0.41:
             return f"({self.whole(0, scope)} {self.random.choice(['in', 'not in'])} 1..2)"
         if pick < 0.51:
@@ -162,7 +166,13 @@ class Writer:
         pick = self.random.random()
         if depth == 0 or pick < 0.3:
             index = self.index(scope)
-            leaves = [f"x[{index}]", f"y[{index}]", f"m[{index}, {self.index(scope)}]", f"box[{index}].x", f"u[{index}]"]
+            leaves = [
+                f"x[{index}]",
+                f"y[{index}]",
+                f"m[{index}, {self.index(scope)}]",
+                f"box[{index}].x",
+                f"u[{index}]",
+            ]
             return self.random.choice([*leaves, f"x[{index}]", f"d[{index}]", f"t[{index}]", "r", "w", "0.3", "half"])
         inner = depth - 1
         if pick < 0.6:

@@ -351,7 +351,7 @@ class Populated(TypedFormula):
 class Every(TypedFormula):
     """``forall i where g``: the sum over those values of the variables that are present and pass the guard.
 
-    Without variables it is the ``where`` of a rule. The sum is divided by ``share``: the number of data, at a head.
+    Without variables it is the ``where`` of a rule. ``share`` divides the sum (the number of data at a rule's head).
     """
 
     variables: tuple[Variable, ...]

@@ -1,13 +1,16 @@
 """Rules attached to one structure of guide and model: names bound, program typed and lowered, channels chosen."""
 
 import logging
+from collections.abc import Mapping
 from math import prod
+from types import MappingProxyType
 
 from torch import Tensor
 
 from asrppl.bind.bound import Bound, InputKey
 from asrppl.core.pathwise import verify_pathwise
 from asrppl.core.signature import Signature
+from asrppl.core.typed import TypedProgram
 from asrppl.diagnostics import Sink
 from asrppl.infer.estimate.attachment import Attachment
 from asrppl.infer.estimate.channels import Rerun, choose_channel, recheck_pathwise
@@ -21,9 +24,12 @@ from asrppl.infer.sites.warn import warnings_of
 from asrppl.infer.watch.pyro_internals import marks_of
 from asrppl.infer.watch.recorder import Tracker
 from asrppl.infer.watch.recording import Recording
+from asrppl.lower import lower
 from asrppl.program import Program
 
 logger: logging.Logger = logging.getLogger(__name__)
+
+_NOTHING: Mapping[InputKey, frozenset[str]] = MappingProxyType({})
 
 
 def attach(
@@ -35,6 +41,8 @@ def attach(
     data: str | None,
     data_size: int | None,
     base: type,
+    particles: int = 1,
+    seen: Mapping[InputKey, frozenset[str]] = _NOTHING,
 ) -> Attachment:
     """Return ``program`` attached to what ``recording`` shows of guide and model.
 
@@ -46,6 +54,8 @@ def attach(
         data: the name of the data plate.
         data_size: the number of data, of a plate without a size.
         base: the class of the objective.
+        particles: how many are run one by one in a step.
+        seen: sites whose draws the run of ``recording`` was seen to compute tensors from.
 
     Raises:
         AsrError: with all findings of one stage: names (ASR080 to ASR089), types, estimators (ASR092 to ASR097).
@@ -54,7 +64,7 @@ def attach(
         program.free, recording, given=set(given.signature), own=program.defined, data=data, data_size=data_size
     )
     reading = read(resolution, recording, given)
-    provenance = _provenance(resolution, given, rerun)
+    provenance = _with_seen(_provenance(resolution, given, rerun), seen, recording)
     signature = signature_of(resolution, recording, reading, given, provenance)
     typed = program.typed(signature)
     sink = Sink()
@@ -62,7 +72,7 @@ def attach(
         verify_estimable(rule, sink)
     sink.raise_if_failed()
     verify_pathwise(typed, signature)
-    evidence = Evidence(recording, resolution, reading, signature, provenance, base)
+    evidence = Evidence(recording, resolution, reading, signature, provenance, base, particles > 1)
     rules = tuple(
         choose_channel(rule, evidence, sink) for rule in typed.rules if not rule.weight.off or rule.hard is not None
     )
@@ -72,17 +82,30 @@ def attach(
     elements = max((_batch_elements(signature, key, tensor) for key, tensor in reading.tensors.items()), default=1)
     verify_lengths(rules, reading, signature, resolution.referents)
     plan = program.plan(signature, elements=elements, skip_off=True)
+    together = tuple(attached.rule for attached in rules if attached.together)
     program.warn_once(signature)
     return Attachment(
         resolution,
         given,
         signature,
         plan,
+        lower(TypedProgram(together), signature=signature, elements=elements * particles) if together else None,
         given.functions,
         rules,
         frozenset(reading.masks),
         (*program.warnings(signature), *warnings_of(resolution, recording)),
     )
+
+
+def _with_seen(
+    provenance: Provenance | None, seen: Mapping[InputKey, frozenset[str]], recording: Recording
+) -> Provenance | None:
+    """Return the draws of another run with those of this one: what depends on them may differ from run to run."""
+    if provenance is None or not seen:
+        return provenance
+    sites = {**recording.model, **recording.guide}
+    draws = {key: frozenset(sites[name].draw() for name in names if name in sites) for key, names in seen.items()}
+    return {key: provenance.get(key, frozenset()) | draws.get(key, frozenset()) for key in {*provenance, *draws}}
 
 
 def _batch_elements(signature: Signature, key: InputKey, tensor: Tensor) -> int:

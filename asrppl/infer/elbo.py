@@ -3,6 +3,7 @@
 import re
 import warnings
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, cast
 
@@ -182,7 +183,7 @@ class RegularizedELBO(ELBO):
     @public
     def loss_and_grads(self, model: Callback, guide: Callback, *args: Any, **kwargs: Any) -> float:
         """Return the loss with its penalty, and add its gradient to the parameters; a training step."""
-        returned = self._run(cast(Any, self.base).loss_and_grads, model, guide, args, kwargs)
+        returned = self._run(cast(Any, self.base).loss_and_grads, model, guide, args, kwargs, backward=True)
         self._advance()
         return returned
 
@@ -205,7 +206,14 @@ class RegularizedELBO(ELBO):
             self.step += 1
 
     def _run(
-        self, compute: Callback, model: Callback, guide: Callback, args: tuple[Any, ...], kwargs: dict[str, Any]
+        self,
+        compute: Callback,
+        model: Callback,
+        guide: Callback,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        *,
+        backward: bool = False,
     ) -> Any:
         verify_guide(guide)
         if not self.program.rules:  # then it is the base objective itself
@@ -222,13 +230,17 @@ class RegularizedELBO(ELBO):
         pair = self._pair(model, guide)
         try:
             with pair.at(self.step, self.weights) as tally:
-                returned = compute(pair.run_model, pair.run_guide, *args, **kwargs)
+                with pair.kept_graphs() if backward else nullcontext():
+                    returned = compute(pair.run_model, pair.run_guide, *args, **kwargs)
+                pair.finish()
         except CarriedError as refusal:
             raise refusal.error from None
         runs = 1 if base.vectorize_particles else base.num_particles
         if tally.pathwise:
             # The model's terms of channel P are zero in value; this is what they stand for.
             extra = cast(Tensor, sum(tally.pathwise.values())) / runs
+            if backward and extra.requires_grad:  # those of rules that speak of all particles together
+                cast(Any, extra).backward()
             returned = returned + (extra if isinstance(returned, Tensor) else extra.item())
         self._report = tally.report(runs, returned.detach() if isinstance(returned, Tensor) else returned)
         return returned

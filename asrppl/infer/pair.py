@@ -1,19 +1,21 @@
 """A model and a guide, wrapped: the guide is watched, and the model ends in the rules' terms."""
 
 from collections.abc import Callable, Generator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import torch
 from pyro.infer.elbo import ELBO
 from torch import Tensor
 
-from asrppl.bind.bound import Bound
+from asrppl.bind.bound import Bound, InputKey
 from asrppl.core.bounded import Bounded
 from asrppl.diagnostics import AsrError, Diagnostic, warn_of
 from asrppl.infer.attach import attach
 from asrppl.infer.estimate.attachment import Attachment
 from asrppl.infer.estimate.factor import Tally, emit
+from asrppl.infer.estimate.together import Runs
+from asrppl.infer.watch.dependence import Watch
 from asrppl.infer.watch.recorder import Recorder, Tracker, recording_of, run_apart
 from asrppl.infer.watch.recording import Recording
 from asrppl.program import Program
@@ -63,8 +65,11 @@ class Pair:
         self.kind: type = type(base)
         self.attachments: Bounded[object, Attachment] = Bounded(_KEPT)
         self.tally: Tally = Tally()
+        self.runs: Runs = Runs()
         self.recorder: Recorder = Recorder()
         self.warned: set[Diagnostic] = set()
+        self.watch: Watch | None = None
+        self.leaks: Bounded[object, bool] = Bounded(_KEPT)  # those of runs that attachments were made with
         self.step: int = 0
         self.weights: Mapping[str, float | Tensor] | None = None
 
@@ -77,18 +82,39 @@ class Pair:
         try:
             yield self.tally
         finally:
-            self.recorder = Recorder()  # recorded tensors hold graphs: memory, and deepcopy refuses them
+            # Recorded tensors hold graphs: memory, and deepcopy refuses them.
+            self.recorder, self.watch, self.runs = Recorder(), None, Runs()
+
+    @property
+    def looped(self) -> int:
+        """How many particles are run one by one in a step."""
+        return 1 if self.base.vectorize_particles else int(self.base.num_particles)
+
+    @contextmanager
+    def kept_graphs(self) -> Generator[None]:
+        """Let a step of looped particles keep their graphs, where rules may speak of all of them together."""
+        known = list(self.attachments.values())
+        if self.looped == 1 or (known and not any(attachment.together for attachment in known)):
+            yield
+            return
+        before = self.base.retain_graph
+        self.base.retain_graph = True
+        try:
+            yield
+        finally:
+            self.base.retain_graph = before
 
     def run_guide(self, *args: Any, **kwargs: Any) -> Any:
         """Run the guide and keep what it does."""
-        self.recorder = recorder = Recorder()
-        with recorder:
+        self.watch = Watch() if self._watches() else None
+        self.recorder = recorder = Recorder(self.watch)
+        with self.watch or nullcontext(), recorder:
             return self.guide(*args, **kwargs)
 
     def run_model(self, *args: Any, **kwargs: Any) -> Any:
         """Run the model, then put the rules' terms into it."""
-        recorder = Recorder()
-        with recorder:
+        recorder = Recorder(self.watch)
+        with self.watch or nullcontext(), recorder:
             returned = self.model(*args, **kwargs)
         try:
             self._emit(recording_of(self.recorder, recorder), args, kwargs)
@@ -96,28 +122,68 @@ class Pair:
             raise CarriedError(error) from None
         return returned
 
+    def _watches(self) -> bool:
+        # The first run too: what it leaks is what its attachment is made with.
+        known = list(self.attachments.values())
+        return torch.is_grad_enabled() and (not known or any(attachment.watched for attachment in known))
+
     def _emit(self, recording: Recording, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         # Whether gradients reach a value from its draw (ASR094) shows only in a run that takes them.
         structure = (recording.structure, torch.is_grad_enabled())
         attachment = self.attachments.get(structure)
-        reading = None if attachment is None else attachment.read(recording)
+        leaks = None if self.watch is None else (structure, self.watch.leaks)
+        with self.watch or nullcontext():
+            reading = None if attachment is None else attachment.read(recording)
         if attachment is None or reading is None or not attachment.fits(reading):
             attachment = self.attachments.put(structure, self.attach(recording, args, kwargs))
             reading = attachment.read(recording)
-        weights = self.weights
-        if weights is None:
-            weights = {attached.rule.name: attached.rule.weight.at(self.step) for attached in attachment.rules}
+        elif attachment.watched and self.watch is not None:
+            seen = {key: self.watch.marks_of(tensor) for key, tensor in reading.tensors.items()}
+            wrong = any(seen[key] for attached in attachment.rules if attached.watched for key in attached.inputs)
+            if wrong or leaks not in self.leaks:
+                attachment = self.attachments.put(structure, self.attach(recording, args, kwargs, seen))
+        if leaks is not None:
+            self.leaks.put(leaks, True)
+        if self.looped > 1:
+            self.runs.add(attachment, recording, reading)
+        nesting = self.base.max_plate_nesting
+        emit(attachment, recording, reading, self._weights(attachment), max_plate_nesting=nesting, tally=self.tally)
+
+    def finish(self) -> None:
+        """Evaluate the rules that speak of all particles of a step together, after the last."""
+        if self.runs.attachment is None:
+            return
+        attachment, recording = self.runs.attachment, self.runs.recordings[-1]
         emit(
             attachment,
             recording,
-            reading,
-            weights,
+            self.runs.reading(),
+            self._weights(attachment),
             max_plate_nesting=self.base.max_plate_nesting,
             tally=self.tally,
+            runs=self.runs,
         )
 
-    def attach(self, recording: Recording, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Attachment:
-        """Bind the rules to what ``recording`` shows, running guide and model apart with the same arguments."""
+    def _weights(self, attachment: Attachment) -> Mapping[str, float | Tensor]:
+        if self.weights is not None:
+            return self.weights
+        return {attached.rule.name: attached.rule.weight.at(self.step) for attached in attachment.rules}
+
+    def attach(
+        self,
+        recording: Recording,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        seen: Mapping[InputKey, frozenset[str]] | None = None,
+    ) -> Attachment:
+        """Bind the rules to what ``recording`` shows, running guide and model apart with the same arguments.
+
+        Args:
+            recording: of a run.
+            args: of guide and model.
+            kwargs: likewise.
+            seen: sites whose draws that run was seen to compute tensors from.
+        """
 
         def rerun(tracker: Tracker | None) -> Recording:
             return run_apart(self.model, self.guide, args, kwargs, tracker)
@@ -130,6 +196,8 @@ class Pair:
             data=self.data,
             data_size=self.data_size,
             base=self.kind,
+            particles=self.looped,
+            seen=seen or {},
         )
         known = self.program.warnings(attachment.signature)  # those it has raised itself
         warn_of(found for found in attachment.warnings if found not in known and found not in self.warned)

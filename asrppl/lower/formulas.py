@@ -200,10 +200,8 @@ def _every(g: Algebra, node: Every, style: Style) -> Violation:
         chosen = _chosen(h, node)
         return amounts if chosen is None else [h.where(chosen, amount, zero) for amount in amounts]
 
-    amounts = chunks.reduced(g, node.variables, chunks.grid(node), parts, Add())
-    if node.share != 1:
-        amounts = [g.multiply(amount, g.constant(1 / node.share)) for amount in amounts]
-    return _violation(*amounts)
+    found = chunks.reduced(g, node.variables, chunks.grid(node), parts, Add())
+    return _violation(*(g.multiply(part, g.constant(1 / node.share)) for part in found))
 
 
 def _chosen(g: Algebra, node: Every | Some | AtLeast) -> Value | None:

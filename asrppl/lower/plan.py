@@ -17,6 +17,7 @@ from asrppl.lower import chunks
 from asrppl.lower.algebra import Algebra
 from asrppl.lower.builder import Hidden
 from asrppl.lower.chunks import Chunked
+from asrppl.lower.force import in_force
 from asrppl.lower.formulas import Style, total_violation
 
 _CPU = torch.device("cpu")
@@ -29,6 +30,7 @@ class Plan:
     Args:
         arguments: of the graph, in order: the tensors that it reads by key, the functions that it calls by name.
         rules: names of its outputs, in order.
+        speaking: the rules that may be vacuous, whose further outputs say where they are not.
         module: the graph; its constants are in torch's default dtype on the CPU.
         source: the arguments of `lower` that made it.
     """
@@ -37,6 +39,7 @@ class Plan:
         self,
         arguments: tuple[InputKey | str, ...],
         rules: tuple[str, ...],
+        speaking: tuple[str, ...],
         module: fx.GraphModule,
         source: tuple[TypedProgram, dict[str, Any]],
     ) -> None:
@@ -44,6 +47,7 @@ class Plan:
         self.inputs: tuple[InputKey, ...] = tuple(key for key in arguments if not isinstance(key, str))
         self.functions: tuple[str, ...] = tuple(key for key in arguments if isinstance(key, str))
         self.rules = rules
+        self.speaking = speaking
         self.module = module
         self._source = source
         self._dtype = torch.get_default_dtype()
@@ -52,7 +56,13 @@ class Plan:
     def __call__(
         self, tensors: Mapping[InputKey, Tensor], functions: Mapping[str, Callable[..., Tensor]] = _NO_FUNCTIONS
     ) -> dict[str, Tensor]:
-        """Return the violation of each rule.
+        """Return the violation of each rule: what `evaluate` returns first."""
+        return self.evaluate(tensors, functions)[0]
+
+    def evaluate(
+        self, tensors: Mapping[InputKey, Tensor], functions: Mapping[str, Callable[..., Tensor]] = _NO_FUNCTIONS
+    ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """Return the violation of each rule, and where those speak of something that may be vacuous.
 
         The working dtype is that of the first floating input (torch's default where there is none); other
         inputs are converted to it. Nothing waits for a device.
@@ -79,7 +89,9 @@ class Plan:
             results = module.forward(*[functions[k] if isinstance(k, str) else by_name[k] for k in self.arguments])
         else:
             results = module.forward(*given)
-        return dict(zip(self.rules, results, strict=True))
+        count = len(self.rules)
+        violations = dict(zip(self.rules, results[:count], strict=True))
+        return violations, dict(zip(self.speaking, results[count:], strict=True))
 
     def _place(self, device: torch.device, dtype: torch.dtype) -> fx.GraphModule:
         if (device, dtype) not in self._placed:
@@ -105,6 +117,7 @@ def lower(
     elements: int = 64,
     bound: int = chunks.BOUND,
     skip_off: bool = False,
+    shares: bool = False,
 ) -> Plan:
     """Lower a typed program to one graph.
 
@@ -115,28 +128,32 @@ def lower(
             and what in a loop over parts, each recomputed in the backward pass.
         bound: elements of a dense grid that may be held at once.
         skip_off: leave out rules whose weight is 0 for good.
+        shares: also compute where rules speak of something, for `Plan.evaluate`.
 
     Raises:
         NeedsGuideError: a rule reads an expectation or a probability under the guide.
     """
-    options = {"signature": signature, "elements": elements, "bound": bound, "skip_off": skip_off}
+    options = {"signature": signature, "elements": elements, "bound": bound, "skip_off": skip_off, "shares": shares}
     rules = [rule for rule in program.rules if not (skip_off and rule.weight.off)]
     rank = rank_of([rule.formula for rule in rules])
     entries = dict(signature.entries if signature is not None else ())
     data = max((len(rule.datum.values) for rule in rules if rule.datum is not None), default=1)
     g = Algebra(rank, (), max(1, elements * data), bound, entries)
     outputs = [_output(g, rule) for rule in rules]
-    module = g.finish(outputs).to(torch.get_default_dtype())
+    speaking = [(rule.name, found) for rule in rules if shares and (found := _output(g, rule, force=True)) is not None]
+    module = g.finish([*outputs, *(found for _, found in speaking)]).to(torch.get_default_dtype())
     names = tuple(rule.name for rule in rules)
     arguments = tuple(key for key in g.inputs if not isinstance(key, Hidden))  # (only bodies of loops have those)
-    return Plan(arguments, names, module, (program, options))
+    return Plan(arguments, names, tuple(name for name, _ in speaking), module, (program, options))
 
 
-def _output(g: Algebra, rule: TypedRule) -> Any:
+def _output(g: Algebra, rule: TypedRule, *, force: bool = False) -> Any:
+    formula = rule.formula if rule.datum is None else without(rule.formula, rule.datum)
     style = Style(rule.smooth, rule.margin, rule.power)
-    if rule.datum is None:
-        return g.drop_slots(total_violation(g, rule.formula, style))
-    return g.drop_slots(total_violation(g, without(rule.formula, rule.datum), style), keep=rule.datum.slot)
+    value = in_force(g, formula) if force else total_violation(g, formula, style)
+    if value is None:
+        return None
+    return g.drop_slots(value, keep=None if rule.datum is None else rule.datum.slot)
 
 
 def _lower_again(program: TypedProgram, options: dict[str, Any]) -> Plan:

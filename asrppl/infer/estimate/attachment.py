@@ -25,24 +25,36 @@ class Attachment:
     given: Bound
     signature: Signature
     plan: Plan
+    plan_together: Plan | None  # of the rules that are evaluated once on all particles of a step
     functions: dict[str, Callable[..., Tensor]]
     rules: tuple[AttachedRule, ...]
     masked: frozenset[str]  # names whose whole data may be absent
     warnings: tuple[Diagnostic, ...]
 
+    @property
+    def watched(self) -> bool:
+        """Whether a rule's channel may become wrong while the structure stays."""
+        return any(attached.watched for attached in self.rules)
+
+    @property
+    def together(self) -> bool:
+        """Whether rules are evaluated once on all particles of a step."""
+        return self.plan_together is not None
+
     def read(self, recording: Recording) -> Reading:
         """Return the tensors of a run."""
         return read(self.resolution, recording, self.given)
 
-    def violations(self, reading: Reading) -> dict[str, Tensor]:
-        """Return each rule's violation over the batch of a run.
+    def violations(self, reading: Reading, *, together: bool = False) -> dict[str, Tensor]:
+        """Return each rule's violation over the batch of a run, or over those of all runs of a step.
 
         Raises:
             AsrError: an exposed or bound value does not fit the plates of this run (ASR096), or a bound function
                 does not return a number for each number (ASR073, ASR094).
         """
         try:
-            return self.plan(reading.tensors, self.functions)
+            plan = self.plan_together if together and self.plan_together is not None else self.plan
+            return plan(reading.tensors, self.functions)
         except RuntimeError:
             verify_lengths(self.rules, reading, self.signature, self.resolution.referents)
             raise

@@ -8,7 +8,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from asrppl.bind.bound import Bound
+from asrppl.bind.bound import Bound, InputKey
 from asrppl.core.typed import AggregateDistribution, AggregateTerm, TypedRule
 from asrppl.core.walk import walk
 from asrppl.diagnostics import Sink
@@ -40,12 +40,18 @@ class AttachedRule:
         channel: S where the violation depends on a draw that gradients do not pass through, else P.
         names: that it reads outside aggregates: those whose plates it varies over.
         reason: of the channel, for people.
+        inputs: the tensors that it reads.
+        watched: whether a guide of the same structure could let it depend on a draw that it does not depend on now.
+        together: whether it is evaluated once on all particles of a step: an aggregate, where they are looped over.
     """
 
     rule: TypedRule
     channel: Channel
     names: tuple[str, ...]
     reason: str
+    inputs: frozenset[InputKey]
+    watched: bool
+    together: bool = False
 
 
 def choose_channel(rule: TypedRule, evidence: Evidence, sink: Sink) -> AttachedRule:
@@ -79,8 +85,27 @@ def choose_channel(rule: TypedRule, evidence: Evidence, sink: Sink) -> AttachedR
         reason = (
             f"depends on {draws_of(stuck)}" if evidence.provenance is not None else "the guide could not be tracked"
         )
-        return AttachedRule(rule, "S", names, reason)
-    return AttachedRule(rule, "P", names, "depends on reparameterised draws only" if draws else "depends on no draw")
+        return AttachedRule(rule, "S", names, reason, inputs, watched=False)
+    reason = "depends on reparameterised draws only" if draws else "depends on no draw"
+    return AttachedRule(rule, "P", names, reason, inputs, _may_change(inputs, evidence), aggregated and evidence.looped)
+
+
+def _may_change(inputs: frozenset[InputKey], evidence: Evidence) -> bool:
+    """Whether a draw that gradients do not pass through is made before something of ``inputs``."""
+    guide = evidence.recording.guide
+    stuck = [place for place, site in enumerate(guide.values()) if site.stuck]
+    if not stuck:
+        return False
+    places = {name: place for place, name in enumerate(guide)}
+    for name, component in inputs:
+        referent = evidence.resolution.referents[name]
+        if referent.origin in ("bind", "param"):
+            continue
+        if referent.origin != "guide" or component == "mask" or not referent.site_distribution:
+            return True
+        if any(places[member] > stuck[0] for member in referent.members):
+            return True
+    return False
 
 
 def recheck_pathwise(
@@ -90,9 +115,7 @@ def recheck_pathwise(
 
     Marks are lost in functions of a user's own, in ``item()`` and in branches.
     """
-    suspects = any(
-        site.traced and not site.observed and not site.pathwise for site in evidence.recording.guide.values()
-    )
+    suspects = any(site.traced and site.stuck for site in evidence.recording.guide.values())
     if not suspects or all(rule.channel == "S" for rule in rules):
         return rules
     try:
@@ -105,8 +128,7 @@ def recheck_pathwise(
     found: list[AttachedRule] = []
     sink = Sink()
     for attached in rules:
-        keys = inputs_of(attached.rule.formula)
-        if attached.channel == "S" or changed.isdisjoint(keys):
+        if attached.channel == "S" or changed.isdisjoint(attached.inputs):
             found.append(attached)
             continue
         reason = "changes with draws that gradients do not pass through"
@@ -116,7 +138,7 @@ def recheck_pathwise(
                 attached.rule.span,
                 f"rule `{attached.rule.name}` takes an aggregate of what {reason}: there is no sound estimator yet",
             )
-        found.append(replace(attached, channel="S", reason=reason))
+        found.append(replace(attached, channel="S", reason=reason, watched=False))
     sink.raise_if_failed()
     return tuple(found)
 

@@ -23,6 +23,7 @@ from torch import Tensor
 from asrppl.diagnostics import AsrError, Diagnostic
 from asrppl.infer.estimate.attachment import Attachment
 from asrppl.infer.estimate.channels import AttachedRule
+from asrppl.infer.estimate.together import Runs
 from asrppl.infer.report import Report
 from asrppl.infer.sites.layout import Reading
 from asrppl.infer.sites.plates import frame_of
@@ -58,9 +59,9 @@ class Tally:
     def add(self, name: str, violation: Tensor, cost: Tensor, *, pathwise: bool) -> None:
         """Add one run's."""
         self.violations[name] = self.violations[name] + violation if name in self.violations else violation
-        self.costs[name] = self.costs[name] + cost if name in self.costs else cost
+        self.costs[name] = self.costs[name] + cost.detach() if name in self.costs else cost.detach()
         if pathwise:
-            self.pathwise[name] = self.costs[name]
+            self.pathwise[name] = self.pathwise[name] + cost if name in self.pathwise else cost
 
     def report(self, runs: int, returned: float | Tensor) -> Report:
         """Return the means over ``runs``."""
@@ -94,8 +95,12 @@ def emit(
     *,
     max_plate_nesting: float,
     tally: Tally,
+    runs: Runs | None = None,
 ) -> None:
     """Evaluate the rules on a run and put their terms into the model that is running.
+
+    With ``runs``: those rules that are evaluated together on all runs of a step, which no model is running for; the
+    graph of what they cost is in the tally.
 
     Args:
         attachment: the rules, bound.
@@ -104,12 +109,13 @@ def emit(
         weights: by rule, now.
         max_plate_nesting: axes further left are enumerated.
         tally: gets each rule's violation and cost.
+        runs: where ``reading`` is that of all of them, and ``recording`` the last.
 
     Raises:
         AsrError: a violation varies over an axis that no plate explains (ASR096).
     """
-    violations = attachment.violations(reading)
-    around = _probe()
+    violations = attachment.violations(reading, together=runs is not None)
+    around = _probe() if runs is None else _Surroundings((runs.frame,), 1.0)
     plate = frame_of(attachment.resolution.data, recording)
     data = attachment.resolution.size or (1 if plate is None else full_size(plate))
     shares = _data_weights(attachment.resolution.data, recording)
@@ -118,9 +124,16 @@ def emit(
         residual = 1.0  # a plate without a size: the programs scale a batch up by hand
     inner = residual / _over(around.scale, around.frames)
     dtype = _dtype(recording)
-    enumerated = [site for site in recording.guide.values() if _enumerates(site)]
+    enumerated = [site for site in recording.guide.values() if runs is None and _enumerates(site)]
     outer = [frame_of(frame.name, recording) or frame for frame in around.frames]
+    if runs is not None:
+        max_plate_nesting = max(max_plate_nesting, -cast(int, runs.frame.dim))
+        if shares is not None:
+            parts = [_data_weights(attachment.resolution.data, each) for each in runs.recordings]
+            shares = runs.stack([part for part in parts if part is not None])
     for attached in attachment.rules:
+        if attached.together is not (runs is not None):
+            continue
         name = attached.rule.name
         frames = _frames(attached, reading)
         violation = violations[name] if dtype is None else violations[name].to(dtype)
@@ -138,13 +151,17 @@ def emit(
         own_shares = shares if attachment.resolution.data in {frame.name for frame in counted} else None
         if own_shares is not None:
             scale = scale * own_shares
-        with _Within(tuple(recording.unsized.get(frame.name, frame) for frame in own), scale, mask):
-            pyro.factor(f"asrppl.{name}", -weight * term)
+        if runs is None:
+            with _Within(tuple(recording.unsized.get(frame.name, frame) for frame in own), scale, mask):
+                pyro.factor(f"asrppl.{name}", -weight * term)
+            violation = violation.detach()
         mean = _mean(violation, mask, enumerated, counted, max_plate_nesting)
         paid = mean
         if own_shares is not None:
             paid = _mean(violation * own_shares, mask, enumerated, counted, max_plate_nesting)
-        tally.add(name, mean, weights[name] * data * residual * paid, pathwise=attached.channel == "P")
+        times = 1 if runs is None else len(runs.readings)
+        cost = times * weights[name] * data * residual * paid
+        tally.add(name, times * mean.detach(), cost, pathwise=attached.channel == "P")
         tally.weights[name] = weights[name]
 
 
@@ -280,7 +297,7 @@ def _mean(
     max_plate_nesting: float,
 ) -> Tensor:
     """Return the mean over data and particles, exact over enumerated draws: their probabilities are at hand."""
-    violation = unmark(violation.detach())
+    violation = unmark(violation)
     if mask is not None:
         violation = torch.where(unmark(mask), violation, violation.new_zeros(()))
     if not enumerated:

@@ -51,6 +51,7 @@ class Evidence:
     signature: Signature
     provenance: Provenance | None
     base: type
+    looped: bool = False  # whether particles are run one by one
 
     @property
     def data(self) -> Frame | None:

@@ -43,8 +43,7 @@ def signature_of(
             isinstance(item, Site) and not item.observed and not item.deterministic
             for item in referent.items(recording)
         )
-        if referent.free.given:
-            entry = _as_declared(name, referent, entry, reading, drawn=drawn)
+        entry = _as_declared(name, referent, entry, reading, drawn=drawn) if referent.free.given else entry
         entries[name] = replace(entry, data=referent.data_axis(resolution.data, recording))
     return Signature.of(entries)
 

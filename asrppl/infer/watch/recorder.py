@@ -15,6 +15,7 @@ from pyro.poutine.messenger import Messenger
 from torch import Tensor
 from torch.distributions import Distribution
 
+from asrppl.infer.watch.dependence import Watch
 from asrppl.infer.watch.pyro_internals import buffers_of, hidden, innermost, kept_generators, mark, marks_of, trace_of
 from asrppl.infer.watch.recording import (
     Draw,
@@ -33,16 +34,25 @@ PyroProgram = Callable[..., Any]
 
 
 class Recorder(Messenger):
-    """Keeps the messages of one run. They are read when it is over: plates inside it write to them last."""
+    """Keeps the messages of one run. They are read when it is over: plates inside it write to them last.
 
-    def __init__(self) -> None:
+    Args:
+        watch: has its attention drawn to the draws that gradients do not pass through.
+    """
+
+    def __init__(self, watch: Watch | None = None) -> None:
         super().__init__()
+        self.watch = watch
         self.samples: list[Any] = []
         self.exposures: list[Any] = []
         self.parameters: list[Any] = []
 
     def _pyro_post_sample(self, msg: Any) -> None:
         self.samples.append(msg)
+        if self.watch is not None:
+            site = read_site(msg)
+            if site is not None and site.stuck:
+                self.watch.mark(site.value, frozenset({site.name}))
 
     def _pyro_post_param(self, msg: Any) -> None:
         self.parameters.append(msg)
@@ -56,6 +66,7 @@ class Recorder(Messenger):
         for message in self.samples:
             site = read_site(message)
             if site is not None and (site.traced or site.name not in found):
+                found.pop(site.name, None)  # its place is where it was drawn, not where it was drafted
                 found[site.name] = site
         return found
 
@@ -130,10 +141,8 @@ class Tracker(Messenger):
         origin = frozenset[Draw]()
         if site.pathwise:
             origin = marks_of(site.value) | _draws_of(site.fn)
-        base = unwrap(site.fn)
-        if type(base).__name__ != "Delta":
-            continuous = not getattr(getattr(base, "support", None), "is_discrete", False)
-            origin |= {Draw(site.name, site.pathwise, continuous, self.in_model)}
+        if type(unwrap(site.fn)).__name__ != "Delta":
+            origin |= {site.draw(model=self.in_model)}
         msg["value"] = mark(site.value, origin)
 
 

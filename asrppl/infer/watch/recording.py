@@ -88,6 +88,16 @@ class Site:
         return bool(getattr(self.fn, "has_rsample", False)) and not self.infer.get("enumerate")
 
     @property
+    def stuck(self) -> bool:
+        """Whether it was drawn, and gradients do not pass through its value."""
+        return not self.observed and not self.pathwise
+
+    def draw(self, *, model: bool = False) -> Draw:
+        """Return its draw, which only the model makes or the guide too."""
+        continuous = not getattr(getattr(unwrap(self.fn), "support", None), "is_discrete", False)
+        return Draw(self.name, self.pathwise, continuous, model)
+
+    @property
     def likelihood(self) -> bool:
         """Whether it is an observation proper: not a value that was computed, as that of a reparameterised latent."""
         computed = self.deterministic or type(unwrap(self.fn)).__name__ == "Delta"
