@@ -13,11 +13,13 @@ from asrppl.core.typed import (
     Conjunction,
     Every,
     Formula,
+    Index,
     IndexValue,
     Offset,
     PointMass,
     Posterior,
     Read,
+    Table,
     TypedProgram,
     TypedRule,
     Variable,
@@ -25,14 +27,16 @@ from asrppl.core.typed import (
 from asrppl.core.walk import walk
 from asrppl.source import Span
 
-_COMPUTED = Offset(None, -1)  # an index that is no place among the data by itself
-
 
 @dataclass(frozen=True, slots=True)
 class _Use:
-    """Where a formula uses an index: of ``size`` where it indexes the data plate, else of size None."""
+    """Where a formula uses an index variable: of ``size`` where it indexes the data plate, else of size None.
 
-    index: Offset
+    ``whole``: the variable, by itself, is the index.
+    """
+
+    variable: Variable | None
+    whole: bool
     size: int | None
     span: Span
 
@@ -47,7 +51,8 @@ def in_units(program: TypedProgram, signature: Signature) -> TypedProgram:
 def _rule(rule: TypedRule, signature: Signature) -> TypedRule:
     variable, size = _head_of_the_data(rule.formula, signature)
     whole = variable is not None and variable.values == tuple(range(size))
-    if whole and all(use.size is None or use.index == Offset(variable) for use in _uses(rule.formula, signature)):
+    uses = [use for use in _uses(rule.formula, signature) if use.size is not None]
+    if whole and all(use.variable == variable and use.whole for use in uses):
         return replace(rule, datum=variable)
     return replace(rule, formula=_averaged(rule.formula, signature))
 
@@ -61,7 +66,7 @@ def _averaged(formula: Formula, signature: Signature) -> Formula:
 
 def _head_of_the_data(formula: Formula, signature: Signature) -> tuple[Variable | None, int]:
     """Return the first variable of the ``forall``s at the head that indexes the data plate, and that plate's length."""
-    sizes = {use.index.variable: use.size for use in _uses(formula, signature) if use.size is not None}
+    sizes = {use.variable: use.size for use in _uses(formula, signature) if use.size is not None}
     while isinstance(formula, Every):
         for variable in formula.variables:
             if variable in sizes:
@@ -76,16 +81,28 @@ def _uses(formula: Formula, signature: Signature) -> Iterator[_Use]:
         match node:
             case Read() | Posterior() | CategoricalOf():
                 entry = entries.get(node.name)
-                for axis, index in enumerate(node.indices):
-                    of_the_data = entry is not None and axis == entry.data
-                    place = index if isinstance(index, Offset) else _COMPUTED
-                    yield _Use(place, entry.axes[axis] if entry is not None and of_the_data else None, node.span)
+                axis = None if entry is None else entry.data
+                size = None if entry is None or axis is None else entry.axes[axis]
+                for place, index in enumerate(node.indices):
+                    yield from _uses_of(index, size if place == axis else None, node.span)
+            case Table():
+                for index in node.indices:
+                    yield from _uses_of(index, None, node.span)
             case IndexValue():
-                yield _Use(Offset(node.variable), None, node.span)
+                yield _Use(node.variable, False, None, node.span)
             case PointMass(at=Offset() as index):
-                yield _Use(index, None, node.span)
+                yield _Use(index.variable, False, None, node.span)
             case _:
                 pass
+
+
+def _uses_of(index: Index, size: int | None, span: Span) -> Iterator[_Use]:
+    if isinstance(index, Offset):
+        yield _Use(index.variable, index.add == 0, size, span)
+        return
+    inside = [node.variable for node in walk(index.term) if isinstance(node, IndexValue)]
+    for variable in inside or [None]:
+        yield _Use(variable, False, size, span)
 
 
 def without(formula: Formula, variable: Variable) -> Formula:
@@ -94,8 +111,9 @@ def without(formula: Formula, variable: Variable) -> Formula:
     if variable not in formula.variables:
         return replace(formula, body=without(formula.body, variable))
     left = tuple(other for other in formula.variables if other != variable)
-    guarded = formula.guard is not None or formula.present is not None
-    return replace(formula, variables=left) if left or guarded else formula.body
+    if not left and formula.present is None and formula.guard is None:
+        return formula.body
+    return replace(formula, variables=left)
 
 
 def beyond_one_datum(rule: TypedRule, signature: Signature) -> Span | None:
@@ -103,9 +121,8 @@ def beyond_one_datum(rule: TypedRule, signature: Signature) -> Span | None:
 
     What is a place among the data (``i >= 3``, ``c[i]`` of another array) is more than a datum, too.
     """
-    datum = None if rule.datum is None else Offset(rule.datum)
     for use in _uses(rule.formula, signature):
-        same = datum is not None and use.index.variable == rule.datum
-        if (use.size is not None and use.index != datum) or (use.size is None and same):
+        same = rule.datum is not None and use.variable == rule.datum
+        if same if use.size is None else not (same and use.whole):
             return use.span
     return None

@@ -53,8 +53,11 @@ def regularize(
 
         −ELBO / N + Σ λ(rule) · R(rule),    R = the mean violation over draws of the guide and over the data,
 
-    so a weight λ is nats per datum, whatever the plate, the batch or the rule's level. What a call returns is N times
-    that (what Pyro returns). The gradient is that of this objective also where draws are not reparameterised::
+    so a weight λ is nats per datum, whatever the plate, the batch or the rule's level. The data plate is found from
+    model and guide alone, as the one around all observed sites; what a rule indexes does not change it. A `forall` at
+    the head of a rule that runs over the data is a mean over them, too: ``forall i: z[i] <= 0`` costs what ``z <= 0``
+    does. What a call returns is N times that (what Pyro returns). The gradient is that of this objective also where
+    draws are not reparameterised::
 
         >>> def model():
         ...     mu = pyro.sample("mu", dist.Normal(0.0, 1.0))
@@ -75,7 +78,8 @@ def regularize(
             `TraceMeanField_ELBO`; a class of your own whose ``takes_rules`` is True says that it adds up the model's
             terms as those do. It is used as it stands, not copied.
         bind: values, distributions and functions by the names that the rules use.
-        data: the name of the data plate, where more than one plate is around all observed sites.
+        data: the name of the data plate, where more than one plate is around all observed sites. (Plates within a
+            vectorised one that are run through one entry at a time hold parts of a datum.)
         data_size: N, where that plate has no size (``pyro.plate("data")``); without it, N is the length of the batch.
         step: where the schedules of weights start.
         params: of the rules (with a path or a text).

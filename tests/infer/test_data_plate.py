@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pyro
 import pyro.distributions as dist
 import pytest
@@ -101,6 +102,24 @@ def test_a_forall_over_the_data_costs_what_the_rule_without_an_index_does() -> N
         torch.testing.assert_close(gradient(programs, rule), above)
 
 
+def test_the_plate_is_the_models_where_a_guide_leaves_it_out() -> None:
+    def plain() -> None:
+        pyro.sample("mu", dist.Delta(torch.tensor(1.0)))
+        for i in range(N):
+            pyro.sample(f"z_{i}", dist.Delta(AT[i]))
+
+    assert penalty((one_by_one()[0], plain), "forall i: z[i] <= 0") == pytest.approx(7.0)
+
+
+def test_a_guide_that_draws_all_data_as_one_event_is_warned_of() -> None:
+    def guide() -> None:
+        pyro.sample("mu", dist.Delta(torch.tensor(1.0)))
+        pyro.sample("z", dist.Delta(AT, event_dim=1))
+
+    with pytest.warns(asrppl.AsrWarning, match="stands outside it"):
+        asrppl.regularize(vectorised()[0], guide, "forall i: z[i] <= 0").bindings()
+
+
 def test_the_report_has_the_mean_over_the_data_and_the_table_the_plate() -> None:
     elbo = asrppl.regularize(*vectorised(), "rule a: forall i: z[i] <= 0")
     elbo.loss(elbo.model, elbo.guide)
@@ -118,13 +137,20 @@ def test_the_report_has_the_mean_over_the_data_and_the_table_the_plate() -> None
         ("forall i: z[i] <= c[i]", 2 + 1 + 1),
         ("(forall i: z[i] <= 0) and (forall i: z[i] >= 0)", 7 + 1),
         ("(forall i in 0..1: z[i] <= 0) and mu <= 0", 4 + N * 1),
+        ("forall i where c[i] > 0: z[i] <= 0", 3 + 2),
+        ("rule r where top > 0: forall i where c[i] > 0: z[i] <= 0", 3 + 2),
+        ("rule r where top < 0: forall i: z[i] <= 0", 0),
+        ("rule r power 2: forall i: z[i] <= 0", 9 + 1 + 4 + 1),
+        ("rule r power 2: forall i in 0..1: z[i] <= 0", 9 + 1),
+        ("forall i in 0..5: z[5 - i] <= 0", 7),
     ],
 )
 @pytest.mark.parametrize("programs", [vectorised(), one_by_one()], ids=["vectorised", "one by one"])
 def test_a_head_that_runs_over_the_data_is_divided_by_their_number(
     rule: str, sum_over_the_data: float, programs: tuple[Program, Program]
 ) -> None:
-    bind = {"c": torch.tensor([1.0, 0, 0, 0, 2, 0])} if "c[" in rule else None
+    given = {"c": np.array([1.0, 0, 0, 0, 2, 0]), "top": 1.0}
+    bind = {name: value for name, value in given.items() if f"{name}[" in rule or f"{name} " in rule}
     assert penalty(programs, rule, bind=bind) == pytest.approx(sum_over_the_data)
 
 

@@ -57,6 +57,7 @@ def family(how: str) -> Program:
 def test_objects_that_are_absent_pay_nothing(how: str) -> None:
     assert violation(family(how), "forall i: z[i, 0] <= 0") == pytest.approx(6 / N, abs=1e-4)
     assert violation(family(how), "forall i != j: z[i, 0] + z[j, 1] <= 0") == pytest.approx(2 * (2 + 6) / N, abs=1e-4)
+    assert violation(family(how), "z[2, 0] + z[0, 1] <= 0") == pytest.approx(2 / N, abs=1e-4)
     assert violation(family(how), "(sum i: z[i, 0]) <= 0") == pytest.approx(6 / N, abs=1e-4)
 
 
@@ -288,15 +289,15 @@ def test_such_a_program_trains_on_batches_until_its_objects_are_apart() -> None:
         return lambda: program(X)
 
     model, guide = batch(air.model), batch(air.guide)
-    elbo = asrppl.regularize(model, guide, NONOVERLAP.replace("weight 2", "weight 20"))
+    base = Trace_ELBO(num_particles=30, vectorize_particles=True, max_plate_nesting=1)
+    elbo = asrppl.regularize(model, guide, NONOVERLAP.replace("weight 2", "weight 20"), elbo=base)
     pyro.set_rng_seed(0)
     svi = SVI(model, guide, pyro.optim.Adam({"lr": 0.02}), elbo)
-    w = torch.tensor([0.5, -0.2, 0.3], dtype=X.dtype)
-    before = float(expected_overlap(w, PLACE.to(X.dtype), X))
-    for _ in range(300):
+    overlaps: list[float] = []
+    for _ in range(200):
         svi.step()
-    after = float(expected_overlap(pyro.param("w").detach(), pyro.param("place").detach(), X))
-    assert after < 0.2 * before
+        overlaps.append(float(expected_overlap(pyro.param("w").detach(), pyro.param("place").detach(), X)))
+    assert overlaps[-1] < 0.1 * overlaps[0]
 
 
 # ---- a program of the structure of Pyro's DMM example: ragged sequences in a batch

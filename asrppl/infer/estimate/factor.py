@@ -5,7 +5,8 @@ Within Pyro's sum over plates a rule with violation v, weight λ and a data plat
     log-factor = −λ · N / Π_f full(f) · v,    over the plates f that v varies over, each scaled by full(f) / size(f),
 
 so that the sum is −λ · N · mean(v): λ is nats per datum whatever the plate, the batch or the level. Weights of single
-data (`poutine.scale` with a tensor around the observations) weigh v of those data likewise.
+data (`poutine.scale` with a tensor around the observations) weigh v of those data likewise. A rule whose head runs over
+the data, an instance for each, varies over the data plate as one without that index does.
 """
 
 from collections.abc import Mapping, Sequence

@@ -69,15 +69,18 @@ class Referent:
         return f"{what} {self.members[0]!r}"
 
     def data_axis(self, data: str | None, recording: Recording) -> int | None:
-        """Return which of its index axes is that of the plate ``data``: of a plate, or of sites one for each entry."""
+        """Return which of its index axes is that of the plate ``data``: of a plate, or of sites one for each entry.
+
+        A guide may draw such sites without the plate, in which the model then has them.
+        """
         for position, (plate, _) in enumerate(self.plates):
             if plate == data:
                 return self.family + position
-        frames = [
-            next((frame for frame in item.frames if frame.name == data and frame.dim is None), None)
-            for item in self.items(recording)
-        ]
-        counters = [frame.counter for frame in frames if frame is not None]
+        counters: list[int] = []
+        for member, item in zip(self.members, self.items(recording), strict=True):
+            around = (*item.frames, *(recording.model[member].frames if member in recording.model else ()))
+            counter = next((frame.counter for frame in around if frame.name == data and frame.dim is None), None)
+            counters += [counter] if counter is not None else []
         if len(counters) == len(self.members):
             numbers = list(product(*map(range, self.lengths)))  # of the members
             for axis in range(self.family):

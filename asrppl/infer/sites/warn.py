@@ -26,10 +26,11 @@ def warnings_of(resolution: Resolution, recording: Recording) -> tuple[Diagnosti
         if frame is None or frame.size < 2 or referent.origin == "bind" or referent.family:
             continue
         item = next(referent.items(recording))
-        drawn = isinstance(item, Site) and not item.deterministic
         shape = item_shape(item) if isinstance(item.value, Tensor) else ()
-        if drawn or not shape or shape[0] != frame.size or any(f.name == plate for f in item.frames):
+        if not shape or shape[0] != frame.size or any(f.name == plate for f in item.frames):
             continue
+        if isinstance(item, Site) and not item.deterministic and not _in_plate(item.name, plate, recording):
+            continue  # a draw of as many parts as there are data
         found.append(
             Diagnostic(
                 "ASR111",
@@ -40,3 +41,8 @@ def warnings_of(resolution: Resolution, recording: Recording) -> tuple[Diagnosti
             )
         )
     return tuple(found)
+
+
+def _in_plate(name: str, plate: str | None, recording: Recording) -> bool:
+    site = recording.model.get(name)
+    return site is not None and any(frame.name == plate for frame in site.frames)
