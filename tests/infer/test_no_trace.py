@@ -61,7 +61,8 @@ class Busy(torch.nn.Module):
             self.lazy = torch.nn.Linear(4, 4)
         self.out.train(not self.out.training)
         h = self.out(self.lazy.forward(self.net(x[:, None]))).mean(0)
-        random.random(), np.random.rand()
+        random.random()
+        np.random.rand()
         pyro.sample("mu", dist.Normal(h[0], 0.5))
         pyro.sample("s", dist.LogNormal(h[1], 0.1))
 
@@ -88,7 +89,7 @@ def assert_same(before: dict[str, Any], after: dict[str, Any]) -> None:
         assert after[name] == value, name
 
 
-@pytest.mark.parametrize("wrap", [lambda guide: guide, lambda guide: partial(guide), poutine.scale], ids=str)
+@pytest.mark.parametrize("wrap", [lambda guide: guide, partial, poutine.scale], ids=["plain", "partial", "scaled"])
 def test_bindings_leave_all_as_it_was(wrap: Callable[[Any], Any]) -> None:
     pyro.clear_param_store()
     guide = Busy()
@@ -126,7 +127,7 @@ GUIDES = [
 ]
 
 
-@pytest.mark.parametrize("kind", GUIDES, ids=str)
+@pytest.mark.parametrize("kind", GUIDES, ids=["normal", "delta", "diagonal", "full", "low rank", "flow"])
 def test_training_after_bindings_is_the_training_without(kind: Callable[..., Any]) -> None:
     """A guide that is set up on its first call is set up then."""
     found: list[list[float]] = []
