@@ -60,6 +60,7 @@ def _no_validation():
         yield
 
 
+@pytest.mark.filterwarnings("ignore:.*asks nothing:asrppl.AsrWarning")
 @pytest.mark.parametrize(
     ("prior", "rules", "with_baseline"),
     [("learned", None, True), ("fixed", None, False), ("learned", RULES, True)],
