@@ -158,6 +158,7 @@ _ALL = (
         "infer",
     ),
     Code("ASR110", "the data plate has no size, and neither has `data_size=`", "infer", Severity.WARNING),
+    Code("ASR115", "a rule asks nothing of most data", "infer", Severity.WARNING),
     Code("ASR111", "a value outside the data plate has that plate's length", "infer", Severity.WARNING),
 )
 

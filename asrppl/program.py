@@ -14,6 +14,7 @@ from asrppl.check.params import ParamValue
 from asrppl.codes import Severity
 from asrppl.core.bounded import Bounded
 from asrppl.core.labels import indexed, level_name, type_of, weight_text
+from asrppl.core.numbering import verify_numbering
 from asrppl.core.signature import Signature
 from asrppl.core.typed import FreeNames, TypedProgram
 from asrppl.core.units import in_units
@@ -74,7 +75,7 @@ class Program:
         self._factors = {rule.name: 1.0 if factors is None else factors[rule.name] for rule in checked.rules}
         self._typed: Bounded[Signature, tuple[TypedProgram, tuple[Diagnostic, ...]]] = Bounded(_KEPT)
         self._warned: Bounded[Signature, bool] = Bounded(_KEPT)
-        self._plans: Bounded[tuple[Signature, int, bool], Plan] = Bounded(_KEPT)
+        self._plans: Bounded[tuple[Signature, int, bool, bool], Plan] = Bounded(_KEPT)
         self.source = source
         self.files: Mapping[str, str] = MappingProxyType({source.name: source.text, **checked.imported})
         self.diagnostics: tuple[Diagnostic, ...] = diagnostics
@@ -205,17 +206,19 @@ class Program:
     def _type(self, signature: Signature) -> tuple[TypedProgram, tuple[Diagnostic, ...]]:
         def make() -> tuple[TypedProgram, tuple[Diagnostic, ...]]:
             typed, warnings = type_program(self._checked, signature)
+            verify_numbering(typed, signature)
             return in_units(typed, signature), warnings
 
         return self._typed.get_or(signature, make)
 
-    def plan(self, signature: Signature, *, elements: int = 64, skip_off: bool = False) -> Plan:
+    def plan(self, signature: Signature, *, elements: int = 64, skip_off: bool = False, shares: bool = False) -> Plan:
         """Return the lowered program for what the names were bound to; kept, so that a second call costs nothing.
 
         Args:
             signature: what the names were bound to.
             elements: of the batch, about.
             skip_off: leave out rules whose weight is 0 for good.
+            shares: also compute where rules speak of something (`Plan.evaluate`).
 
         Raises:
             AsrError: the bindings do not fit, or a rule reads ``E[..]`` or ``P[..]`` (ASR078).
@@ -227,12 +230,13 @@ class Program:
 
         def make() -> Plan:
             try:
-                return lower(self.typed(signature), signature=signature, elements=rounded, skip_off=skip_off)
+                typed = self.typed(signature)
+                return lower(typed, signature=signature, elements=rounded, skip_off=skip_off, shares=shares)
             except NeedsGuideError as error:
                 help = "attach the rules to a guide with asrppl.regularize"
                 raise AsrError([Diagnostic("ASR078", str(error), error.span, help=help)]) from None
 
-        return self._plans.get_or((signature, rounded, skip_off), make)
+        return self._plans.get_or((signature, rounded, skip_off, shares), make)
 
     # ---- values
 

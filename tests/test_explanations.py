@@ -58,9 +58,12 @@ def run(block: Block) -> tuple[Diagnostic, ...]:
         exec(compile(tree, "example", "exec"), names)
         made = eval(compile(ast.Expression(last.value), "example", "eval"), names)
         if isinstance(made, asrppl.RegularizedELBO):
-            made.loss(made.model, made.guide)
+            with warnings.catch_warnings(record=True) as raised:
+                warnings.simplefilter("always")
+                made.loss(made.model, made.guide)
             (pair,) = made._pairs.values()
-            return tuple(w for bound in pair.attachments.values() for w in bound.warnings)
+            later = [w.message.diagnostic for w in raised if isinstance(w.message, asrppl.AsrWarning)]
+            return tuple(dict.fromkeys((*(w for bound in pair.attachments.values() for w in bound.warnings), *later)))
         return tuple(getattr(made, "diagnostics", ()))
     except asrppl.AsrError as error:
         return error.diagnostics

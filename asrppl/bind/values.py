@@ -15,7 +15,7 @@ from asrppl.bind.functions import WatchedFunction
 from asrppl.bind.given import kind_of_given, misfit
 from asrppl.bind.records import RecordError, from_columns, from_fields
 from asrppl.bind.shapes import broadcast_shape
-from asrppl.core.families import member, members
+from asrppl.core.families import Family, family, members
 from asrppl.core.signature import BOX_FIELDS, Entry, Kind, Level, Signature
 from asrppl.core.typed import FreeName, FreeNames
 from asrppl.diagnostics import Sink
@@ -77,17 +77,23 @@ def _with_families(free: FreeNames, given: Mapping[str, object]) -> dict[str, ob
         if name in found or not use.rank:
             continue
         numbered = members(use, found)
-        whole = [numbered[i] for i in range(len(numbered)) if i in numbered]  # up to the first gap
-        if whole:
-            found[name] = _Family(tuple(found.pop(part) for part in whole))
+        if numbered:
+            whole = family(use, numbered)
+            values = tuple(found.pop(part) for part in whole.members)
+            found[name] = _Family(values, whole)
     return found
 
 
 @dataclass(frozen=True, slots=True)
 class _Family:
-    """Values of sites numbered from 0: one further index axis, the outermost."""
+    """Values of numbered names: one further index axis for each number, the outermost ones."""
 
     members: tuple[object, ...]
+    names: Family
+
+
+def _list(names: tuple[str, ...]) -> str:
+    return ", ".join(f"`{name}`" for name in names[:4]) + (", …" if len(names) > 4 else "")
 
 
 def _holds_tensor(value: object) -> bool:
@@ -110,6 +116,7 @@ class _Binder:
     functions: dict[str, Callable[..., Tensor]] = field(default_factory=dict[str, Callable[..., Tensor]])
     supports: dict[str, Support] = field(default_factory=dict[str, Support])
     booleans: set[str] = field(default_factory=set[str])
+    first: dict[str, tuple[int, ...]] = field(default_factory=dict[str, tuple[int, ...]])
     data: frozenset[str] = frozenset()
 
     def bind(self, use: FreeName, value: object) -> None:
@@ -167,14 +174,21 @@ class _Binder:
 
     def _tensor(self, use: FreeName, value: object) -> Tensor:
         if isinstance(value, _Family):
+            first, lengths = value.names.members[0], value.names.lengths
+            if value.names.missing is not None:
+                _refuse(
+                    "ASR073", f"values were given for {_list(value.names.members)}, and not `{value.names.missing}`"
+                )
+            self.first[use.name] = value.names.first
             parts = [self._tensor(use, member) for member in value.members]
             if len({part.shape for part in parts}) > 1:
                 shapes = ", ".join(str(tuple(part.shape)) for part in parts)
-                _refuse("ASR073", f"the values numbered from `{member(use, 0)}` differ in shape: {shapes}")
-            inner = (use.rank or 1) - 1 + (use.shape in ("box", "record", "probabilities"))
+                _refuse("ASR073", f"the values numbered from `{first}` differ in shape: {shapes}")
+            inner = (use.rank or 1) - len(lengths) + (use.shape in ("box", "record", "probabilities"))
             if parts[0].ndim < inner:
-                _refuse("ASR073", f"`{member(use, 0)}` has shape {tuple(parts[0].shape)}, and needs {inner} axes")
-            return torch.stack(parts, parts[0].ndim - inner)
+                _refuse("ASR073", f"`{first}` has shape {tuple(parts[0].shape)}, and needs {inner} axes")
+            stacked, batch = torch.stack(parts, parts[0].ndim - inner), parts[0].ndim - inner
+            return stacked.reshape(*stacked.shape[:batch], *lengths, *stacked.shape[batch + 1 :])
         kind = _type_name(value)
         if isinstance(value, Tensor):
             if value.is_complex():
@@ -261,6 +275,7 @@ class _Binder:
             support=support,
             masked="mask" in components,
             given=use.given or use.name in self.data,
+            first=self.first.get(use.name, ()),
             # The probabilities given are those of each datum: nothing drawn is behind them.
             distribution_levels=frozenset({Level.DATUM}),
             origin=_ORIGIN,

@@ -1,5 +1,6 @@
 """Files and their names: imports, definitions, what each may be called, and who uses whom."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field, fields, is_dataclass
 from functools import cache
@@ -191,20 +192,26 @@ class Loader:
             seen.add(part.text)
         if node.pattern is None or not set("{}") & set(node.pattern):
             return  # the name of one site
-        if len(node.indices) > 1:
-            self.ctx.add("ASR025", node.span, "a family of sites is numbered by one index")
+        if len(node.indices) > 2:
+            self.ctx.add("ASR025", node.span, "a family of sites is numbered by one index, or by two")
         else:
             self._verify_pattern(node, node.pattern)
 
     def _verify_pattern(self, node: ast.Site, pattern: str) -> None:
-        index = node.indices[0].text if node.indices else "i"
-        if not node.indices or pattern.count(f"{{{index}}}") != 1 or pattern.count("{") != 1:
-            self.ctx.add(
-                "ASR025",
-                node.span,
-                f"a pattern stands for numbered sites: it needs `{{{index}}}` once, and that index",
-                help=f'as in `site {node.name.text}[{index}] = "{node.name.text}_{{{index}}}"`',
+        indices = [index.text for index in node.indices] or ["i"]
+        wanted = [f"{{{index}}}" for index in indices]
+        between = re.split(r"\{\w*\}", pattern)
+        found = re.findall(r"\{\w*\}", pattern)
+        name = node.name.text
+        help = f'as in `site {name}[{", ".join(indices)}] = "{name}_{"_".join(wanted)}"`'
+        if not node.indices or found != wanted or any(set("{}") & set(part) for part in between):
+            what = (
+                f"`{wanted[0]}` once, and that index" if len(wanted) == 1 else f"{' and then '.join(wanted)}, once each"
             )
+            self.ctx.add("ASR025", node.span, f"a pattern stands for numbered sites: it needs {what}", help=help)
+        elif "" in between[1:-1]:
+            message = "two numbers without anything between them cannot be told apart"
+            self.ctx.add("ASR025", node.span, message, help=help)
 
 
 @cache

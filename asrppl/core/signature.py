@@ -47,6 +47,7 @@ class Entry:
         given: data, which training does not change.
         function: a function that Python bound; ``axes`` is then empty.
         distribution_levels: what ``q(name)`` varies with (its probabilities may read the datum, or draws before it).
+        first: of numbered names the lowest numbers, 0 or 1 each; empty for others.
         origin: how it was found, for messages ("guide site 'n'", "bind=").
         data: which of its axes is the data plate's, None where none is.
     """
@@ -63,6 +64,7 @@ class Entry:
     given: bool = False
     function: bool = False
     distribution_levels: frozenset[Level] = frozenset({Level.DRAW, Level.DATUM})
+    first: tuple[int, ...] = ()
     origin: str = ""
     data: int | None = None
 

@@ -9,13 +9,14 @@ from torch import Tensor
 
 from asrppl.bind.bound import Bound, InputKey
 from asrppl.core.pathwise import verify_pathwise
-from asrppl.core.signature import Signature
+from asrppl.core.signature import Entry, Signature
 from asrppl.core.typed import TypedProgram
 from asrppl.diagnostics import Sink
 from asrppl.infer.estimate.attachment import Attachment
 from asrppl.infer.estimate.channels import Rerun, choose_channel, recheck_pathwise
 from asrppl.infer.estimate.lengths import verify_lengths
 from asrppl.infer.estimate.soundness import Evidence, verify_estimable
+from asrppl.infer.sites.absent import with_absent
 from asrppl.infer.sites.entries import Provenance, signature_of
 from asrppl.infer.sites.read import read
 from asrppl.infer.sites.referent import Resolution
@@ -29,6 +30,7 @@ from asrppl.program import Program
 
 logger: logging.Logger = logging.getLogger(__name__)
 
+_NO_ENTRIES: Mapping[str, Entry] = MappingProxyType({})
 _NOTHING: Mapping[InputKey, frozenset[str]] = MappingProxyType({})
 
 
@@ -42,6 +44,7 @@ def attach(
     data_size: int | None,
     base: type,
     particles: int = 1,
+    families: Mapping[str, Entry] = _NO_ENTRIES,
     seen: Mapping[InputKey, frozenset[str]] = _NOTHING,
 ) -> Attachment:
     """Return ``program`` attached to what ``recording`` shows of guide and model.
@@ -55,11 +58,13 @@ def attach(
         data_size: the number of data, of a plate without a size.
         base: the class of the objective.
         particles: how many are run one by one in a step.
+        families: names that were numbered sites in another run, as they were there.
         seen: sites whose draws the run of ``recording`` was seen to compute tensors from.
 
     Raises:
         AsrError: with all findings of one stage: names (ASR080 to ASR089), types, estimators (ASR092 to ASR097).
     """
+    given = with_absent(program.free, recording, given, families)
     resolution = resolve(
         program.free, recording, given=set(given.signature), own=program.defined, data=data, data_size=data_size
     )
@@ -81,7 +86,7 @@ def attach(
         rules = recheck_pathwise(rules, evidence, given, rerun)
     elements = max((_batch_elements(signature, key, tensor) for key, tensor in reading.tensors.items()), default=1)
     verify_lengths(rules, reading, signature, resolution.referents)
-    plan = program.plan(signature, elements=elements, skip_off=True)
+    plan = program.plan(signature, elements=elements, skip_off=True, shares=True)
     together = tuple(attached.rule for attached in rules if attached.together)
     program.warn_once(signature)
     return Attachment(
@@ -89,7 +94,9 @@ def attach(
         given,
         signature,
         plan,
-        lower(TypedProgram(together), signature=signature, elements=elements * particles) if together else None,
+        lower(TypedProgram(together), signature=signature, elements=elements * particles, shares=True)
+        if together
+        else None,
         given.functions,
         rules,
         frozenset(reading.masks),

@@ -118,7 +118,7 @@ def bindings_of(attachment: Attachment) -> Bindings:
     names: dict[str, Binding] = {}
     for name, entry in attachment.signature.entries:
         referent = attachment.resolution.referents[name]
-        meanings = ["sites"] * referent.family + [f"plate {plate!r}" for plate, _ in referent.plates]
+        meanings = ["sites"] * len(entry.first) + [f"plate {plate!r}" for plate, _ in referent.plates]
         meanings += ["event"] * (len(entry.axes) - len(meanings))
         levels = {Level.DRAW: "z", Level.DATUM: "x"}
         only_distribution = referent.free.shape == "distribution" and not referent.free.draw

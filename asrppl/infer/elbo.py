@@ -18,7 +18,7 @@ from asrppl.core.bounded import Bounded
 from asrppl.core.families import members
 from asrppl.core.labels import weight_text
 from asrppl.core.typed import FreeName
-from asrppl.diagnostics import AsrError, Diagnostic, public
+from asrppl.diagnostics import AsrError, Diagnostic, public, warn_of
 from asrppl.infer.bindings import Bindings, bindings_of
 from asrppl.infer.pair import CarriedError, Pair
 from asrppl.infer.report import Report
@@ -171,6 +171,8 @@ class RegularizedELBO(ELBO):
         self.step: int = step
         self.weights: Mapping[str, float | Tensor] | None = None
         self._report = Report()
+        self._calls = 0
+        self._vacuous: set[str] = set()  # rules that are said to be
         self._pairs: Bounded[object, Pair] = Bounded(_PAIRS_KEPT)
 
     # ---- the objective
@@ -243,6 +245,7 @@ class RegularizedELBO(ELBO):
                 cast(Any, extra).backward()
             returned = returned + (extra if isinstance(returned, Tensor) else extra.item())
         self._report = tally.report(runs, returned.detach() if isinstance(returned, Tensor) else returned)
+        self._warn_vacuous(pair)
         return returned
 
     def _pair(self, model: Callback, guide: Callback) -> "Pair":
@@ -256,6 +259,22 @@ class RegularizedELBO(ELBO):
             pair = Pair(model, guide, self.program, self.given, self.data, self.data_size, self.base)
             found = self._pairs.put(key, pair)
         return found
+
+    def _warn_vacuous(self, pair: Pair) -> None:
+        """Warn of rules that ask nothing of most data: now and then, since a device is waited for."""
+        self._calls += 1
+        if self._calls & (self._calls - 1) and self._calls % 256:
+            return
+        for rule in self.program.rules:
+            share = self._report.vacuous.get(rule.name)
+            if rule.name not in self._vacuous and share is not None and float(share) > 0.5 and not pair.is_empty(rule):
+                self._vacuous.add(rule.name)
+                message = f"rule `{rule.name}` asks nothing of {float(share):.0%} of the data and draws here"
+                help = (
+                    "its guards let nothing through there, or what it compares has no value; training can lower a "
+                    "rule's cost by that. `report.vacuous` has the share at every step"
+                )
+                warn_of([Diagnostic("ASR115", message, rule.span, help=help)])
 
     # ---- what there is to read
 

@@ -9,12 +9,15 @@ from pyro.infer.elbo import ELBO
 from torch import Tensor
 
 from asrppl.bind.bound import Bound, InputKey
+from asrppl.check import RuleInfo
 from asrppl.core.bounded import Bounded
+from asrppl.core.signature import Entry
 from asrppl.diagnostics import AsrError, Diagnostic, warn_of
 from asrppl.infer.attach import attach
 from asrppl.infer.estimate.attachment import Attachment
 from asrppl.infer.estimate.factor import Tally, emit
 from asrppl.infer.estimate.together import Runs
+from asrppl.infer.sites.absent import families_of
 from asrppl.infer.watch.dependence import Watch
 from asrppl.infer.watch.recorder import Recorder, Tracker, recording_of, run_apart
 from asrppl.infer.watch.recording import Recording
@@ -66,6 +69,7 @@ class Pair:
         self.attachments: Bounded[object, Attachment] = Bounded(_KEPT)
         self.tally: Tally = Tally()
         self.runs: Runs = Runs()
+        self.families: dict[str, Entry] = {}
         self.recorder: Recorder = Recorder()
         self.warned: set[Diagnostic] = set()
         self.watch: Watch | None = None
@@ -89,6 +93,12 @@ class Pair:
     def looped(self) -> int:
         """How many particles are run one by one in a step."""
         return 1 if self.base.vectorize_particles else int(self.base.num_particles)
+
+    def is_empty(self, rule: RuleInfo) -> bool:
+        """Whether it is said already that (a part of) a rule runs over no instance."""
+        found = [warning for attachment in self.attachments.values() for warning in attachment.warnings]
+        places = [warning.span for warning in found if warning.code == "ASR066"]
+        return any(place is not None and rule.span.start <= place.start < rule.span.end for place in places)
 
     @contextmanager
     def kept_graphs(self) -> Generator[None]:
@@ -197,9 +207,11 @@ class Pair:
             data_size=self.data_size,
             base=self.kind,
             particles=self.looped,
+            families=self.families,
             seen=seen or {},
         )
         known = self.program.warnings(attachment.signature)  # those it has raised itself
         warn_of(found for found in attachment.warnings if found not in known and found not in self.warned)
         self.warned |= set(attachment.warnings)
+        self.families.update(families_of(attachment.signature))
         return attachment

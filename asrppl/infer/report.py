@@ -26,30 +26,40 @@ class Report:
 
     Args:
         violations: by rule, its mean over draws (exact over enumerated ones), particles and data; a 0-d tensor.
+        vacuous: by rule, for what share of the draws and data it asks nothing, since no instance passes its guards or
+            what it compares has no value; a 0-d tensor.
         weights: by rule, in nats per datum, as they were in that call.
         penalty: the sum of weight × violation, times the full size of the data plate: 0-d, in the units of the loss.
         returned: what the call returned.
     """
 
     violations: Mapping[str, Tensor] = field(default_factory=lambda: MappingProxyType({}))
+    vacuous: Mapping[str, Tensor] = field(default_factory=lambda: MappingProxyType({}))
     weights: Mapping[str, float | Tensor] = field(default_factory=lambda: MappingProxyType({}))
     penalty: Tensor = field(default_factory=lambda: torch.zeros(()))
     returned: float | Tensor = 0.0
 
-    def _rows(self) -> list[tuple[str, str, str]]:
+    def _rows(self) -> list[tuple[str, str, str, str]]:
         return [
-            (name, f"{float(violation):.4g}", f"{float(self.weights[name]):.4g}")
+            (name, f"{float(violation):.4g}", f"{float(self.weights[name]):.4g}", self._share(name))
             for name, violation in self.violations.items()
         ]
 
+    def _share(self, name: str) -> str:
+        share = float(self.vacuous.get(name, 0.0))
+        return f"{share:.0%}" if share else ""
+
     def __repr__(self) -> str:
-        rules = "".join(f"; {name} {violation} × {weight}" for name, violation, weight in self._rows())
+        rules = "".join(
+            f"; {name} {violation} × {weight}" + (f" (vacuous: {share})" if share else "")
+            for name, violation, weight, share in self._rows()
+        )
         returned, penalty = float(self.returned), float(self.penalty)
         return f"Report(returned {returned:.6g}, of it penalty {penalty:.4g}{rules})"
 
     def _repr_html_(self) -> str:
         title = f"returned {float(self.returned):.6g}, of it penalty {float(self.penalty):.4g}"
-        return table(("rule", "violation", "weight, nats per datum"), self._rows(), title)
+        return table(("rule", "violation", "weight, nats per datum", "vacuous"), self._rows(), title)
 
     @property
     def loss(self) -> Tensor:

@@ -4,7 +4,7 @@ A `forall` whose guard lets nothing through, and a comparison whose sides have n
 vacuous for most data teaches little, and a training may end there by emptying its guards.
 """
 
-from asrppl.core.typed import AtLeast, Atom, Conjunction, Disjunction, Every, Formula
+from asrppl.core.typed import AtLeast, Atom, Conjunction, Disjunction, Every, Formula, TruthValue
 from asrppl.lower import chunks
 from asrppl.lower.algebra import Algebra
 from asrppl.lower.builder import Value
@@ -19,6 +19,8 @@ def in_force(g: Algebra, node: Formula) -> Value | None:
 
 def _in_force(g: Algebra, node: Formula) -> Value | None:
     match node:
+        case TruthValue():
+            return g.constant(False) if node.value else None  # a `forall` over no instance, say
         case Atom():
             return truth(g, node.defined) if node.defined is not None else None
         case Conjunction() | Disjunction():

@@ -67,14 +67,18 @@ class Arrays(Names, ABC):
 
     def place(self, array: Array) -> tuple[int, ...] | None:
         """Return which entry the indices name; None where it is absent, or outside an axis."""
+        place = self._inside_axes(array)
+        mask = self.values[array.name].mask if array.name is not None else None
+        return None if place is None or (mask is not None and not entry(mask, place)) else place
+
+    def _inside_axes(self, array: Array) -> tuple[int, ...] | None:
         place: list[int] = []
         for (expr, scope), length in zip(array.indices, self.lengths(array), strict=False):
             index = self.term(expr, scope)
             if index is None or not 0 <= index < length:
                 return None
             place.append(int(index))
-        mask = self.values[array.name].mask if array.name is not None else None
-        return None if mask is not None and not entry(mask, place) else tuple(place)
+        return tuple(place)
 
     # ---- what an expression reads
 
@@ -173,24 +177,27 @@ class Arrays(Names, ABC):
         inner, variables = scope.bind(binder.names)
         uses = list(self.accesses(body, inner))
         guards = list(self.accesses(binder.where, inner)) if binder.where is not None else []
-        own = [use for use in (*uses, *guards) if self.innermost(use.array.indices) in variables]
         ranges = [self._range(binder, variable, uses, guards, scope) for variable in variables]
         for values in itertools.product(*ranges):
             for variable, value in zip(variables, values, strict=True):
                 variable.value = value
-            if all(self._there(use, variables) for use in own):
+            if all(self._there(use, variables) for use in (*uses, *guards)):
                 yield inner
 
     def _there(self, use: Access, variables: list[Variable]) -> bool:
-        place: list[int] = []
+        """Whether what the variables access is there; what others do, a comparison looks to when it reads it."""
+        inside = True
         for index, length in zip(use.array.indices, self.lengths(use.array), strict=False):
-            at = self.term(*index)
-            if at is None or not 0 <= at < length:
-                # An axis that others index is undefined there, as far as a comparison reads it.
-                return use.nested or self.innermost((index,)) not in variables
-            place.append(int(at))
-        mask = self.values[use.array.name].mask if use.array.name is not None else None
-        return mask is None or bool(entry(mask, place))
+            if self.innermost((index,)) in variables:
+                at = self.term(*index)
+                inside = inside and at is not None and 0 <= at < length
+        if not inside:
+            return use.nested
+        name = use.array.name
+        if name is None or self.values[name].mask is None or self.innermost(use.array.indices) not in variables:
+            return True
+        place = self._inside_axes(use.array)
+        return place is None or bool(entry(self.values[name].mask, place))
 
     def varying(self, binder: ast.Binder, scope: Scope) -> tuple[ast.Range, Scope] | None:
         """Return the range of a binder whose ends are no constants: it is a part of the guard."""

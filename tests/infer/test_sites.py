@@ -112,7 +112,7 @@ def test_numbered_sites_by_a_pattern_with_named_components() -> None:
     assert elbo.report.violations["r"].item() == pytest.approx(1.0 + 3.0, abs=1e-3)
 
 
-@pytest.mark.parametrize("numbers", [(0, 2), (1, 2)])
+@pytest.mark.parametrize("numbers", [(0, 2), (1, 3), (3, 4)])
 def test_numbered_sites_with_a_gap_are_refused(numbers: tuple[int, ...]) -> None:
     def guide() -> None:
         for i in numbers:

@@ -45,8 +45,10 @@ class Attachment:
         """Return the tensors of a run."""
         return read(self.resolution, recording, self.given)
 
-    def violations(self, reading: Reading, *, together: bool = False) -> dict[str, Tensor]:
+    def violations(self, reading: Reading, *, together: bool = False) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """Return each rule's violation over the batch of a run, or over those of all runs of a step.
+
+        And of the rules that may be vacuous, where they are not (`Plan.evaluate`).
 
         Raises:
             AsrError: an exposed or bound value does not fit the plates of this run (ASR096), or a bound function
@@ -54,7 +56,7 @@ class Attachment:
         """
         try:
             plan = self.plan_together if together and self.plan_together is not None else self.plan
-            return plan(reading.tensors, self.functions)
+            return plan.evaluate(reading.tensors, self.functions)
         except RuntimeError:
             verify_lengths(self.rules, reading, self.signature, self.resolution.referents)
             raise

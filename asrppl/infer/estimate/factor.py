@@ -49,11 +49,12 @@ class _Within(Messenger):
 
 @dataclass(slots=True)
 class Tally:
-    """Sums over the runs of one call: by rule its violation, and what it adds to the loss."""
+    """Sums over the runs of one call: by rule its violation, what it adds to the loss, and where it is vacuous."""
 
     violations: dict[str, Tensor] = field(default_factory=dict[str, Tensor])
     costs: dict[str, Tensor] = field(default_factory=dict[str, Tensor])
     pathwise: dict[str, Tensor] = field(default_factory=dict[str, Tensor])
+    vacuous: dict[str, Tensor] = field(default_factory=dict[str, Tensor])
     weights: dict[str, float | Tensor] = field(default_factory=dict[str, "float | Tensor"])
 
     def add(self, name: str, violation: Tensor, cost: Tensor, *, pathwise: bool) -> None:
@@ -63,11 +64,21 @@ class Tally:
         if pathwise:
             self.pathwise[name] = self.pathwise[name] + cost if name in self.pathwise else cost
 
+    def leave_out(self, name: str, share: Tensor) -> None:
+        """Add the share of data that the rule asked nothing of in one run."""
+        self.vacuous[name] = self.vacuous[name] + share if name in self.vacuous else share
+
     def report(self, runs: int, returned: float | Tensor) -> Report:
         """Return the means over ``runs``."""
         costs = list(self.costs.values())
         return Report(
             violations=MappingProxyType({name: violation / runs for name, violation in self.violations.items()}),
+            vacuous=MappingProxyType(
+                {
+                    name: self.vacuous.get(name, torch.zeros_like(total)) / runs
+                    for name, total in self.violations.items()
+                }
+            ),
             weights=MappingProxyType(self.weights),
             penalty=sum(costs[1:], start=costs[0]) / runs if costs else torch.zeros(()),
             returned=returned,
@@ -114,7 +125,7 @@ def emit(
     Raises:
         AsrError: a violation varies over an axis that no plate explains (ASR096).
     """
-    violations = attachment.violations(reading, together=runs is not None)
+    violations, speaking = attachment.violations(reading, together=runs is not None)
     around = _probe() if runs is None else _Surroundings((runs.frame,), 1.0)
     plate = frame_of(attachment.resolution.data, recording)
     data = attachment.resolution.size or (1 if plate is None else full_size(plate))
@@ -162,6 +173,11 @@ def emit(
         times = 1 if runs is None else len(runs.readings)
         cost = times * weights[name] * data * residual * paid
         tally.add(name, times * mean.detach(), cost, pathwise=attached.channel == "P")
+        if name in speaking:
+            silent = (~speaking[name]).to(mean.dtype)
+            if attached.rule.datum is not None:
+                silent, _ = _in_the_data_plate(silent, (), plate)
+            tally.leave_out(name, times * _mean(_expand(silent, own), mask, enumerated, counted, max_plate_nesting))
         tally.weights[name] = weights[name]
 
 

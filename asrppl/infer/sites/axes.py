@@ -41,7 +41,7 @@ def settle(referent: Referent, recording: Recording, data: str | None, sink: Sin
     fn = first.fn if isinstance(first, Site) else first.value
     if use.shape == "distribution" and not use.draw and isinstance(fn, Distribution) and finite_log_probs(fn) is None:
         return referent  # whatever its rank, it is refused where it is read, for the better reason
-    axes = [f"{len(items)} numbered sites"] if referent.family else []
+    axes = [f"{' × '.join(map(str, referent.lengths))} numbered sites"] if referent.family else []
     axes += [f"plate {frame.name!r} ({full_size(frame)})" for frame in first.plates]
     axes += [f"event axis of length {size}" for size in item_shape(first)]
     sink.add(

@@ -36,7 +36,10 @@ def signature_of(
         if referent.origin == "bind":
             entry = given.signature.get(name)
             if entry is not None:
-                entries[name] = replace(entry, levels=_given_levels(name, entry, given), origin="bind=")
+                absent = entry.origin.startswith("no site")
+                entries[name] = replace(
+                    entry, levels=_given_levels(name, entry, given), origin=entry.origin if absent else "bind="
+                )
             continue
         entry = _entry(name, referent, recording, reading, provenance)
         drawn = Level.DRAW in entry.levels or any(
@@ -93,6 +96,7 @@ def _entry(
             support=reading.supports[name],
             masked=(name, "mask") in reading.tensors,
             distribution_levels=distribution_levels,
+            first=referent.first,
             origin=referent.title,
         )
     value = reading.tensors[name, components[0]]
@@ -113,6 +117,7 @@ def _entry(
         and not (is_draw and kind is not Kind.REAL),
         masked=(name, "mask") in reading.tensors,
         given=isinstance(first, Site) and first.observed,
+        first=referent.first,
         distribution_levels=distribution_levels,
         origin=referent.title,
     )

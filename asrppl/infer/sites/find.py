@@ -2,11 +2,12 @@
 
 import re
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 
 from torch import Tensor
 from torch.distributions import Distribution
 
-from asrppl.core.families import members
+from asrppl.core.families import Family, family, members
 from asrppl.core.labels import indexed
 from asrppl.core.typed import FreeName
 from asrppl.diagnostics import Sink
@@ -93,10 +94,13 @@ def find_referent(
             return Referent(use, origin, (site,))
     if use.pattern is not None or use.rank is None or use.rank >= 1:
         for origin in ("guide", "model", "param"):
-            members = _family(use, tables[origin], sink)
-            if members:
-                return Referent(use, origin, members, family=True)
-            if members is None:
+            numbered = members(use, tables[origin])
+            if numbered:
+                found = family(use, numbered)
+                if found.missing is None:
+                    count = len(found.lengths)
+                    return Referent(use, origin, found.members, family=count, lengths=found.lengths, first=found.first)
+                _refuse_gap(use, found, tables[origin], sink)
                 return None
     _missing(use, recording, tables, sink)
     return None
@@ -106,30 +110,26 @@ def _both_computed(recording: Recording, name: str) -> bool:
     return recording.guide[name].deterministic and recording.model[name].deterministic
 
 
-def _family(use: FreeName, table: Mapping[str, Item], sink: Sink) -> tuple[str, ...] | None:
-    """Return the members in order, () where there are none, None after an error."""
-    numbered = members(use, table)
-    if not numbered:
-        return ()
-    missing = [i for i in range(max(numbered) + 1) if i not in numbered]
-    if missing:
-        there = ", ".join(repr(numbered[i]) for i in sorted(numbered))
-        frames = [frame for member in numbered.values() for frame in table[member].frames if frame.dim is None]
-        part = next((frame for frame in frames if frame.size != full_size(frame)), None)
-        if part is not None:
-            sink.add(
-                "ASR088",
-                use.span,
-                f"the sites of `{use.name}` are those of the plate {part.name!r}, which is run through one entry at a "
-                f"time and subsampled ({part.size} of {full_size(part)}): in each step there are others",
-                help=f'run that plate whole, or vectorise it: with pyro.plate("{part.name}", ..)',
-            )
-            return None
+def _refuse_gap(use: FreeName, found: Family, table: Mapping[str, Item], sink: Sink) -> None:
+    frames = [frame for member in found.members for frame in table[member].frames if frame.dim is None]
+    part = next((frame for frame in frames if frame.size != full_size(frame)), None)
+    if part is not None:
         sink.add(
-            "ASR085", use.span, f"the sites of `{use.name}` are not numbered 0, 1, 2, … without gaps: there are {there}"
+            "ASR088",
+            use.span,
+            f"the sites of `{use.name}` are those of the plate {part.name!r}, which is run through one entry at a "
+            f"time and subsampled ({part.size} of {full_size(part)}): in each step there are others",
+            help=f'run that plate whole, or vectorise it: with pyro.plate("{part.name}", ..)',
         )
-        return None
-    return tuple(numbered.values())
+        return
+    there = ", ".join(map(repr, found.members[:6])) + (", …" if len(found.members) > 6 else "")
+    sink.add(
+        "ASR085",
+        use.span,
+        f"the sites of `{use.name}` are not numbered 0, 1, 2, … without gaps: "
+        f"there are {there}, and no {found.missing!r}",
+        help="number them without gaps, from 0 or from 1; a site that is not there in every run can be masked",
+    )
 
 
 def _missing(use: FreeName, recording: Recording, tables: Mapping[Origin, Mapping[str, Item]], sink: Sink) -> None:
@@ -158,21 +158,28 @@ def _missing(use: FreeName, recording: Recording, tables: Mapping[Origin, Mappin
             name=name,
         )
         return
+    two = members(replace(use, rank=2), {site for table in tables.values() for site in table})
+    if use.rank == 1 and use.pattern is None and two:
+        there = next(iter(two.values()))
+        message = f"`{name}` is read with 1 index, and its sites have two numbers, as in {there!r}"
+        sink.add("ASR080", use.span, message, help=f"give it two: `{name}[i, j]`", name=name)
+        return
     known = sorted(
         ({_base(known) for table in tables.values() for known in table} | {k for t in tables.values() for k in t})
         - {name}
     )
     writable = [k for k in known if k.isidentifier()]
     # A parameter of a module goes by a path: `weight` may be meant for "linear.weight".
-    close = [k for k in known if not k.isidentifier() and (name in k.split(".") or nearest(name, [k]))]
+    close = [k for k in known if not k.isidentifier() and (name in re.split(r"\W+", k) or nearest(name, [k]))]
     help = did_you_mean(name, writable)
     if help is None and close:
-        help = (
-            f"rules cannot write {close[0]!r}; expose its value in the guide under a name that they can, or give it "
-            f'one in the rules: site {indexed(use)} = "{close[0]}"'
-        )
+        help = f"rules cannot write {close[0]!r}; expose its value in the guide under a name that they can"
+        if not set('"\\{}\n\r') & set(close[0]):
+            help += f', or give it one in the rules: site {indexed(use)} = "{close[0]}"'
     elif help is None and writable:
         help = f"names there are: {', '.join(f'`{k}`' for k in writable[:8])}"
+        if use.pattern is None and use.rank == 1:
+            help += f'; numbered sites that some calls make none of are declared: site {name}[i] = "{name}_{{i}}"'
     looked = f"`{name}`"
     if use.pattern is not None:
         looked = f"a site {use.pattern!r}" if use.alias is not None else f"sites numbered {use.pattern!r}"

@@ -1,5 +1,7 @@
 """Recorded sites, exposed values and params as the tensors that a program is bound to."""
 
+from dataclasses import replace
+
 from torch import Tensor
 from torch.distributions import Categorical, Distribution
 
@@ -24,14 +26,27 @@ def read(resolution: Resolution, recording: Recording, given: Bound) -> Reading:
             reading.frames[name] = ()
             continue
         items = list(referent.items(recording))
+        flat = replace(referent, family=1) if referent.family > 1 else referent
         indexed = {plate for plate, _ in referent.plates}
         reading.frames[name] = tuple(frame for frame in items[0].plates if frame.name not in indexed)
         if referent.free.draw or referent.free.shape != "distribution":
-            _read_values(name, referent, items, reading)
+            _read_values(name, flat, items, reading)
         if referent.free.shape == "distribution":
-            _read_distribution(name, referent, items, recording, reading)
-        read_presence(name, referent, items, reading)
+            _read_distribution(name, flat, items, recording, reading)
+        read_presence(name, flat, items, reading)
+        if flat is not referent:
+            _split_numbers(name, flat, referent.lengths, reading)
     return reading
+
+
+def _split_numbers(name: str, flat: Referent, lengths: tuple[int, ...], reading: Reading) -> None:
+    """Give each number of the sites' names an axis of its own."""
+    for key, tensor in list(reading.tensors.items()):
+        if key[0] == name:
+            axes = reading.ranks[name] + 1 if key[1] == "log_probs" else flat.rank
+            reading.tensors[key] = tensor.unflatten(tensor.dim() - axes, lengths)
+    if name in reading.ranks:
+        reading.ranks[name] += len(lengths) - 1
 
 
 # ---- values

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import product
 from typing import Literal
 
 from asrppl.core.typed import FreeName
@@ -19,7 +20,9 @@ class Referent:
         free: the name and what its uses ask for.
         origin: where it was found.
         members: names of the sites: one, or a numbered family's in order.
-        family: whether the numbers are the first index axis.
+        family: how many numbers their names have: the first index axes.
+        lengths: how many members there are along each number.
+        first: the lowest of each number.
         event_dim: how many axes on the right of a member's value are no batch axes.
         plates: name and axis of the plates that became index axes, outermost first.
         columns: whether the last event axis holds the fields of a record.
@@ -30,7 +33,9 @@ class Referent:
     free: FreeName
     origin: Origin
     members: tuple[str, ...]
-    family: bool = False
+    family: int = 0
+    lengths: tuple[int, ...] = ()
+    first: tuple[int, ...] = ()
     event_dim: int = 0
     plates: tuple[tuple[str, int], ...] = ()
     columns: bool = False
@@ -71,10 +76,17 @@ class Referent:
         for position, (plate, _) in enumerate(self.plates):
             if plate == data:
                 return self.family + position
-        frames = [item.frames for item in self.items(recording)]
-        frames += [recording.model[member].frames for member in self.members if member in recording.model]
-        entries = {frame.counter for around in frames for frame in around if frame.name == data and frame.dim is None}
-        return 0 if self.family and len(entries) == len(self.members) else None
+        counters: list[int] = []
+        for member, item in zip(self.members, self.items(recording), strict=True):
+            around = (*item.frames, *(recording.model[member].frames if member in recording.model else ()))
+            counters += [frame.counter for frame in around if frame.name == data and frame.dim is None][:1]
+        if len(counters) == len(self.members):
+            numbers = list(product(*map(range, self.lengths)))  # of the members
+            for axis in range(self.family):
+                pairs = {(number[axis], counter) for number, counter in zip(numbers, counters, strict=True)}
+                if len(pairs) == len(set(counters)) == self.lengths[axis]:
+                    return axis
+        return None
 
     def items(self, recording: Recording) -> Iterator[Item]:
         """Yield the recorded members."""
