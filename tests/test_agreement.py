@@ -1,4 +1,4 @@
-"""Compiled violations against the reference interpreter, on 2,000 generated rule files (tests/agreement.py has more)."""
+"""Compiled violations against the reference interpreter, on 2,000 generated rule files; tests/agreement.py has more."""
 
 from collections.abc import Iterator
 

@@ -60,7 +60,8 @@ def run(block: Block) -> tuple[Diagnostic, ...]:
         if isinstance(made, asrppl.RegularizedELBO):
             with warnings.catch_warnings(record=True) as raised:
                 warnings.simplefilter("always")
-                made.loss(made.model, made.guide)
+                for _ in range(16):  # some are said of training only
+                    made.loss(made.model, made.guide)
             (pair,) = made._pairs.values()
             later = [w.message.diagnostic for w in raised if isinstance(w.message, asrppl.AsrWarning)]
             return tuple(dict.fromkeys((*(w for bound in pair.attachments.values() for w in bound.warnings), *later)))

@@ -1,7 +1,7 @@
 """Rules attached to one structure of guide and model: names bound, program typed and lowered, channels chosen."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from math import prod
 from types import MappingProxyType
 
@@ -11,9 +11,9 @@ from asrppl.bind.bound import Bound, InputKey
 from asrppl.core.pathwise import verify_pathwise
 from asrppl.core.signature import Entry, Signature
 from asrppl.core.typed import TypedProgram
-from asrppl.diagnostics import Sink
+from asrppl.diagnostics import Diagnostic, Sink
 from asrppl.infer.estimate.attachment import Attachment
-from asrppl.infer.estimate.channels import Rerun, choose_channel, recheck_pathwise
+from asrppl.infer.estimate.channels import AttachedRule, Rerun, choose_channel, recheck_pathwise, warn_of_data
 from asrppl.infer.estimate.lengths import verify_lengths
 from asrppl.infer.estimate.soundness import Evidence, verify_estimable
 from asrppl.infer.sites.absent import with_absent
@@ -89,6 +89,7 @@ def attach(
     plan = program.plan(signature, elements=elements, skip_off=True, shares=True)
     together = tuple(attached.rule for attached in rules if attached.together)
     program.warn_once(signature)
+    found = program.warnings(signature)
     return Attachment(
         resolution,
         given,
@@ -100,7 +101,25 @@ def attach(
         given.functions,
         rules,
         frozenset(reading.masks),
-        (*program.warnings(signature), *warnings_of(resolution, recording)),
+        (*found, *warnings_of(resolution, recording), *warn_of_data(rules, evidence)),
+        _idle(rules, found),
+    )
+
+
+def _idle(rules: Iterable[AttachedRule], found: Iterable[Diagnostic]) -> frozenset[str]:
+    """Return the names of the rules that run over no instance, wholly or in a part (ASR066)."""
+    places = [
+        span
+        for warning in found
+        if warning.code == "ASR066"
+        for span in (warning.span, *(note.span for note in warning.notes))  # in a `def`, and of its calls
+        if span is not None
+    ]
+    return frozenset(
+        attached.rule.name
+        for attached in rules
+        for span, own in ((span, attached.rule.span) for span in places)
+        if span.source == own.source and own.start <= span.start and span.end <= own.end
     )
 
 

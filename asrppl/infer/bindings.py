@@ -33,11 +33,24 @@ class Binding:
 
 @dataclass(frozen=True, slots=True)
 class RuleBinding:
-    """How one rule enters the objective: by channel S (a factor) or P (its pathwise gradient), and why."""
+    """How one rule enters the objective.
+
+    Args:
+        name: of the rule.
+        channel: S (a factor) or P (its pathwise gradient).
+        reason: of the channel.
+        idle: whether it, or a part of it, runs over no instance in such a call.
+    """
 
     name: str
     channel: Channel
     reason: str
+    idle: bool = False
+
+    @property
+    def row(self) -> tuple[str, str, str]:
+        """What tables show of it."""
+        return self.name, self.channel, self.reason + ("; runs over no instance" if self.idle else "")
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -80,13 +93,14 @@ class Bindings(Mapping[str, Binding]):
 
     def __str__(self) -> str:
         lines = [*_columns(self._rows()), self._data()]
-        lines += _columns([(f"rule {rule.name}", f"channel {rule.channel}", rule.reason) for rule in self.rules])
+        rows = [rule.row for rule in self.rules]
+        lines += _columns([(f"rule {name}", f"channel {channel}", reason) for name, channel, reason in rows])
         lines += [f"warning[{found.code}]: {found.message}" for found in self.warnings]
         return "\n".join(lines)
 
     def _repr_html_(self) -> str:
         names = table(("name", "kind", "axes", "varies with", "found"), self._rows(), self._data())
-        rules = [(rule.name, rule.channel, rule.reason) for rule in self.rules]
+        rules = [rule.row for rule in self.rules]
         found = text("\n".join(map(render, self.warnings))) if self.warnings else ""
         return names + table(("rule", "channel", "why"), rules) + found
 
@@ -131,7 +145,10 @@ def bindings_of(attachment: Attachment) -> Bindings:
             masked=entry.masked or name in attachment.masked,
             support=entry.support,
         )
-    rules = tuple(RuleBinding(rule.rule.name, rule.channel, rule.reason) for rule in attachment.rules)
+    rules = tuple(
+        RuleBinding(rule.rule.name, rule.channel, rule.reason, rule.rule.name in attachment.idle)
+        for rule in attachment.rules
+    )
     return Bindings(names, rules, attachment.resolution.data, attachment.warnings)
 
 

@@ -23,7 +23,8 @@ from asrppl.infer.bindings import Bindings, bindings_of
 from asrppl.infer.pair import CarriedError, Pair
 from asrppl.infer.report import Report
 from asrppl.infer.verify import verify_base, verify_guide
-from asrppl.infer.watch.recorder import kept_params, run_apart
+from asrppl.infer.watch.recorder import run_apart
+from asrppl.infer.watch.untouched import kept_params, untouched
 from asrppl.notebook import table
 from asrppl.program import Program, load, parse
 
@@ -117,6 +118,9 @@ def _free_in(program: Program, bind: Mapping[str, object]) -> dict[str, FreeName
 
 def _refuse(message: str, help: str) -> None:
     raise AsrError([Diagnostic("ASR098", message, help=help)])
+
+
+_FIRST = 16  # an untrained guide says little of what is vacuous
 
 
 class RegularizedELBO(ELBO):
@@ -236,7 +240,7 @@ class RegularizedELBO(ELBO):
                     returned = compute(pair.run_model, pair.run_guide, *args, **kwargs)
                 pair.finish()
         except CarriedError as refusal:
-            raise refusal.error from None
+            raise refusal.error from refusal.error.__cause__
         runs = 1 if base.vectorize_particles else base.num_particles
         if tally.pathwise:
             # The model's terms of channel P are zero in value; this is what they stand for.
@@ -263,7 +267,7 @@ class RegularizedELBO(ELBO):
     def _warn_vacuous(self, pair: Pair) -> None:
         """Warn of rules that ask nothing of most data: now and then, since a device is waited for."""
         self._calls += 1
-        if self._calls & (self._calls - 1) and self._calls % 256:
+        if self._calls < _FIRST or (self._calls & (self._calls - 1) and self._calls % 256):
             return
         for rule in self.program.rules:
             share = self._report.vacuous.get(rule.name)
@@ -287,12 +291,13 @@ class RegularizedELBO(ELBO):
     def bindings(self, *args: Any, **kwargs: Any) -> Bindings:
         """Return what each name of the rules is bound to, and each rule's channel, for programs called so.
 
-        Guide and model run once or a few times, without a trace on random numbers, params or buffers.
+        Guide and model run once or a few times, and leave no trace: random numbers, params, buffers, the attributes of
+        their modules and objects, and whether a guide is set up are what they were.
 
         Raises:
             AsrError: what training would raise on its first call.
         """
-        with kept_params():
+        with kept_params(), untouched(self.model, self.guide):
             pair = self._pair(self.model, self.guide)
             attachment = pair.attach(run_apart(self.model, self.guide, args, kwargs), args, kwargs)
         return bindings_of(attachment)

@@ -28,6 +28,7 @@ class Report:
         violations: by rule, its mean over draws (exact over enumerated ones), particles and data; a 0-d tensor.
         vacuous: by rule, for what share of the draws and data it asks nothing, since no instance passes its guards or
             what it compares has no value; a 0-d tensor.
+        idle: the rules that ran over no instance, wholly or in a part: no site of a family was made, say.
         weights: by rule, in nats per datum, as they were in that call.
         penalty: the sum of weight × violation, times the full size of the data plate: 0-d, in the units of the loss.
         returned: what the call returned.
@@ -35,6 +36,7 @@ class Report:
 
     violations: Mapping[str, Tensor] = field(default_factory=lambda: MappingProxyType({}))
     vacuous: Mapping[str, Tensor] = field(default_factory=lambda: MappingProxyType({}))
+    idle: frozenset[str] = frozenset()
     weights: Mapping[str, float | Tensor] = field(default_factory=lambda: MappingProxyType({}))
     penalty: Tensor = field(default_factory=lambda: torch.zeros(()))
     returned: float | Tensor = 0.0
@@ -47,6 +49,8 @@ class Report:
 
     def _share(self, name: str) -> str:
         share = float(self.vacuous.get(name, 0.0))
+        if name in self.idle:
+            return "over no instance"
         return f"{share:.0%}" if share else ""
 
     def __repr__(self) -> str:

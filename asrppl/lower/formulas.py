@@ -313,6 +313,9 @@ def _at_least(g: Algebra, node: AtLeast, style: Style) -> Violation:
     bound = term(g, node.bound)
     lengths = [len(variable.values) for variable in node.variables]
     size = g.constant(float(math.prod(lengths)))
+    missing = "decided" if part_of(node.bound) == "decided" else "discrete"  # what the bound reads can mend it
+    if not all(lengths):  # each that is missing costs 1
+        return _violation(**{missing: g.relu(g.subtract(size, bound) if node.upper else bound)})
     keys, there = _keys(g, node, style)
     if node.upper:
         members = size if there is None else g.total(g.indicator(there), node.variables)
@@ -320,9 +323,9 @@ def _at_least(g: Algebra, node: AtLeast, style: Style) -> Violation:
     if bound.high <= 0:
         return Violation()
     amounts = _amounts(g, keys)
-    missing = 0 if part_of(node.bound) == "decided" else 1  # what the bound reads can mend it, or nothing can
-    if there is not None:  # each that is missing costs 1
-        amounts[missing] = g.where(there, amounts[missing], g.constant(1.0))
+    if there is not None:
+        place = 0 if missing == "decided" else 1
+        amounts[place] = g.where(there, amounts[place], g.constant(1.0))
     slots = {variable.slot for variable in node.variables}
     order = sorted(node.variables, key=lambda variable: variable.slot)
     along = (
@@ -344,4 +347,4 @@ def _at_least(g: Algebra, node: AtLeast, style: Style) -> Violation:
     found = iter(least)
     counted = Violation(*(next(found) if amount is not None else None for amount in amounts))
     beyond = g.relu(g.subtract(bound, size))
-    return _added(g, [counted, _violation(decided=beyond) if missing == 0 else _violation(discrete=beyond)])
+    return _added(g, [counted, _violation(**{missing: beyond})])

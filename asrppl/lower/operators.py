@@ -12,8 +12,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from asrppl.bind.functions import WatchedFunction
 from asrppl.bind.shapes import broadcast, broadcast_shape
-from asrppl.diagnostics import AsrError, Diagnostic
 
 TINY = 1e-30
 """Below this a number counts as zero where a function's slope is infinite at zero; its inverse is a finite float32."""
@@ -299,22 +299,25 @@ def align(log_probs: Tensor, places: Tensor) -> Tensor:
 # ---- functions from Python
 
 
-def apply(function: Callable[..., Tensor], *arguments: Tensor) -> Tensor:
+def apply(function: Callable[..., Tensor], place: str, *arguments: Tensor) -> Tensor:
     """Return an elementwise ``function`` of the arguments, which are broadcast together, in their dtype."""
     arguments = broadcast(*arguments) if len(arguments) > 1 else arguments
-    result = function(*arguments)
+    result = _at(function, place)(*arguments)
     return result.to(arguments[0].dtype) if arguments else result
 
 
-def apply_predicate(function: Callable[..., Tensor], *arguments: Tensor) -> Tensor:
+def apply_predicate(function: Callable[..., Tensor], place: str, *arguments: Tensor) -> Tensor:
     """Return an elementwise predicate of the arguments, as Booleans.
 
     Raises:
         AsrError: the function returns something else (ASR073).
     """
-    result = function(*(broadcast(*arguments) if len(arguments) > 1 else arguments))
-    if result.dtype is not torch.bool:
-        kind = str(result.dtype).removeprefix("torch.")
-        message = f"a function from Python stands where a formula is needed, and returned {kind} values"
-        raise AsrError([Diagnostic("ASR073", message, help="return Booleans, or compare what it returns in the rule")])
+    here = _at(function, place)
+    result = here(*(broadcast(*arguments) if len(arguments) > 1 else arguments))
+    if isinstance(here, WatchedFunction):
+        here.verify_predicate(result)
     return result
+
+
+def _at(function: Callable[..., Tensor], place: str) -> Callable[..., Tensor]:
+    return function.at(place) if isinstance(function, WatchedFunction) else function

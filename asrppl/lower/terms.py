@@ -6,6 +6,7 @@ from typing import Any, assert_never
 
 import torch
 
+from asrppl.bind.functions import Place
 from asrppl.core.signature import Kind
 from asrppl.core.typed import (
     AggregateTerm,
@@ -82,10 +83,10 @@ def _term(g: Algebra, node: Term) -> Value:
             return count
         case Apply():
             arguments = [term(g, argument) for argument in node.arguments]
+            called = g.function(node.function), Place.of(node.span)
             if node.kind is Kind.BOOL:
-                result = g.call(operators.apply_predicate, g.function(node.function), *arguments, tensors=True)
-                return g.indicator(result)
-            return g.call(operators.apply, g.function(node.function), *arguments, tensors=True)
+                return g.indicator(g.call(operators.apply_predicate, *called, *arguments, tensors=True))
+            return g.call(operators.apply, *called, *arguments, tensors=True)
         case Functional():
             return functional(g, node, truth)
         case AggregateTerm():

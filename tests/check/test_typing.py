@@ -95,7 +95,7 @@ def test_atoms_of_whole_numbers_are_discrete_and_never_strict(text: str, result:
             ),
             "(count i: hot[i]) <= normal": "(count i in 0..4: ⟨1 <= hot[i]⟩) <= normal",
             "(count i: hot[i]) + 1 <= n": "⟨((count i in 0..4: ⟨1 <= hot[i]⟩) + 1) <= n⟩",
-            "(count i: none[i] <= 0) >= n": "⟨n <= 0⟩",
+            "(count i: none[i] <= 0) >= n": "(count i in {}: none[i] <= 0) >= n",
         }
     ),
 )

@@ -303,3 +303,35 @@ def test_a_dotted_site_is_offered_under_a_name_and_that_mend_works() -> None:
     assert asrppl.regularize(guide, guide, rules).bindings()["weight"].axes == ((1, "event"), (2, "event"))
     with pytest.raises(asrppl.AsrError, match="nothing gives a site 'lin\\.bias'"):
         asrppl.regularize(guide, guide, 'site weight[i] = "lin.bias"\nweight[0] <= 1').bindings()
+
+
+# ---- rules that train nothing
+
+
+def labelled() -> None:
+    with pyro.plate("data", 4):
+        z = pyro.sample("z", dist.Normal(0.0, 1.0))
+        pyro.sample("y", dist.Normal(z, 1.0), obs=torch.arange(4.0))
+
+
+@pytest.mark.parametrize("rule", ["y <= 1", "y <= most", "rule r where y > 0: y <= 1"])
+def test_a_rule_that_reads_only_data_is_warned_of_once(rule: str) -> None:
+    bind = {"most": 1.0} if "most" in rule else None
+    elbo = asrppl.regularize(labelled, AutoNormal(labelled), rule, bind=bind)
+    with pytest.warns(asrppl.AsrWarning, match="reads only data .*: no gradient flows, and it trains nothing"):
+        elbo.loss_and_grads(elbo.model, elbo.guide)
+    elbo.loss_and_grads(elbo.model, elbo.guide)  # the second step warns of nothing
+    assert "ASR116" in {found.code for found in elbo.bindings().warnings}
+
+
+def test_a_rule_that_reads_data_beside_what_trains_is_not_warned_of() -> None:
+    net = torch.nn.Linear(1, 1)
+
+    def through(x: Tensor) -> Tensor:
+        return net(x.unsqueeze(-1)).squeeze(-1)
+
+    most = torch.tensor(1.0, requires_grad=True)
+    rules = "z <= y\ny <= most\nf(y) <= 1"
+    elbo = asrppl.regularize(labelled, AutoNormal(labelled), rules, bind={"most": most, "f": through})
+    elbo.loss_and_grads(elbo.model, elbo.guide)
+    assert not [found for found in elbo.bindings().warnings if found.code == "ASR116"]

@@ -13,9 +13,6 @@ from pyro.infer import Trace_ELBO, TraceEnum_ELBO, TraceGraph_ELBO, config_enume
 
 import asrppl
 
-# Most data are left out on purpose here.
-pytestmark = pytest.mark.filterwarnings("ignore:.*asks nothing:asrppl.AsrWarning")
-
 N = 6
 AT = torch.tensor([3.0, 1.0, -1.0, 0.0, 2.0, 1.0])  # excess over 0: 3, 1, 0, 0, 2, 1
 Program = Callable[[], Any]

@@ -236,3 +236,24 @@ def test_parameters_of_pyro_modules_by_their_paths() -> None:
     elbo = asrppl.regularize(model, guide, rules)
     elbo.loss(model, guide)
     assert {name: float(value) for name, value in elbo.report.violations.items()} == {"a": 3.0, "b": 2.0, "c": 1.0}
+
+
+@pytest.mark.filterwarnings("ignore::asrppl.AsrWarning")
+@pytest.mark.parametrize(
+    "claim", ["forall i: z[i] <= 0", "(sum i: z[i]) <= mu", "exists i: z[i] >= 1", "mu <= 1 and forall i: z[i] <= 0"]
+)
+def test_rules_over_no_instance_are_marked(claim: str) -> None:
+    program = Count(0)
+    rules = f'site z[i] = "z_{{i}}"\nrule none: {claim}\nrule mean: mu <= 0'
+    elbo = asrppl.regularize(program.model, program.guide, rules)
+    bindings = elbo.bindings()
+    assert {rule.name: rule.idle for rule in bindings.rules} == {"none": True, "mean": False}
+    assert str(bindings).count("; runs over no instance") == 1
+    assert bindings._repr_html_().count("; runs over no instance") == 1
+    elbo.loss(program.model, program.guide)
+    assert elbo.report.idle == {"none"}
+    assert repr(elbo.report).count("over no instance") == 1
+    assert elbo.report._repr_html_().count("over no instance") == 1
+    program.count = 2
+    elbo.loss(program.model, program.guide)
+    assert not elbo.report.idle

@@ -9,9 +9,6 @@ from torch import Tensor
 
 import asrppl
 
-# Most data are left out on purpose here.
-pytestmark = pytest.mark.filterwarnings("ignore:.*asks nothing:asrppl.AsrWarning")
-
 LABELS = torch.tensor([1.0, 0.0, 1.0, 1.0])
 Z = torch.tensor([-2.0, -5.0, 0.5, 1.0])
 

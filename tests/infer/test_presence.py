@@ -143,6 +143,7 @@ def test_automatic_guides_have_the_masks_of_their_model() -> None:
 @pytest.mark.parametrize(
     ("rule", "cost"), [("x <= 0", 1 + 1 + 5 + 5), ("x_observed <= 0", 1 + 1), ("x_unobserved <= 0", 5 + 5)]
 )
+@pytest.mark.filterwarnings("ignore:warning.ASR116")  # that the rule reads only data is the point here
 def test_parts_of_an_observation_that_are_missing(rule: str, cost: float) -> None:
     """`obs_mask` makes two sites, one of which each entry has, and a third of both."""
 
@@ -326,6 +327,7 @@ def ragged(observe: bool, how: str) -> Program:
 
 
 @pytest.mark.parametrize("how", ["handler", "distribution"])
+@pytest.mark.filterwarnings("ignore:warning.ASR116")  # that the rule reads only data is the point here
 def test_steps_beyond_the_end_of_a_sequence_pay_nothing(how: str) -> None:
     model, guide = ragged(True, how), ragged(False, how)
     smooth = violation(guide, "forall t: abs(z[t + 1, 0] - z[t, 0]) <= 0.5", model)

@@ -48,6 +48,7 @@ def test_a_site_goes_before_a_family_of_sites() -> None:
     assert _bindings(guide, "forall i: a[i] <= 0")["a"].origin == "guide site 'a'"
 
 
+@pytest.mark.filterwarnings("ignore:warning.ASR116")  # that the rule reads only data is the point here
 def test_deterministic_and_observed_sites_of_the_model_are_found() -> None:
     def guide() -> None:
         with pyro.plate("data", DATA):
@@ -87,6 +88,7 @@ def test_a_param_within_the_data_plate_varies_with_the_datum() -> None:
     assert _violation(guide, "a <= 1") == pytest.approx(0.75)
 
 
+@pytest.mark.filterwarnings("ignore:warning.ASR116")  # that the rule reads only data is the point here
 def test_numbered_sites_are_an_array() -> None:
     def guide() -> None:
         with pyro.plate("data", DATA):

@@ -55,7 +55,7 @@ def test_a_rule_costs_what_the_reference_says(case: Mapping[str, Any]) -> None:
         ("(count i: s[i] > 0.5) + 1 <= 1", {"s": [0.5, 0.75]}, (0, 0, 1)),
         # Undefined: free in a claim, false in a condition either way, and a whole step in a guard that is priced.
         ("not (max i where b[i]: x[i]) <= 1", {"b": [False], "x": [0.0]}, (0, 0, 0)),
-        ("x <= (if u[0] <= 1 or not u[0] <= 1 then 5 else 2)", {"x": 4.0, "u": {"value": [0.0], "mask": [False]}}, (0, 0, 2)),
+        ("x <= (if v[n] <= 1 or not v[n] <= 1 then 5 else 2)", {"x": 4.0, "v": [0.0], "n": 1}, (0, 0, 2)),
         ("exists i where (min j where b[j]: x[j]) > 0: y[i] <= 1", {"b": [False], "x": [0.0], "y": [3.0]}, (1, 0, 2)),
         ("x[n] <= 1", {"x": [5.0], "n": 1}, (0, 0, 0)),
         ("(sum i where b[i]: x[i]) <= -1", {"b": [False], "x": [3.0]}, (0, 0, 1)),

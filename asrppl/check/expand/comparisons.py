@@ -163,7 +163,7 @@ def _counted(ctx: Context, node: ast.Count, env: Env, bound: Term, span: Span, *
         return written, both[-1]
 
     scope, written, body = bind(ctx, env, node.binder, visit)
-    if ctx.lengths_known and not all(variable.values for variable in scope.variables):
+    if ctx.conditions and ctx.lengths_known and not all(variable.values for variable in scope.variables):
         zero = build.number(0, span)
         return build.at_most(zero, bound, span) if upper else build.at_most(bound, zero, span)
     there, guard = present(scope), guard_of(scope, written)

@@ -30,6 +30,7 @@ class Attachment:
     rules: tuple[AttachedRule, ...]
     masked: frozenset[str]  # names whose whole data may be absent
     warnings: tuple[Diagnostic, ...]
+    idle: frozenset[str] = frozenset()  # rules that run over no instance, wholly or in a part
 
     @property
     def watched(self) -> bool:

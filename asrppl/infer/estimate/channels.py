@@ -1,7 +1,7 @@
 """The channel of each rule, decided by the draws that it depends on."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from asrppl.bind.bound import Bound, InputKey
-from asrppl.core.typed import AggregateDistribution, AggregateTerm, TypedRule
+from asrppl.core.typed import AggregateDistribution, AggregateTerm, Apply, TypedRule
 from asrppl.core.walk import walk
-from asrppl.diagnostics import Sink
+from asrppl.diagnostics import Diagnostic, Sink
 from asrppl.infer.estimate.soundness import (
     Evidence,
     draws_of,
@@ -23,7 +23,7 @@ from asrppl.infer.estimate.soundness import (
 )
 from asrppl.infer.sites.read import read
 from asrppl.infer.watch.recorder import Tracker
-from asrppl.infer.watch.recording import Recording
+from asrppl.infer.watch.recording import Recording, Site
 
 logger: logging.Logger = logging.getLogger(__name__)
 
@@ -106,6 +106,30 @@ def _may_change(inputs: frozenset[InputKey], evidence: Evidence) -> bool:
         if any(places[member] > stuck[0] for member in referent.members):
             return True
     return False
+
+
+def warn_of_data(rules: Iterable[AttachedRule], evidence: Evidence) -> Iterator[Diagnostic]:
+    """Yield a warning for each rule that reads observed sites and plain values alone (ASR116)."""
+    for attached in rules:
+        functions = any(isinstance(node, Apply) for node in walk(attached.rule.formula))  # they may have parameters
+        if attached.inputs and not functions and all(_is_data(key, evidence) for key in attached.inputs):
+            names = ", ".join(f"`{name}`" for name in sorted({name for name, _ in attached.inputs}))
+            yield Diagnostic(
+                "ASR116",
+                f"rule `{attached.rule.name}` reads only data ({names}): no gradient flows, and it trains nothing",
+                attached.rule.span,
+                help="let it read what the guide draws or exposes, or leave it out",
+            )
+
+
+def _is_data(key: InputKey, evidence: Evidence) -> bool:
+    referent = evidence.resolution.referents[key[0]]
+    if evidence.reading.tensors[key].requires_grad or evidence.draws(key):
+        return False
+    if referent.origin == "bind":
+        entry = evidence.signature.get(key[0])
+        return entry is None or entry.origin == "bind="  # else a family without a site in this call
+    return all(isinstance(item, Site) and item.likelihood for item in referent.items(evidence.recording))
 
 
 def recheck_pathwise(

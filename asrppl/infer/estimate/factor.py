@@ -56,6 +56,7 @@ class Tally:
     pathwise: dict[str, Tensor] = field(default_factory=dict[str, Tensor])
     vacuous: dict[str, Tensor] = field(default_factory=dict[str, Tensor])
     weights: dict[str, float | Tensor] = field(default_factory=dict[str, "float | Tensor"])
+    idle: set[str] = field(default_factory=set[str])
 
     def add(self, name: str, violation: Tensor, cost: Tensor, *, pathwise: bool) -> None:
         """Add one run's."""
@@ -79,6 +80,7 @@ class Tally:
                     for name, total in self.violations.items()
                 }
             ),
+            idle=frozenset(self.idle),
             weights=MappingProxyType(self.weights),
             penalty=sum(costs[1:], start=costs[0]) / runs if costs else torch.zeros(()),
             returned=returned,
@@ -179,6 +181,8 @@ def emit(
                 silent, _ = _in_the_data_plate(silent, (), plate)
             tally.leave_out(name, times * _mean(_expand(silent, own), mask, enumerated, counted, max_plate_nesting))
         tally.weights[name] = weights[name]
+        if name in attachment.idle:
+            tally.idle.add(name)
 
 
 # ---- where a factor stands

@@ -79,7 +79,8 @@ class Referent:
         counters: list[int] = []
         for member, item in zip(self.members, self.items(recording), strict=True):
             around = (*item.frames, *(recording.model[member].frames if member in recording.model else ()))
-            counters += [frame.counter for frame in around if frame.name == data and frame.dim is None][:1]
+            counter = next((frame.counter for frame in around if frame.name == data and frame.dim is None), None)
+            counters += [counter] if counter is not None else []
         if len(counters) == len(self.members):
             numbers = list(product(*map(range, self.lengths)))  # of the members
             for axis in range(self.family):

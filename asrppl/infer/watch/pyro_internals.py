@@ -81,9 +81,3 @@ def kept_generators() -> AbstractContextManager[Any]:
     """Put torch's generators back afterwards: the CPU's, and the GPUs' where one was used."""
     devices = list(range(torch.cuda.device_count())) if torch.cuda.is_initialized() else []
     return _torch.random.fork_rng(devices=devices)
-
-
-def buffers_of(module: torch.nn.Module) -> dict[str, Tensor | None]:
-    """Return the table of a module's own buffers; a compiled one's cannot be written to, and is left out."""
-    table: object = vars(module).get("_buffers")
-    return cast("dict[str, Tensor | None]", table) if isinstance(table, dict) else {}

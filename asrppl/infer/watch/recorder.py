@@ -1,14 +1,12 @@
 """Handlers that watch a run: what it drew, and which draws each value was computed from."""
 
-import inspect
 import random
 from collections.abc import Callable, Generator
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from typing import Any, cast
 
 import numpy as np
-import pyro
 import torch
 from pyro import poutine
 from pyro.poutine.messenger import Messenger
@@ -16,7 +14,7 @@ from torch import Tensor
 from torch.distributions import Distribution
 
 from asrppl.infer.watch.dependence import Watch
-from asrppl.infer.watch.pyro_internals import buffers_of, hidden, innermost, kept_generators, mark, marks_of, trace_of
+from asrppl.infer.watch.pyro_internals import hidden, kept_generators, mark, marks_of, trace_of
 from asrppl.infer.watch.recording import (
     Draw,
     Exposure,
@@ -29,6 +27,7 @@ from asrppl.infer.watch.recording import (
     unwrap,
 )
 from asrppl.infer.watch.unsized import with_sizes
+from asrppl.infer.watch.untouched import kept_params, untouched
 
 PyroProgram = Callable[..., Any]
 
@@ -194,7 +193,7 @@ def run_apart(
 ) -> Recording:
     """Run guide and model once, unseen by inference and without using up random numbers; return what they left."""
     guide_recorder, model_recorder = Recorder(), Recorder()
-    with _kept_rng(), _kept_buffers(model, guide), hidden():
+    with _kept_rng(), kept_params(), untouched(model, guide), hidden():
         # The tracker is outside the trace: post-processing runs from the outside in, and the trace must see the marks.
         with tracker or nullcontext():
             trace = trace_of(guide_recorder(guide), args, kwargs)
@@ -203,53 +202,3 @@ def run_apart(
         with tracker or nullcontext():
             poutine.replay(model_recorder(model), trace=trace)(*args, **kwargs)
     return recording_of(guide_recorder, model_recorder)
-
-
-@contextmanager
-def _kept_buffers(*programs: PyroProgram) -> Generator[None]:
-    """Let a run have copies of the buffers of modules: running means of batch norms stay as they are.
-
-    The buffers themselves are not written to, not even to put them back: the graph of the step around may have saved
-    them, and autograd refuses what was modified since.
-    """
-    owners = [owner for program in programs for owner in _modules_of(program)]
-    tables = {id(module): buffers_of(module) for owner in owners for module in owner.modules()}
-    kept: list[tuple[dict[str, Tensor | None], str, Tensor]] = []
-    copies: dict[int, Tensor] = {}  # a buffer that two modules share is one copy
-    for buffers in tables.values():
-        for name, buffer in buffers.items():
-            if buffer is not None:
-                kept.append((buffers, name, buffer))
-                buffers[name] = copies.setdefault(id(buffer), buffer.detach().clone())
-    try:
-        yield
-    finally:
-        for buffers, name, buffer in kept:
-            buffers[name] = buffer
-
-
-def _modules_of(program: object) -> list[torch.nn.Module]:
-    """Return the modules that a program is, is a method of, or finds in its closure and among its globals."""
-    program = innermost(program)
-    found: list[object] = [program, getattr(program, "__self__", None)]
-    if inspect.isfunction(program):
-        with suppress(ValueError):  # a name of the closure that has no value yet
-            variables = inspect.getclosurevars(program)
-            found += [*variables.nonlocals.values(), *variables.globals.values()]
-    return [item for item in found if isinstance(item, torch.nn.Module)]
-
-
-@contextmanager
-def kept_params() -> Generator[None]:
-    """Take the params that a run makes out of the store afterwards: its start must not depend on this run."""
-    store: Any = pyro.get_param_store()
-    before = set(store.keys())
-    try:
-        yield
-    finally:
-        for name in set(store.keys()) - before:
-            try:
-                del store[name]
-            except KeyError:  # a tensor under two names (a module held twice) goes with the first of them
-                store.setdefault(name, torch.zeros(()))
-                del store[name]
