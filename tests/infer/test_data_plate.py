@@ -347,3 +347,23 @@ def test_particles_and_enumerated_draws_are_no_plates() -> None:
     elbo.loss(elbo.model, elbo.guide)
     assert elbo.bindings().data == "data"
     assert float(elbo.report.penalty) == pytest.approx(float((0.5 * torch.sigmoid(AT)).sum()), rel=1e-4)
+
+
+def test_data_that_are_run_through_one_by_one_with_steps_within() -> None:
+    """Sites with two numbers, counted from 1: one is the datum's, the other is not."""
+
+    def model() -> None:
+        for d in pyro.plate("data", 3):
+            for t in range(2):
+                z = pyro.sample(f"z_{d + 1}_{t}", dist.Normal(0.0, 1.0))
+            pyro.sample(f"x_{d + 1}", dist.Normal(z, 1.0), obs=torch.tensor(0.0))
+
+    def guide() -> None:
+        for d in pyro.plate("data", 3):
+            for t in range(2):
+                pyro.sample(f"z_{d + 1}_{t}", dist.Delta(torch.tensor(1.0 + d)))
+
+    for rule in ("forall d, t: z[d, t] <= 0", "forall t: forall d: z[d, t] <= 0"):
+        assert penalty((model, guide), rule) == pytest.approx(2 * (1.0 + 2 + 3))
+    assert penalty((model, guide), "forall d: z[d, 0] <= z[d + 1, 1]") == pytest.approx(0.0)
+    assert penalty((model, guide), "forall d: z[d + 1, 0] <= z[d, 1]") == pytest.approx(2.0)
