@@ -157,6 +157,8 @@ _ALL = (
         "wrong arguments: params with a parsed program, an unknown name in bind=, a file that cannot be read",
         "infer",
     ),
+    Code("ASR119", "a drawn Boolean before a claim about ints", "check", Severity.WARNING),
+    Code("ASR118", "a rule that `regularize` refuses, whatever the guide", "infer", Severity.WARNING),
     Code("ASR110", "the data plate has no size, and neither has `data_size=`", "infer", Severity.WARNING),
     Code("ASR115", "a rule asks nothing of most data", "infer", Severity.WARNING),
     Code("ASR116", "a rule reads only data, so it trains nothing", "infer", Severity.WARNING),

@@ -24,16 +24,22 @@ def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
 
 
 def test_a_good_file_lists_rules_and_what_it_expects(write, capsys: pytest.CaptureFixture[str]) -> None:
-    text = "rule near weight 2: forall i != j: nonoverlap(box[i], box[j])\nrule few hard: n <= f(1, 2)\n"
+    text = "rule near weight 2: forall i != j: nonoverlap(box[i], box[j])\nrule few smooth 8: n <= f(1, 2)\n"
     name = write("a.asr", text + "forall k in 0..2: kl(delta(k) || q(m)) <= 1\n")
     assert main(["check", name]) == 0
     assert capsys.readouterr().out == (
         "  near    weight 2, sample level\n"
-        "  few     hard, sample level\n"
+        "  few     weight 1, sample level\n"
         "  line 3  weight 1, sample level\n"
         "expects from the guide: box[i]: box, n: number, f(i, j): function, m: distribution\n"
         "a.asr: 3 rules, no errors\n"
     )
+
+
+def test_what_no_guide_can_make_trainable_is_warned_of(write, capsys: pytest.CaptureFixture[str]) -> None:
+    name = write("a.asr", "rule few hard: n <= 3\nrule mean: E[n] <= 2\nP[n <= 1] >= 0.5\n")
+    assert main(["check", name]) == 0
+    assert capsys.readouterr().out.count("warning[ASR118]: `regularize` refuses this, whatever the guide: ") == 3
 
 
 def test_the_examples_have_neither_errors_nor_warnings(capsys: pytest.CaptureFixture[str]) -> None:

@@ -11,7 +11,7 @@ from asrppl.check.expand.comparisons import chain, membership
 from asrppl.check.expand.names import sort, unfold
 from asrppl.check.expand.presence import defined
 from asrppl.check.expand.values import Env, Poison
-from asrppl.check.lint.warn import warn_ignored_in_quantifier
+from asrppl.check.lint.warn import warn_ignored_in_quantifier, warn_traded
 from asrppl.core.signature import Kind
 from asrppl.core.typed import (
     Apply,
@@ -106,6 +106,8 @@ def _logic(ctx: Context, node: ast.Logic, env: Env, positive: bool) -> Formula:
         case "implies":
             parts = [ctx.formula(node.left, env, not positive), ctx.formula(node.right, env, positive)]
             both = not positive
+            if positive:
+                warn_traded(ctx, node, parts[0], parts[1], env)
         case "iff":
             # Each side is expanded twice, once for each direction.
             one = [ctx.formula(node.left, env, False), ctx.formula(node.right, env, positive)]

@@ -1,17 +1,20 @@
 """What is legal but hardly meant."""
 
 from asrppl.check.context import Context, Scope
+from asrppl.check.expand.bounds import bounds
 from asrppl.check.expand.values import Env
 from asrppl.core.signature import Kind
 from asrppl.core.typed import (
+    AtMost,
     BinaryTerm,
     Conjunction,
+    Equal,
     Formula,
     Read,
     Term,
     Unary,
 )
-from asrppl.core.walk import is_poisoned, variable_slots
+from asrppl.core.walk import is_poisoned, variable_slots, walk
 from asrppl.source import Span
 from asrppl.syntax import ast
 
@@ -27,6 +30,23 @@ def warn_density(ctx: Context, left: Term, right: Term, span: Span, env: Env) ->
         env,
         help=f"allow a distance: `abs({left.span.text} - {right.span.text}) <= eps`",
     )
+
+
+def warn_traded(ctx: Context, node: ast.Logic, left: Formula, right: Formula, env: Env) -> None:
+    """Warn of a drawn Boolean before a claim about ints: giving up the Boolean costs 1, whatever the claim does."""
+    if ctx.static or ctx.conditions or not (isinstance(left, AtMost) and left.part == "discrete"):
+        return
+    if bounds(left.left)[1] - bounds(left.right)[0] > 1:
+        return
+    for part in walk(right):
+        if isinstance(part, AtMost | Equal) and part.part == "discrete":
+            low, high = bounds(part.left), bounds(part.right)
+            if low[1] - high[0] > 1 or (isinstance(part, Equal) and high[1] - low[0] > 1):
+                given = node.left.span.text
+                message = f"this costs at most 1: it is cheaper to make `{given}` false than to mend the claim"
+                help = f"a guard is not traded: write `where {given}` after the index, or after the rule's name"
+                ctx.add("ASR119", node.span, message, env, help=help)
+                return
 
 
 def _has_density(ctx: Context, side: Term) -> bool:

@@ -6,12 +6,11 @@ from pyro.infer import TraceEnum_ELBO, TraceMeanField_ELBO
 from torch import Tensor
 
 from asrppl.bind.bound import InputKey
+from asrppl.core.estimable import unestimated
 from asrppl.core.signature import Kind, Level, Signature
 from asrppl.core.typed import (
     CategoricalOf,
-    Expectation,
     Posterior,
-    Probability,
     Read,
     TypedRule,
 )
@@ -72,32 +71,8 @@ class Evidence:
 
 def verify_estimable(rule: TypedRule, sink: Sink) -> None:
     """Note an error for what has no estimator yet."""
-    if rule.hard is not None:
-        sink.add(
-            "ASR093",
-            rule.span,
-            f"rule `{rule.name}` is `hard`, and there are no multipliers yet that would hold it",
-            help="give it a weight, with a warm-up if it is large: `weight 0 -> 100 over 2000 steps`",
-        )
-    for node in walk(rule.formula):
-        match node:
-            case Expectation():
-                sink.add(
-                    "ASR093",
-                    node.span,
-                    "`E[..]` has no sound estimator yet under a comparison",
-                    help="leave `E` out, so that every draw has to keep the rule, or read probabilities: `mean(q(n))`",
-                )
-            case Probability():
-                sink.add(
-                    "ASR093",
-                    node.span,
-                    "`P[..]` has no sound estimator yet under a comparison",
-                    help="state the formula itself, so that every draw has to keep it; "
-                    "or read the probabilities: `kl(delta(1) || q(n))`",
-                )
-            case _:
-                pass
+    for part in unestimated(rule):
+        sink.add("ASR093", part.span, part.message, help=part.help)
 
 
 def verify_draws(rule: TypedRule, inputs: frozenset[InputKey], evidence: Evidence, sink: Sink) -> None:
