@@ -160,20 +160,26 @@ class Context:
     def deeper(self, span: Span, env: Env) -> Generator[None]:
         """Count one expanded node, and one level of nesting inside the ``with``."""
         self.step(span, env)
-        self.depth += 1
+        with self.nested(1, span, env):
+            yield
+
+    @contextmanager
+    def nested(self, levels: int, span: Span, env: Env) -> Generator[None]:
+        """Count levels of nesting inside the ``with``."""
+        self.depth += levels
         if self.depth > MAX_DEPTH:
-            self.depth -= 1
+            self.depth -= levels
             self.refuse(
                 "ASR060",
                 span,
                 f"this nests more than {MAX_DEPTH} deep, definitions expanded",
                 env,
-                help="split it into several rules",
+                help="name its parts with `let` or `def`, or split it into several rules",
             )
         try:
             yield
         finally:
-            self.depth -= 1
+            self.depth -= levels
 
     def add(
         self,

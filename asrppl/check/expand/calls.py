@@ -103,10 +103,11 @@ def _extremum(ctx: Context, name: str, arguments: tuple[ast.Expr, ...], node: as
             help=f"over an index it is written `{name} i: a[i]`",
         )
         return Poison()
-    result = term(ctx, arguments[0], env)
-    for argument in arguments[1:]:
-        result = build.binary(name, result, term(ctx, argument, env), node.span)
-    return result
+    level = [term(ctx, argument, env) for argument in arguments]
+    while len(level) > 1:  # pairwise, so that no tree is as deep as the list is long
+        odd = level[-1:] if len(level) % 2 else []
+        level = [build.binary(name, *pair, node.span) for pair in zip(level[::2], level[1::2], strict=False)] + odd
+    return level[0]
 
 
 def _moment(ctx: Context, name: str, argument: ast.Expr, span: Span, env: Env) -> Value:
