@@ -24,6 +24,12 @@ _FOREIGN = (
     ("->", "`implies`"),
     ("=<", "`<=`"),
     ("<>", "`!=`"),
+    ("=/=", "`!=`"),
+    ("/=", "`!=`"),
+    ("\\=", "`!=`"),
+    ("^=", "`!=`"),
+    ("/\\", "`and`"),
+    ("\\/", "`or`"),
     ("~=", "`!=`"),
     (":=", "`=`"),
     ("**", "`^`"),
@@ -39,12 +45,22 @@ _FOREIGN = (
 # What other languages, and people, call a quantifier.
 _QUANTIFIERS = {
     "for": "forall",
+    "foreach": "forall",
+    "no": "not exists",
+    "none": "not exists",
+    "nothing": "not exists",
     "all": "forall",
     "every": "forall",
     "each": "forall",
     "any": "exists",
     "some": "exists",
     "exist": "exists",
+}
+
+
+_IN_TWO_WORDS = {
+    **{f"for {word}": "forall" for word in ("all", "every", "each", "any")},
+    **{f"there {word}": "exists" for word in ("exists", "is", "exist", "are")},
 }
 
 
@@ -79,8 +95,17 @@ def capitals(stop: Stop) -> Diagnostic | None:
 
 def misspelt(stop: Stop) -> Diagnostic | None:
     """`foral i: ...`: a name before a name, and close to a word that could stand before one."""
+    if stop.token == "exists" and stop.previous == "there":
+        start = stop.before[-1][1]
+        span = stop.span(start, stop.at + len("exists"))
+        return stop.found("ASR001", "`there exists` is not a word of the language", "write `exists`", span)
     if not re.match(r"[A-Za-z_]", stop.token) or not re.match(r"[A-Za-z_]", stop.previous):
         return None
+    two = " ".join(word for word, _ in stop.before[-2:])
+    if two in _IN_TWO_WORDS:
+        start = stop.before[-2][1]
+        span = stop.span(start, stop.before[-1][1] + len(stop.previous))
+        return stop.found("ASR001", f"`{two}` is not a word of the language", f"write `{_IN_TWO_WORDS[two]}`", span)
     near = [_QUANTIFIERS[stop.previous]] if stop.previous in _QUANTIFIERS else []
     near += nearest(stop.previous, ("forall", "exists", "count", "not"), 1)
     if not near or stop.previous in KEYWORDS or stop.previous in BINDING:
@@ -162,6 +187,9 @@ def stray_text(stop: Stop) -> Diagnostic | None:
     """`'text'`, and texts in quotes where there is no place for one."""
     if stop.token[:1] == "'":
         return stop.found("ASR013", "texts stand in double quotes", 'write `"..."`')
+    field = re.fullmatch(r'"([A-Za-z_]\w*)"', stop.token)
+    if field is not None and stop.previous == "[":
+        return stop.found("ASR013", "a field is read with a point", f"write `.{field.group(1)}`")
     if stop.token[:1] == '"' and "STRING" not in stop.accepts:
         return stop.found(
             "ASR013",

@@ -122,6 +122,15 @@ def test_control_characters_are_errors_in_code(text: str) -> None:
         "=" * 16_000,
         "'" * 16_000,
         "count i: " * 1_700,
+        "a... " * 3_000,
+        "rule a: " + "for in if " * 1_500,
+        "rule a " + "weight 0 to " * 1_300,
+        "sum " * 4_000,
+        "| " * 8_000,
+        "a ? " * 4_000,
+        "x in (0, " * 1_800,
+        "forall i, " * 1_600,
+        "at least " * 1_800,
     ],
 )
 def test_hostile_lines_are_read_in_linear_time(line: str) -> None:
