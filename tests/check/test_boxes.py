@@ -19,7 +19,7 @@ def test_boxes_of_every_origin_have_edges() -> None:
     assert typed("normal >= square(1, 2, 4).bottom") == "4 <= normal"
     squares = Signature.of({"s": Entry(axes=(2,), fields=("x", "y", "size"))})
     assert typed("site s[i]: (x, y, size)\ns[0].top >= 0", squares) == "0 <= (s[0].y - (s[0].size / 2))"
-    assert "where ⟨1 <= box[i].mask⟩" in typed("(sum i: box[i].left) <= 1")
+    assert "where ⟪1 <= box[i].mask⟫" in typed("(sum i: box[i].left) <= 1")
 
 
 def test_a_record_may_have_a_field_called_left() -> None:
