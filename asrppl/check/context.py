@@ -54,6 +54,7 @@ class Scope:
     variables: tuple[Variable, ...]
     guard_level: int
     accesses: list[Access] = field(default_factory=list[Access])
+    calls: dict[int, str] = field(default_factory=dict[int, str])
     present: list[Formula] = field(default_factory=list[Formula])
 
 

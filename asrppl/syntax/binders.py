@@ -28,6 +28,11 @@ def _opened(stop: Stop) -> tuple[int, str] | None:
     return None
 
 
+def _place(stop: Stop, at: int) -> tuple[int, int]:
+    word, start = stop.before[at]
+    return start, start + len(word)
+
+
 def bound_above(stop: Stop, at: int) -> set[str]:
     """Return the names that binders before the word number ``at`` introduce."""
     words = [word for word, _ in stop.before]
@@ -56,6 +61,9 @@ def comparing(stop: Stop) -> Diagnostic | None:
         return stop.found("ASR012", f"`{unequal.group(1)}` is not an operator here", mend, place)
     if stop.token not in COMPARISONS or not re.fullmatch(r"\w+([ \t]*(,|!=)[ \t]*\w+)*", written):
         return None
+    if kind not in ("forall", "exists") and ":" not in text[stop.at :] and _NAME.fullmatch(written):
+        message = f"`{kind}` needs its index and a `:`"
+        return stop.found("ASR007", message, f"write `({kind} i: {written}[i])`", stop.span(*_place(stop, at)))
     left = stop.previous
     rest = text[stop.at + len(stop.token) :]
     bound = after(rest, 0, CLAUSE)

@@ -40,7 +40,7 @@ def generator(stop: Stop) -> Diagnostic | None:
     first = stop.before[at - 1][1] if at else start - 1
     if kind not in ("forall", "exists") or text[:first].rstrip()[-1:] not in ("", ":", "("):
         mend = f"({mend})"
-    return stop.found("ASR001", f"`{name}` of a comprehension is written `{kind}`", f"write `{mend}`")
+    return stop.found("ASR001", "there are no comprehensions", f"write `{mend}`")
 
 
 def _domain(written: str) -> str:

@@ -8,8 +8,9 @@ import re
 from asrppl.diagnostics import Diagnostic
 from asrppl.source import Span
 from asrppl.suggest import nearest
-from asrppl.syntax.stop import Stop
-from asrppl.words import BINDING, JOINING, KEYWORDS, STATEMENTS
+from asrppl.syntax.extent import CLAUSE, TERM, after
+from asrppl.syntax.stop import COMPARISONS, Stop
+from asrppl.words import BINDING, BUILTINS, JOINING, KEYWORDS, QUANTIFIERS, STATEMENTS
 
 # How other languages write our operators; the longer spellings first.
 _FOREIGN = (
@@ -106,6 +107,18 @@ def misspelt(stop: Stop) -> Diagnostic | None:
         start = stop.before[-2][1]
         span = stop.span(start, stop.before[-1][1] + len(stop.previous))
         return stop.found("ASR001", f"`{two}` is not a word of the language", f"write `{_IN_TWO_WORDS[two]}`", span)
+    text = stop.piece.text
+    word, start = stop.before[-1]
+    if word in BUILTINS and word not in BINDING:
+        mend = f"{word}({after(text, stop.at, TERM | {'+', '-', '*', '/', '^'})})"
+        return stop.found("ASR001", f"what `{word}` is of stands in parentheses", f"write `{mend}`")
+    subscript = re.fullmatch(rf"({'|'.join(BINDING)})_([A-Za-z]\w*)", word)
+    if subscript is not None:
+        kind, index = subscript.groups()
+        body = after(text, stop.at, CLAUSE if kind in QUANTIFIERS else CLAUSE | COMPARISONS)
+        mend = f"{kind} {index}: {body}"
+        mend = mend if kind in QUANTIFIERS else f"({mend})"
+        return stop.found("ASR001", "an index follows its word", f"write `{mend}`", stop.span(start, start + len(word)))
     near = [_QUANTIFIERS[stop.previous]] if stop.previous in _QUANTIFIERS else []
     near += nearest(stop.previous, ("forall", "exists", "count", "not"), 1)
     if not near or stop.previous in KEYWORDS or stop.previous in BINDING:

@@ -8,7 +8,7 @@ import re
 from asrppl.diagnostics import Diagnostic
 from asrppl.suggest import nearest
 from asrppl.syntax.expected import described, operand
-from asrppl.syntax.extent import after
+from asrppl.syntax.extent import CLAUSE, after, before, opener
 from asrppl.syntax.stop import COMPARISONS, WORD, Stop
 from asrppl.words import BINDING, JOINING, KEYWORDS, OPTIONS, STATEMENTS
 
@@ -88,9 +88,7 @@ def rule_name(stop: Stop) -> Diagnostic | None:
     if len(stop.before) < 2:
         return None
     name, start = stop.before[1]
-    written = re.match(
-        r"[A-Za-z_]\w*(?:[-./'!?&+][A-Za-z0-9_./'!?&+-]+|(?:[ \t]+[A-Za-z_]\w*)+(?=[ \t]*:))", text[start:]
-    )
+    written = _TWO_WORDS.match(text, start)
     if stop.before[-1][1] == start and written is not None and not _options_in(written.group()):
         return stop.found(
             "ASR001",
@@ -140,9 +138,7 @@ def ramp(stop: Stop) -> Diagnostic | None:
     start, end, steps = found.groups()
     return stop.found(
         "ASR011",
-        "this ramp of the weight is not complete"
-        if stop.token in (":", "")
-        else "a ramp of the weight is written with `->`, `over` and `steps`",
+        "this ramp of the weight is not complete",
         f"write `weight {start} -> {end} over {steps or 2000} steps`",
     )
 
@@ -256,7 +252,24 @@ def stray_range(stop: Stop) -> Diagnostic | None:
 
 
 def joined_statements(stop: Stop) -> Diagnostic | None:
-    """`a <= 1; b <= 2`."""
+    """`a <= 1; b <= 2`, `a <= 1, b <= 2`, two formulas on two lines, `a: x <= 3`."""
+    text = stop.piece.text
+    if stop.token == ":" and len(stop.before) == 1 and re.match(r"[A-Za-z_]", stop.previous):
+        rest = text[stop.at + 1 :].strip()
+        return stop.found("ASR001", "a rule begins with the word `rule`", f"write `rule {stop.previous}: {rest}`")
+    if not {"TIMES", "COMPARE"} & stop.accepts:
+        return None
+    if stop.token == "," and opener(stop) is None:
+        left, right = before(text, stop.at, CLAUSE), after(text, stop.at + 1, CLAUSE)
+        return stop.found("ASR001", "`,` does not join formulas", f"write `{left} and {right}`")
+    gap = stop.source.text[stop.piece.start + stop.before[-1][1] : stop.piece.start + stop.at] if stop.before else ""
+    if "\n" in gap and not {"TIMES", "COMPARE"}.isdisjoint(stop.accepts) and stop.token:
+        left, right = before(text, stop.at, CLAUSE), after(text, stop.at, CLAUSE)
+        return stop.found(
+            "ASR001",
+            "a line that starts with white space goes on with the one above",
+            f"if both are to hold, write `{left} and {right}`",
+        )
     if stop.token == ";":
         return stop.found("ASR001", "`;` ends no statement", "write each statement on a line of its own")
     return None

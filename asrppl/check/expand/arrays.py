@@ -315,6 +315,13 @@ def field(ctx: Context, base: Value, name: ast.Name, span: Span, env: Env) -> Va
                 return ctx.value(base.fields[part].expr, base.fields[part].env)
             refuse_field(ctx, name.text, BOX_FIELDS, base.squares, span, env)
             return Poison()
+        case IndexValue():
+            binder = ctx.scopes[base.variable.slot].binder
+            if binder.domain is None or ("ASR047", binder.domain.span) not in ctx.reported:
+                message = f"`{base.variable.name}` is an index, a whole number, and has no field `{name.text}`"
+                mend = f"read the field of an entry: `box[{base.variable.name}].{name.text}`"
+                ctx.add("ASR040", span, message, env, help=mend)
+            return Poison()
         case _:
             ctx.add("ASR040", span, f"this has no fields, so no `.{name.text}`", env)
             return Poison()

@@ -8,7 +8,8 @@ from asrppl.check.expand import build
 from asrppl.check.expand.arrays import field, index_array, index_table, offset, scalar, term
 from asrppl.check.expand.binders import bind, chosen, written_guard
 from asrppl.check.expand.calls import call, defined, divergence, is_operator, restricted
-from asrppl.check.expand.names import is_unknown, look_up, unfold
+from asrppl.check.expand.foreign import foreign_name
+from asrppl.check.expand.names import FORMULAS, is_unknown, look_up, unfold
 from asrppl.check.expand.operators import bracketed
 from asrppl.check.expand.values import (
     Array,
@@ -119,6 +120,8 @@ def _name(ctx: Context, node: ast.Name, env: Env) -> Value:
                 return Poison()
             if node.text == "inf" and node.text not in ctx.sites and node.text not in ctx.given:
                 return Constant(Kind.REAL, build.NO_LEVELS, node.span, math.inf)
+            if ctx.static and foreign_name(ctx, node, env):
+                return Poison()
             return Array(node.text, (), node.span, env)
 
 
@@ -164,6 +167,10 @@ def _note_indices_of_unknown(ctx: Context, node: ast.Index, env: Env) -> None:
 def _number_set(ctx: Context, node: ast.SetLiteral, env: Env) -> Value:
     items: list[float] = []
     for item in node.items:
+        if isinstance(item, FORMULAS):
+            mend = f"formulas stand in parentheses: `({item.span.text})`"
+            ctx.add("ASR037", item.span, "a set has numbers, and this is a formula", env, help=mend)
+            return Poison()
         value = term(ctx, item, env)
         if isinstance(value, Constant):
             items.append(value.value)
