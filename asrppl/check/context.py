@@ -158,15 +158,11 @@ class Context:
             )
 
     @contextmanager
-    def deeper(self, span: Span, env: Env) -> Generator[None]:
-        """Count one expanded node, and one level of nesting inside the ``with``."""
-        self.step(span, env)
-        with self.nested(1, span, env):
-            yield
-
-    @contextmanager
-    def nested(self, levels: int, span: Span, env: Env) -> Generator[None]:
-        """Count levels of nesting inside the ``with``."""
+    def deeper(self, span: Span, env: Env, further: int = 0) -> Generator[None]:
+        """Count one expanded node and one level of nesting inside the ``with``; or of a counted node further levels."""
+        if not further:
+            self.step(span, env)
+        levels = further or 1
         self.depth += levels
         if self.depth > MAX_DEPTH:
             self.depth -= levels

@@ -158,7 +158,7 @@ def range_without_in(stop: Stop) -> Diagnostic | None:
 def parentheses(stop: Stop) -> Diagnostic | None:
     """`forall (i in 0..3) (x[i] <= 3)`, `exists(i: hot[i])`, `forall x[i] <= 3`, `count hot[i]`."""
     text, kind = stop.piece.text, stop.previous
-    if stop.token == "(" and kind in ("forall", "exists"):
+    if stop.token in ("(", "[") and kind in ("forall", "exists"):
         end = closer(text, stop.at + 1)
         binder, body = text[stop.at + 1 : end].strip(), text[end + 1 :].strip()
         inner, colon, inside = binder.partition(":")
@@ -173,11 +173,19 @@ def parentheses(stop: Stop) -> Diagnostic | None:
         kind, start = stop.before[-2]
         inside = text[stop.at + 1 : closer(text, stop.at + 1)]
         names = inside if re.fullmatch(r"\w+([ \t]*,[ \t]*\w+)*", inside) and not inside[0].isdigit() else "i"
+        listed = after(text, stop.before[-1][1], COMPARISONS | {":"})
+        if kind in ("max", "min") and "," in listed:
+            return stop.found("ASR007", f"what `{kind}` is of stands in parentheses", f"write `{kind}({listed})`")
         rest = after(text, stop.before[-1][1], CLAUSE if kind in ("forall", "exists") else CLAUSE | COMPARISONS)
         mend = f"{kind} {names}: {rest}"
         mend = mend if kind in ("forall", "exists") else f"({mend})"
         place = stop.span(start, start + len(kind))
         return stop.found("ASR007", f"`{kind}` needs its index and a `:`", f"write `{mend}`", place)
+    indexed = re.search(r"\b(sum|prod|mean|max|min|count)\[([\w, ]+)\][ \t]*$", text[: stop.at])
+    if stop.token == ":" and indexed is not None:
+        rest = after(text, stop.at + 1, CLAUSE | COMPARISONS)
+        mend = f"write `({indexed.group(1)} {indexed.group(2)}: {rest})`"
+        return stop.found("ASR001", f"the indices of `{indexed.group(1)}` stand without brackets", mend)
     return None
 
 

@@ -26,7 +26,7 @@ def _is_formula(text: str) -> bool:
 def unfinished(stop: Stop) -> Diagnostic | None:
     """An `if` without `then` or `else`, or with formulas for branches."""
     for kind, word in (("ELSE", "else"), ("THEN", "then")):
-        if kind not in stop.accepts or stop.token not in {"", *")]},:", "then", "else"} | COMPARISONS | JOINING:
+        if kind not in stop.accepts or stop.token not in {"", *")]},:{", "then", "else"} | COMPARISONS | JOINING:
             continue
         follows = word in WORD.findall(stop.piece.text, stop.at)
         if follows and not (stop.token in COMPARISONS | JOINING and word == "else"):
@@ -46,9 +46,10 @@ def unfinished(stop: Stop) -> Diagnostic | None:
 def _whole(stop: Stop, start: int) -> str:
     """Return the mend of the `if` at ``start``, whose parts may be formulas."""
     text = stop.piece.text
-    condition = after(text, start + 2, CLAUSE | {"then"})
+    condition = after(text, start + 2, CLAUSE | {"then", "{"})
     at = text.index(condition, start + 2) + len(condition)
-    rest = re.sub(r"^[ \t]*(:|then\b|,)[ \t]*(then\b)?", "", text[at : closer(text, at)])
+    rest = re.sub(r"^[ \t]*(:|then\b|,|\{)[ \t]*(then\b)?", "", text[at : closer(text, at)])
+    rest = re.sub(r"([ \t]*\}|\b(endif|end|fi)\b)[ \t]*$", "", rest)
     then, _, otherwise = re.sub(r"\belse[ \t]*:", "else", rest).partition(" else ")
     then, otherwise = then.strip(" ;:"), otherwise.strip()
     then = after(then, 0, frozenset({",", ";"}))

@@ -46,6 +46,9 @@ def bars(stop: Stop) -> Diagnostic | None:
     if end < 0:
         return None
     inside = text[start:end].strip()
+    if re.match(r"\{[^{}:]*:[^{}]*\}$", inside):
+        mend = f"write `(count {inside[1:-1].strip()})`"
+        return stop.found("ASR004", "a set is not counted by bars", mend, stop.span(stop.at, end + 1))
     return stop.found(
         "ASR004",
         f"`{stop.token}` does not enclose an absolute value",
@@ -87,12 +90,15 @@ def amount(stop: Stop) -> Diagnostic | None:
         pattern = rf"\b{words}[ \t]+(\w+)[ \t]+(?:of[ \t]+)?"
         for found in re.finditer(pattern, text):
             if found.start() <= stop.at <= found.end():
+                number = {"one": "1", "two": "2", "three": "3", "a": "1", "none": "0"}.get(
+                    found.group(1), found.group(1)
+                )
                 rest = text[found.end() : closer(text, found.end())].strip()
                 what = f"(count {rest})" if ":" in rest else "(count i: ...)"
                 return stop.found(
                     "ASR001",
                     f"there is no quantifier `{words}`",
-                    f"count: write `{what} {operator} {found.group(1)}`",
+                    f"count: write `{what} {operator} {number}`",
                     stop.span(found.start(), found.start() + len(words)),
                 )
     return None
@@ -123,8 +129,8 @@ def modulo(stop: Stop) -> Diagnostic | None:
     if stop.token == "div":
         return stop.found("ASR004", "there is no whole division", f"write `floor({left} / {right})`")
     if not right:
-        share = re.fullmatch(r"[0-9.]+", left)
-        return stop.found("ASR004", "there are no percentages", f"write `{left} / 100`" if share else None)
+        share = re.fullmatch(r"[0-9.]+", stop.previous)
+        return stop.found("ASR004", "there are no percentages", f"write `{stop.previous} / 100`" if share else None)
     return stop.found("ASR004", f"`{stop.token}` is not an operator here", f"write `mod({left}, {right})`")
 
 

@@ -83,14 +83,18 @@ def ternary(stop: Stop) -> Diagnostic | None:
 
 def let_in(stop: Stop) -> Diagnostic | None:
     """`rule a: let d = x - y in d <= 3`."""
-    at = next((k for k, (word, _) in enumerate(stop.before) if word == "let" and k > 0), None)
+    at = next((k for k, (word, _) in enumerate(stop.before) if word in ("let", "var", "val") and k > 0), None)
     if at is None or at != len(stop.before) - 1:
         return None
     text, start = stop.piece.text, stop.before[at][1]
-    found = re.match(r"let[ \t]+(.*?)[ \t]+in[ \t]", text[start:])
+    found = re.match(r"\w+[ \t]+(.*?)[ \t]+in[ \t]", text[start:])
     what = found.group(1) if found is not None else f"{stop.token} = ..."
     help = f"on a line of its own above the rule: `let {what}`"
     return stop.found("ASR001", "a `let` is a statement of its own", help, stop.span(start, start + 3))
+
+
+_PACKAGES = ("torch", "np", "numpy", "math", "jnp", "tf", "F")
+_OURS = {"maximum": "max", "minimum": "min", "fabs": "abs", "clip": "clamp", "absolute": "abs"}
 
 
 def call_of_field(stop: Stop) -> Diagnostic | None:
@@ -101,7 +105,10 @@ def call_of_field(stop: Stop) -> Diagnostic | None:
     whose = before(text, stop.before[-2][1], TERM | {"+", "-", "*", "/", "^"})
     given = text[stop.at + 1 : closer(text, stop.at + 1)].strip()
     arguments = f"{whose}, {given}" if given else whose
-    if name in BINDING and name not in ("min", "max") and not given:
+    if whose in _PACKAGES:
+        mend = f"write `{_OURS.get(name, name)}({given})`"
+        return stop.found("ASR001", f"functions stand alone, without `{whose}.`", mend)
+    if name in BINDING and not given:
         mend = f"write `({name} i: {whose}[i])`"
     elif name in BUILTINS or given:
         mend = f"write `{name}({arguments})`"
@@ -145,6 +152,19 @@ def definition(stop: Stop) -> Diagnostic | None:
     if first == "def" and stop.token in (":", "{", "->", "=>", "-", ";") and stop.previous == ")":
         body = re.sub(r"^(->|=>|[:{;])\s*(return\b\s*)?", "", text[stop.at :]).rstrip().removesuffix("}").rstrip(" ;")
         return stop.found("ASR001", "a definition takes `=`", f"write `{text[: stop.at].rstrip()} = {body}`")
+    if (
+        first == "def"
+        and len(stop.before) == 2
+        and (names := re.match(r"(\w+(?:[ \t,]+\w+)*)[ \t]*=", text[stop.at :]))
+    ):
+        given = ", ".join(re.findall(r"\w+", names.group(1)))
+        mend = f"write `def {stop.previous}({given}) = {text[stop.at + names.end() :].strip()}`"
+        return stop.found("ASR001", "arguments stand in parentheses", mend)
+    if first == "given" and stop.token == "=":
+        return stop.found("ASR001", "a `given` has no value: it is data", f"a constant is a param: `param{text[5:]}`")
+    if first == "site" and stop.previous == "=" and "STRING" in stop.accepts:
+        help = 'it says which site of the guide a name is: `site a = "b"`; priors belong into the model'
+        return stop.found("ASR001", "a `site` statement takes a name in quotes", help)
     if first == "let" and stop.token == "(" and len(stop.before) == 2:
         return stop.found("ASR001", "what takes arguments is a `def`", f"write `def {text[3:].strip()}`")
     if first == "def" and stop.token in ("=", ":") and len(stop.before) == 2:

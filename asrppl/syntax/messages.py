@@ -100,6 +100,11 @@ _TOLERANCE = re.compile(r"(?<=[\w)\]\s])\+-(?=[ \t]*[\w(])")
 
 def misread(piece: Piece, source: Source) -> Diagnostic | None:
     """Return what is to be said about a statement that the parser would read as something else."""
+    comment = re.search(r"(?<=[ \t])--(?=[ \t])", piece.text)
+    if comment is not None and '"' not in piece.text:
+        place = Span(source, piece.start + comment.start(), piece.start + comment.end())
+        said = piece.text[comment.end() :].strip()
+        return Diagnostic("ASR004", "`--` starts no comment", place, help=f"write `# {said}`, or `- -` for two signs")
     found = _TOLERANCE.search(piece.text)
     if found is None or '"' in piece.text:
         return None

@@ -8,7 +8,7 @@ import re
 from asrppl.diagnostics import Diagnostic
 from asrppl.source import Span
 from asrppl.suggest import nearest
-from asrppl.syntax.extent import CLAUSE, TERM, after
+from asrppl.syntax.extent import CLAUSE, TERM, after, opener
 from asrppl.syntax.stop import COMPARISONS, Stop
 from asrppl.words import BINDING, BUILTINS, JOINING, KEYWORDS, QUANTIFIERS, STATEMENTS
 
@@ -134,6 +134,20 @@ _DEFINABLE = re.compile(r"[A-Za-z_]\w*(\[[A-Za-z_]\w*(, *[A-Za-z_]\w*)*\])?")
 def equals(stop: Stop) -> Diagnostic | None:
     """`a = b` for `a == b`, and `let x == 3` for `let x = 3`."""
     follows = stop.piece.text[stop.at + 1 : stop.at + 2]
+    at = opener(stop)
+    called = at and stop.before[at][0] == "(" and re.match(r"[A-Za-z_]", stop.before[at - 1][0])
+    if stop.token == "=" and called and stop.before[-2][0] in ("(", ",") and follows != "=":
+        inside = after(stop.piece.text, stop.at + 1, CLAUSE)
+        if stop.before[at - 1][0] in BUILTINS | BINDING and stop.before[at - 1][0] != "box":
+            kind = stop.before[at - 1][0]
+            first = after(stop.piece.text, stop.before[at][1] + 1, CLAUSE)
+            help = f"write them in their order, without `{stop.previous} =`"
+            if kind in BINDING - {"min", "max"} and ".." in inside:
+                help = f"write `({kind} {stop.previous} in {inside}: {first})`"
+            elif kind in BINDING and re.fullmatch(r"\w+", first):
+                help = f"write `({kind} i: {first}[i])`"
+            return stop.found("ASR004", f"the arguments of `{stop.before[at - 1][0]}` have no names", help)
+        return stop.found("ASR004", "an argument is named with `:`", f"write `{stop.previous}: {inside}`")
     if stop.token == "=" and "COMPARE" in stop.accepts and follows not in ("<", ">"):
         help = "write `==`"
         words = [word for word, _ in stop.before]
@@ -198,6 +212,11 @@ def number(stop: Stop) -> Diagnostic | None:
 
 def stray_text(stop: Stop) -> Diagnostic | None:
     """`'text'`, and texts in quotes where there is no place for one."""
+    quoted = re.match(r"'([^']*)'", stop.piece.text[stop.at :])
+    if quoted is not None and "STRING" in stop.accepts:
+        return stop.found("ASR013", "texts stand in double quotes", f'write `"{quoted.group(1)}"`')
+    if quoted is not None and re.fullmatch(r"[A-Za-z_]\w*", quoted.group(1)):
+        return stop.found("ASR013", "names are written without quotes", f"write `{quoted.group(1)}`")
     if stop.token[:1] == "'":
         return stop.found("ASR013", "texts stand in double quotes", 'write `"..."`')
     field = re.fullmatch(r'"([A-Za-z_]\w*)"', stop.token)

@@ -8,7 +8,7 @@ import re
 from asrppl.diagnostics import Diagnostic
 from asrppl.suggest import nearest
 from asrppl.syntax.expected import described, operand
-from asrppl.syntax.extent import CLAUSE, after, before, opener
+from asrppl.syntax.extent import CLAUSE, after, before, closer, opener
 from asrppl.syntax.stop import COMPARISONS, WORD, Stop
 from asrppl.words import BINDING, JOINING, KEYWORDS, OPTIONS, STATEMENTS
 
@@ -23,6 +23,7 @@ _BORROWED = {
     "fn": "def",
     "predicate": "def",
     "include": "import",
+    "from": "import",
     "use": "import",
 }
 _ALL_OPTIONS = "`weight`, `hard`, `smooth`, `margin`, `power` and `where`"
@@ -50,11 +51,19 @@ def nameless(stop: Stop) -> Diagnostic | None:
     """`rule: ...`, `let = 3`."""
     if len(stop.before) != 1 or stop.previous not in STATEMENTS or stop.token not in (":", "=", "(", "["):
         return None
-    return stop.found("ASR001", f"`{stop.previous}` needs a name before `{stop.token}`")
+    written = {":": "small: ...", "=": "small = ..."}.get(stop.token)
+    help = f"as in `{stop.previous} {written}`" if written is not None else None
+    return stop.found("ASR001", f"`{stop.previous}` needs a name before `{stop.token}`", help)
 
 
 def unknown_statement(stop: Stop) -> Diagnostic | None:
-    """`rul x: ...`, and what other languages call our statements."""
+    """`rul x: ...`, what other languages call our statements, `hard rule a: ...`, `weight 10: ...`."""
+    if stop.before and stop.before[0][0] in (*OPTIONS, "soft") and len(stop.before) <= 2:
+        start = re.match(r"(\w+(?:[ \t]+[0-9.]+)?)[ \t]*(?:rule[ \t]+)?(\w+)?[ \t]*:", stop.piece.text)
+        if start is not None and (stop.token == "rule" or re.match(r"[0-9]", stop.token) or len(stop.before) == 2):
+            option = "" if start.group(1) == "soft" else f" {start.group(1)}"
+            mend = f"write `rule {start.group(2) or 'small'}{option}: ...`"
+            return stop.found("ASR011", "an option follows the name of a rule", mend)
     if len(stop.before) != 1 or not re.match(r"[A-Za-z_\"]", stop.token) or stop.token in KEYWORDS:
         return None
     word, start = stop.before[0]
@@ -108,6 +117,8 @@ def rule_name(stop: Stop) -> Diagnostic | None:
         return stop.found(
             "ASR001", "a rule takes neither indices nor arguments", f"write `rule {name}: forall {inside or 'i'}: ...`"
         )
+    if stop.token in ("with", "has", "of", "and") and len(stop.before) == 2:
+        return stop.found("ASR011", "options follow the name", f"leave the `{stop.token}` out")
     if stop.token == "," and (rest := after(text, stop.at + 1, frozenset({":"}))):
         return stop.found("ASR011", "options follow each other without commas", f"leave the `,` out: `... {rest}:`")
     return None
@@ -133,6 +144,10 @@ def ramp(stop: Stop) -> Diagnostic | None:
         r"(?:[ \t]+(?:over|in|within|during|for)[ \t]+(?:the[ \t]+first[ \t]+)?([0-9.]+))?",
         text,
     )
+    alone = re.search(r"\bweight[ \t]+(\S+)[ \t]+over[ \t]+([0-9.]+)", text)
+    if alone is not None and stop.token == "over" and alone.start() < stop.at < alone.end():
+        mend = f"write `weight 0 -> {alone.group(1)} over {alone.group(2)} steps`"
+        return stop.found("ASR011", "this ramp of the weight has no start", mend)
     if found is None or not found.start() <= stop.at <= found.end() + 8:
         return None
     start, end, steps = found.groups()
@@ -243,6 +258,11 @@ def brackets(stop: Stop) -> Diagnostic | None:
 def stray_range(stop: Stop) -> Diagnostic | None:
     """`a == 1..3`."""
     if stop.token == ".." and "DOT" in stop.accepts:
+        at = opener(stop)
+        if at and stop.before[at - 1][0] == "in":
+            start = stop.before[at][1] + 1
+            ends = stop.piece.text[start : closer(stop.piece.text, start)].strip()
+            return stop.found("ASR001", "a range stands without brackets", f"write `in {ends}`")
         return stop.found(
             "ASR001",
             "a range `a..b` cannot stand here",

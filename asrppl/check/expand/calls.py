@@ -43,7 +43,8 @@ def call(ctx: Context, node: ast.Call, env: Env) -> Value:
     if name in DIVERGENCES:
         if len(arguments) == 2 and name != "kl":
             return functional(ctx, name, arguments, node.span, env)
-        ctx.add("ASR039", node.span, f"`{name}` takes two distributions", env, help=f"write `{name}(p || r)`")
+        both = " || ".join(part.span.text for part in arguments) if len(arguments) == 2 else "p || r"
+        ctx.add("ASR039", node.span, f"`{name}` takes two distributions", env, help=f"write `{name}({both})`")
         return Poison()
     if name in ("min", "max"):
         return _extremum(ctx, name, arguments, node, env)

@@ -63,7 +63,7 @@ def mend_of_call(node: ast.Call, env: Env) -> str | None:
         return over_index(_KINDS[name], node.arguments[0].value, env)
     if name in _RENAMED:
         return f"write `{_RENAMED[name]}({', '.join(texts)})`"
-    if name.lower() in BUILTINS and name != name.lower() and len(name) > 1:
+    if name not in _WRITTEN and name.lower() in BUILTINS and name != name.lower() and len(name) > 1:
         return f"write `{name.lower()}({', '.join(texts)})`"
     count, make = _WRITTEN.get(name, (0, None))
     if make is None or (count >= 0 and count != len(texts)):
@@ -201,7 +201,6 @@ _RENAMED = _spread(
         "length": "len",
         "ln": "log",
         "fmod modulo remainder": "mod",
-        "KL kl_divergence kl_div": "kl",
     }
 )
 
@@ -225,6 +224,7 @@ _WRITTEN: Mapping[str, tuple[int, Callable[[list[str]], str]]] = _spread(
         "Iff Equiv equivalent": (2, _infix("iff")),
         "Xor xor": (2, lambda texts: f"not (({texts[0]}) iff ({texts[1]}))"),
         "If ite ITE ifelse iif IF": (3, lambda texts: "if {} then {} else {}".format(*texts)),
+        "KL kl_divergence kl_div": (2, lambda texts: f"kl({texts[0]} || {texts[1]})"),
         "pow Pow": (2, _infix("^")),
         "Eq": (2, _infix("==")),
         "Ne not_equal": (2, _infix("!=")),

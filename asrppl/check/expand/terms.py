@@ -141,7 +141,8 @@ def _index(ctx: Context, node: ast.Index, env: Env) -> Value:
             ctx.add("ASR043", node.span, message, env)
             return Poison()
         if found is None and base.text == "q":
-            ctx.add("ASR053", node.span, "`q` takes round brackets", env, help="write `q(…)`")
+            inside = ", ".join(index.span.text for index in node.indices)
+            ctx.add("ASR053", node.span, "`q` takes round brackets", env, help=f"write `q({inside})`")
             return Poison()
     if isinstance(base, ast.Name) and base.text == "inf" and look_up("inf", base_env) is None:
         value = Array(base.text, (), base.span, base_env)
@@ -232,7 +233,7 @@ def _arithmetic(ctx: Context, node: ast.Binary, env: Env) -> Term:
         else:
             runs.append([part])
     deep = sum(len(run) if len(run) < _SHORT else len(run).bit_length() for run in runs)
-    with ctx.nested(deep, node.span, env):
+    with ctx.deeper(node.span, env, deep):
         result = term(ctx, left, env)
         for run in runs:
             result = _joined(ctx, result, [(part, term(ctx, part.right, env)) for part in run], env)
