@@ -43,6 +43,7 @@ _MISTAKES: tuple[Callable[[Stop], Diagnostic | None], ...] = (
     foreign.sampling,
     foreign.exclusive_or,
     foreign.modulo,
+    spelling.named_argument,
     spelling.equals,
     spelling.foreign_operator,
     spelling.number,

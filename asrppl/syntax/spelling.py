@@ -131,23 +131,28 @@ def misspelt(stop: Stop) -> Diagnostic | None:
 _DEFINABLE = re.compile(r"[A-Za-z_]\w*(\[[A-Za-z_]\w*(, *[A-Za-z_]\w*)*\])?")
 
 
+def named_argument(stop: Stop) -> Diagnostic | None:
+    """`square(x=0, y=0, size=3)`, `sum(x, axis=0)`, `sum(x[i], i=0..3)`."""
+    at, text = opener(stop), stop.piece.text
+    if stop.token != "=" or not at or text.startswith("=", stop.at + 1) or stop.before[-2][0] not in ("(", ","):
+        return None
+    called = stop.before[at - 1][0]
+    if stop.before[at][0] != "(" or not re.match(r"[A-Za-z_]", called):
+        return None
+    value, first = after(text, stop.at + 1, CLAUSE), after(text, stop.before[at][1] + 1, CLAUSE)
+    if called not in BUILTINS | BINDING or called == "box":
+        return stop.found("ASR004", "an argument is named with `:`", f"write `{stop.previous}: {value}`")
+    help = f"write them in their order, without `{stop.previous} =`"
+    if called in BINDING - {"min", "max"} and ".." in value:
+        help = f"write `({called} {stop.previous} in {value}: {first})`"
+    elif called in BINDING and re.fullmatch(r"\w+", first):
+        help = f"write `({called} i: {first}[i])`"
+    return stop.found("ASR004", f"the arguments of `{called}` have no names", help)
+
+
 def equals(stop: Stop) -> Diagnostic | None:
     """`a = b` for `a == b`, and `let x == 3` for `let x = 3`."""
     follows = stop.piece.text[stop.at + 1 : stop.at + 2]
-    at = opener(stop)
-    called = at and stop.before[at][0] == "(" and re.match(r"[A-Za-z_]", stop.before[at - 1][0])
-    if stop.token == "=" and called and stop.before[-2][0] in ("(", ",") and follows != "=":
-        inside = after(stop.piece.text, stop.at + 1, CLAUSE)
-        if stop.before[at - 1][0] in BUILTINS | BINDING and stop.before[at - 1][0] != "box":
-            kind = stop.before[at - 1][0]
-            first = after(stop.piece.text, stop.before[at][1] + 1, CLAUSE)
-            help = f"write them in their order, without `{stop.previous} =`"
-            if kind in BINDING - {"min", "max"} and ".." in inside:
-                help = f"write `({kind} {stop.previous} in {inside}: {first})`"
-            elif kind in BINDING and re.fullmatch(r"\w+", first):
-                help = f"write `({kind} i: {first}[i])`"
-            return stop.found("ASR004", f"the arguments of `{stop.before[at - 1][0]}` have no names", help)
-        return stop.found("ASR004", "an argument is named with `:`", f"write `{stop.previous}: {inside}`")
     if stop.token == "=" and "COMPARE" in stop.accepts and follows not in ("<", ">"):
         help = "write `==`"
         words = [word for word, _ in stop.before]
