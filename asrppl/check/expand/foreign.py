@@ -66,7 +66,7 @@ def mend_of_call(node: ast.Call, env: Env) -> str | None:
     if name not in _WRITTEN and name.lower() in BUILTINS and name != name.lower() and len(name) > 1:
         return f"write `{name.lower()}({', '.join(texts)})`"
     count, make = _WRITTEN.get(name, (0, None))
-    if make is None or (count >= 0 and count != len(texts)):
+    if make is None or not texts or (count >= 0 and count != len(texts)):
         return None
     return f"write `{make(texts)}`"
 
@@ -100,7 +100,7 @@ def _indexed(body: ast.Expr, env: Env) -> tuple[str, str | None]:
             free.append(name.text)
         elif place == "bare":
             bare.append(name)
-    index = free[0] if free else next(i for i in ("i", "j", "k", "m", "index") if i not in env.bindings)
+    index = free[0] if free else next((i for i in "ijkm" if i not in env.bindings), "index")
     if not bare and not free:
         return index, None
     text, start = body.span.text, body.span.start
