@@ -71,6 +71,7 @@ _ALL = (
     Code("ASR032", "an override of the wrong type", "check"),
     Code("ASR033", "a constant is needed where something varies", "check"),
     Code("ASR034", "an option's value is out of its range", "check"),
+    Code("ASR035", "a name or a call as other languages have it (`True`, `maximum(a, b)`, `all(x >= 0)`)", "check"),
     Code("ASR036", "a number stands where a formula is needed", "check"),
     Code("ASR037", "a formula stands where a number is needed", "check"),
     Code("ASR038", "something that is not a number stands where a number is needed", "check"),

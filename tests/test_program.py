@@ -21,6 +21,16 @@ rule off weight 0: forall i: x[i] >= 9
 """
 
 
+@pytest.mark.parametrize(
+    ("operator", "tail", "violation"), [("and", "", 1_000), ("or", "", 1), ("+", " <= 500", 500), ("*", " <= 0", 1)]
+)
+def test_a_chain_may_be_as_long_as_a_statement(operator: str, tail: str, violation: float) -> None:
+    # 1,000 equal conjuncts are one value in the graph, and count 1,000 times.
+    program = asrppl.parse(f"rule long: {f' {operator} '.join(['b'] * 1_000)}{tail}")
+    value = torch.tensor(False) if operator in ("and", "or") else torch.tensor(1.0)
+    assert float(program.violations({"b": value})["long"]) == violation
+
+
 def test_violations_are_by_rule_and_batch() -> None:
     found = asrppl.parse(RULES).violations({"x": [[0.5, -1.0], [2.0, 1.0]]})
     assert {name: value.tolist() for name, value in found.items()} == {

@@ -54,6 +54,7 @@ class Scope:
     variables: tuple[Variable, ...]
     guard_level: int
     accesses: list[Access] = field(default_factory=list[Access])
+    calls: dict[int, str] = field(default_factory=dict[int, str])
     present: list[Formula] = field(default_factory=list[Formula])
 
 
@@ -157,23 +158,25 @@ class Context:
             )
 
     @contextmanager
-    def deeper(self, span: Span, env: Env) -> Generator[None]:
-        """Count one expanded node, and one level of nesting inside the ``with``."""
-        self.step(span, env)
-        self.depth += 1
+    def deeper(self, span: Span, env: Env, further: int = 0) -> Generator[None]:
+        """Count one expanded node and one level of nesting inside the ``with``; or of a counted node further levels."""
+        if not further:
+            self.step(span, env)
+        levels = further or 1
+        self.depth += levels
         if self.depth > MAX_DEPTH:
-            self.depth -= 1
+            self.depth -= levels
             self.refuse(
                 "ASR060",
                 span,
                 f"this nests more than {MAX_DEPTH} deep, definitions expanded",
                 env,
-                help="split it into several rules",
+                help="name its parts with `let` or `def`, or split it into several rules",
             )
         try:
             yield
         finally:
-            self.depth -= 1
+            self.depth -= levels
 
     def add(
         self,

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
+from asrppl.check.fields import BOX_WORDS, fields_of_boxes, instead, is_of_boxes
 from asrppl.core.signature import BOX_FIELDS
 from asrppl.core.typed import FreeName
 from asrppl.diagnostics import Note, Sink
@@ -28,12 +29,16 @@ _NUMBERS = ("value", "bool", "int", "distribution", "probabilities")
 
 @dataclass(frozen=True, slots=True)
 class Use:
-    """One use: with how many indices (a function: arguments; a length: at least so many), as what, of which field."""
+    """One use: with how many indices (a function: arguments; a length: at least so many), as what, of which field.
+
+    ``span`` is where the name stands, ``whole`` the expression with its field.
+    """
 
     rank: int
     shape: Shape
     field: str | None
     span: Span
+    whole: Span
 
 
 @dataclass(slots=True)
@@ -43,10 +48,12 @@ class Uses:
     by_name: dict[str, list[Use]] = field(default_factory=dict[str, list[Use]])
     on: bool = True
 
-    def add(self, name: str, rank: int, shape: Shape, span: Span, field: str | None = None) -> None:
+    def add(
+        self, name: str, rank: int, shape: Shape, span: Span, field: str | None = None, whole: Span | None = None
+    ) -> None:
         """Record a use."""
         if self.on:
-            self.by_name.setdefault(name, []).append(Use(rank, shape, field, span))
+            self.by_name.setdefault(name, []).append(Use(rank, shape, field, span, whole or span))
 
 
 def infer_free(
@@ -79,7 +86,9 @@ def _infer_name(name: str, uses: list[Use], site: ast.Site | None, sink: Sink) -
     _verify_consistent(name, uses, sink)
     fields = tuple(dict.fromkeys(use.field for use in uses if use.field is not None))
     if shapes & set(_RECORDS):
-        box = "box" in shapes or set(fields) <= {*BOX_FIELDS, "size"}
+        box = "box" in shapes or any(field in BOX_WORDS for field in fields) or all(map(is_of_boxes, fields))
+        if box:
+            _verify_fields(name, uses, sink)
         return FreeName(
             name, rank, "box" if box else "record", BOX_FIELDS if box else fields, pattern, first.span, draw
         )
@@ -106,6 +115,21 @@ def _rank(name: str, uses: list[Use], site: ast.Site | None, sink: Sink) -> int 
             )
             break
     return first.rank
+
+
+def _verify_fields(name: str, uses: list[Use], sink: Sink) -> None:
+    """Refuse what a box does not have; other records say in a `site` statement what they have."""
+    fields = dict.fromkeys(use.field for use in uses if use.field is not None)
+    surely = any(use.shape == "box" for use in uses)
+    index = f"[{', '.join('ijklmn'[: uses[0].rank])}]" if uses[0].rank else ""
+    for use in uses:
+        if use.field is None or use.field in BOX_WORDS:
+            continue
+        help = instead(use.field, use.whole.text)
+        if help is None and not surely:
+            help = f"if `{name}` is no box, say what it is: `site {name}{index}: ({', '.join(fields)})`"
+        message = f"`{name}` is read as a box, and a box has no field `{use.field}`"
+        sink.add("ASR040", use.whole, message, help=help or f"a box has {fields_of_boxes(False)}")
 
 
 def _indices(rank: int) -> str:

@@ -145,6 +145,7 @@ class Loader:
         if name.text in (BUILTINS if is_def else CLOSED_NAMES) or (is_def and name.text in module.standard):
             what = "in the standard library" if name.text in module.standard else "built in"
             self.ctx.add("ASR027", name.span, f"`{name.text}` is {what}", help="take another name")
+            module.broken.add(name.text)  # of its uses no more is said
             return
         if self._verify_new(module, name.text, definition, name.span):
             module.own[name.text] = definition

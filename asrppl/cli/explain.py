@@ -78,7 +78,7 @@ def _run(arguments: argparse.Namespace) -> int:
         raise AsrError(report.diagnostics)
     if arguments.tree:
         for statement in parse_file(report.source).file.statements:
-            print("\n".join(_lines(statement, "")))
+            print("\n".join(_lines(statement)))
         return 0
     for rule in report.rules:
         print(f"{rule.name}: {weight(rule)}, {level(rule)} level")
@@ -94,19 +94,20 @@ def _run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _lines(node: object, label: str, depth: int = 0) -> Iterator[str]:
+def _lines(tree: object) -> Iterator[str]:
     """Yield a node and its parts, a line each, indented by depth."""
-    before = "  " * depth + label
-    if isinstance(node, Node):
-        parts = [part for part in dataclasses.fields(node) if part.name != "span"]
-        plain = {part.name: getattr(node, part.name) for part in parts}
-        shown = {name: value for name, value in plain.items() if not isinstance(value, Node | tuple)}
-        yield before + type(node).__name__ + "".join(f" {name}={value!r}" for name, value in shown.items())
-        for name, value in plain.items():
-            if name not in shown:
-                yield from _lines(value, f"{name}: ", depth + 1)
-    elif isinstance(node, tuple):
-        for item in cast(tuple[object, ...], node):
-            yield from _lines(item, label, depth)
-    else:
-        yield f"{before}{node!r}"
+    pending: list[tuple[object, str, int]] = [(tree, "", 0)]
+    while pending:
+        node, label, depth = pending.pop()
+        before = "  " * depth + label
+        if isinstance(node, Node):
+            parts = [part for part in dataclasses.fields(node) if part.name != "span"]
+            plain = {part.name: getattr(node, part.name) for part in parts}
+            shown = {name: value for name, value in plain.items() if not isinstance(value, Node | tuple)}
+            yield before + type(node).__name__ + "".join(f" {name}={value!r}" for name, value in shown.items())
+            inside = [(value, f"{name}: ", depth + 1) for name, value in plain.items() if name not in shown]
+            pending.extend(reversed(inside))
+        elif isinstance(node, tuple):
+            pending.extend((item, label, depth) for item in reversed(cast(tuple[object, ...], node)))
+        else:
+            yield f"{before}{node!r}"

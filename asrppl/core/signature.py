@@ -5,10 +5,11 @@ A signature is hashable: it is the key under which a lowered program is kept.
 """
 
 from bisect import bisect_left
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from operator import itemgetter
+from typing import Literal
 
 
 class Kind(Enum):
@@ -28,6 +29,18 @@ class Level(Enum):
 
 
 BOX_FIELDS = ("x", "y", "w", "h")
+EDGES: Mapping[str, tuple[str, Literal["+", "-"], str]] = {
+    "left": ("x", "-", "w"),
+    "right": ("x", "+", "w"),
+    "top": ("y", "-", "h"),
+    "bottom": ("y", "+", "h"),
+}
+"""A box's edges: its centre along an axis, less or plus half of its side."""
+
+
+def makes_box(fields: Collection[str]) -> bool:
+    """Whether a record with these fields is a box: by its centre and sides, or its centre and one side."""
+    return {"x", "y"} <= set(fields) and ({"w", "h"} <= set(fields) or "size" in fields)
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,7 +56,12 @@ class Formulas(Terms, ABC):
         match expr.operator:
             case "and" | "or":
                 join = reading.every if (expr.operator == "and") == positive else reading.some
-                return join([left(positive), right(positive)])
+                operands: list[ast.Expr] = [expr.right]
+                first = expr.left
+                while isinstance(first, ast.Logic) and first.operator == expr.operator:  # chains nest to the left
+                    operands.append(first.right)
+                    first = first.left
+                return join([self.walk(reading, operand, scope, positive) for operand in (first, *reversed(operands))])
             case "implies":
                 join = reading.some if positive else reading.every
                 return join([left(not positive), right(positive)])

@@ -152,7 +152,13 @@ def children(expr: ast.Expr) -> Iterator[ast.Expr]:
     match expr:
         case ast.Call():
             yield from (argument.value for argument in expr.arguments)
-        case ast.Divergence() | ast.Binary() | ast.Logic():
+        case ast.Binary() | ast.Logic():
+            operands: list[ast.Expr] = []
+            while isinstance(expr, ast.Binary | ast.Logic):  # chains nest to the left, as deep as they are long
+                operands.append(expr.right)
+                expr = expr.left
+            yield from (expr, *reversed(operands))
+        case ast.Divergence():
             yield from (expr.left, expr.right)
         case ast.Restricted():
             yield from (expr.value, expr.where)

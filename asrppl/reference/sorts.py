@@ -67,7 +67,11 @@ class Sorts(Arrays, ABC):
             case ast.Binary(operator="/"):
                 return "real"
             case ast.Binary():
-                kind = self._mixed((expr.left, expr.right), scope)
+                operands, first = [expr.right], expr.left
+                while isinstance(first, ast.Binary) and first.operator in "+-*" and expr.operator != "^":
+                    operands.append(first.right)
+                    first = first.left
+                kind = self._mixed((first, *operands), scope)
                 if expr.operator == "^" and kind == "int" and not self._at_least_zero(expr.right, scope):
                     return "real"
                 return kind

@@ -46,8 +46,7 @@ class Terms(Sorts, ABC):
                 a = self.term(expr.operand, scope)
                 return -a if a is not None else None
             case ast.Binary():
-                a, b = self.term(expr.left, scope), self.term(expr.right, scope)
-                return arithmetic.binary(expr.operator, a, b) if a is not None and b is not None else None
+                return self._arithmetic(expr, scope)
             case ast.Conditional():
                 return self.term(expr.then if self.true(expr.condition, scope) else expr.otherwise, scope)
             case ast.Reduced():
@@ -94,6 +93,16 @@ class Terms(Sorts, ABC):
         if isinstance(expr, ast.Index) and isinstance(expr.base, ast.Name) and expr.base.text in ("E", "P"):
             raise NotImplementedError(f"`{expr.span.text}` needs a guide: one draw says nothing of it")
         raise AsrError([Diagnostic("ASR063", f"nothing gives `{expr.span.text}`", expr.span)])
+
+    def _arithmetic(self, expr: ast.Binary, scope: Scope) -> Plain | None:
+        spine = [expr]
+        while isinstance(left := spine[-1].left, ast.Binary):  # sums nest to the left, as deep as they are long
+            spine.append(left)
+        a = self.term(left, scope)
+        for part in reversed(spine):
+            b = self.term(part.right, scope)
+            a = arithmetic.binary(part.operator, a, b) if a is not None and b is not None else None
+        return a
 
     def _field(self, expr: ast.Field, scope: Scope) -> Plain | None:
         base, scope = self.unfold(expr.base, scope)

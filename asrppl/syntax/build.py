@@ -17,11 +17,15 @@ MAX_INTEGER = 2**53  # up to here a float holds every integer exactly
 
 
 class _Part(NamedTuple):
-    """A finished child: a token, a node or a tuple of nodes, where it stands, and how deep it is."""
+    """A finished child: a token, a node or a tuple of nodes, where it stands, how deep it is, and what it chains.
+
+    ``chain`` is `and`, `or`, `+` or `*` where it is operands joined by these: however many, they make one level.
+    """
 
     value: Any
     span: Span
     depth: int
+    chain: str = ""
 
 
 @dataclass(slots=True)
@@ -50,8 +54,11 @@ def build(tree: lark.Tree[lark.Token], source: Source, offset: int, sink: Sink) 
         span = frame.parts[0].span.to(frame.parts[-1].span)
         kind = str(frame.tree.data)
         value = _BUILDERS[kind](frame.parts, span, sink)
+        chain = _chained(kind, frame.parts)
         deeper = kind not in _FLAT
-        depth = max(part.depth for part in frame.parts) + deeper
+        first = frame.parts[0]
+        longer = kind in ("binary", "logic") and chain != "" and first.chain == chain
+        depth = max(part.depth + (deeper and not (longer and part is first)) for part in frame.parts)
         if deeper and depth == MAX_NESTING + 1:  # further up it is the same finding
             sink.add(
                 "ASR014",
@@ -61,7 +68,17 @@ def build(tree: lark.Tree[lark.Token], source: Source, offset: int, sink: Sink) 
             )
         if not frames:
             return value if len(sink.found) == known else None
-        frames[-1].parts.append(_Part(value, span, depth))
+        frames[-1].parts.append(_Part(value, span, depth, chain))
+
+
+_CHAINS = {"and": "and", "or": "or", "+": "+", "-": "+", "*": "*", "/": "*"}
+
+
+def _chained(kind: str, parts: list[_Part]) -> str:
+    """Return what a finished branch chains, "" where it is no chain."""
+    if kind == "parenthesised":
+        return parts[1].chain
+    return _CHAINS.get(str(parts[1].value), "") if kind in ("binary", "logic") else ""
 
 
 # Branches of the parse tree that make no node of their own.

@@ -126,7 +126,10 @@ def _at(expression: ast.Expr, level: int = _IFF, *, closed: bool = False) -> str
 
 def _fit(expression: ast.Expr, level: int, *, closed: bool = False) -> _Printed:
     """Print for a place that takes ``level`` and tighter, and nothing that ends in an open body if ``closed``."""
-    printed = _print(expression)
+    return _enclosed(expression, _print(expression), level, closed=closed)
+
+
+def _enclosed(expression: ast.Expr, printed: _Printed, level: int, *, closed: bool) -> _Printed:
     if printed.level < level or (closed and printed.open):
         return _Printed(f"({_inside(expression, printed)})", _ATOM)
     return printed
@@ -155,10 +158,18 @@ def _argument(argument: ast.Argument) -> str:
     return _print(argument.value).text if isinstance(argument.value, ast.Range) else _at(argument.value)
 
 
-def _infix(levels: tuple[int, int, int], left: ast.Expr, operator: str, right: ast.Expr) -> _Printed:
-    level, of_left, of_right = levels
-    last = _fit(right, of_right, closed=level == _POWER)
-    return _fit(left, of_left, closed=True).then(f" {operator} {last.text}", level, last.open)
+def _infix(node: ast.Binary | ast.Logic) -> _Printed:
+    # Chains nest to the left, as deep as they are long: that side is walked, not recursed into.
+    spine: list[ast.Binary | ast.Logic] = [node]
+    while isinstance(left := spine[-1].left, ast.Binary | ast.Logic):
+        spine.append(left)
+    printed = _print(left)
+    for part in reversed(spine):
+        level, of_left, of_right = _LOGIC[part.operator] if isinstance(part, ast.Logic) else _ARITHMETIC[part.operator]
+        last = _fit(part.right, of_right, closed=level == _POWER)
+        first = _enclosed(part.left, printed, of_left, closed=True)
+        printed = first.then(f" {part.operator} {last.text}", level, last.open)
+    return printed
 
 
 def _print(node: ast.Expr) -> _Printed:
@@ -190,8 +201,8 @@ def _print(node: ast.Expr) -> _Printed:
         case ast.Negate():
             operand = _fit(node.operand, _UNARY)
             return _Printed(f"-{operand.text}", _UNARY, operand.open)
-        case ast.Binary():
-            return _infix(_ARITHMETIC[node.operator], node.left, node.operator, node.right)
+        case ast.Binary() | ast.Logic():
+            return _infix(node)
         case ast.Chain():
             rest = zip(node.operators, node.operands[1:], strict=True)
             text = "".join(f" {operator} {_at(operand, _SUM)}" for operator, operand in rest)
@@ -202,8 +213,6 @@ def _print(node: ast.Expr) -> _Printed:
         case ast.Not():
             operand = _fit(node.operand, _NOT)
             return _Printed(f"not {operand.text}", _NOT, operand.open)
-        case ast.Logic():
-            return _infix(_LOGIC[node.operator], node.left, node.operator, node.right)
         case ast.Conditional():
             condition, then, otherwise = _at(node.condition), _at(node.then, _SUM), _at(node.otherwise, _SUM)
             return _Printed(f"if {condition} then {then} else {otherwise}", _UNARY, open=True)

@@ -63,7 +63,19 @@ _LOOKALIKES = {
     "↔": "iff",
     "∑": "sum",
     "Σ": "sum",
-    "√": "sqrt",
+    "∏": "prod",
+    "√": "sqrt(..)",
+    "∃!": "(count i: ..) == 1",
+    "∄": "not exists",
+    "±": "abs(x - a) <= b",
+    "≈": "abs(a - b) <= eps",
+    "⟹": "implies",
+    "⟺": "iff",
+    "⊻": "not (a iff b)",
+    "⊕": "not (a iff b)",
+    "∞": "inf",
+    "≡": "==",
+    "←": "=",
     "²": "^ 2",
     "³": "^ 3",
     "…": "..",
@@ -113,6 +125,10 @@ def cut(source: Source, sink: Sink) -> list[Piece]:
         while begin < end and text[begin] in " \t\r":
             begin += 1
         blank = begin == end or text[begin] == "#"
+        if text.startswith(("//", "/*"), begin) and (draft is None or not draft.open):
+            end = _skip_comment(source, sink, begin, end)
+            blank, begin = True, end
+            start = end
         goes_on = draft is not None and (begin > start or bool(draft.open))
         if not blank and (not goes_on or _STATEMENT_WORD.match(text, begin, end)):
             if draft is not None:
@@ -126,6 +142,22 @@ def cut(source: Source, sink: Sink) -> list[Piece]:
     if draft is not None:
         _close(draft, source, sink, pieces)
     return pieces
+
+
+def _skip_comment(source: Source, sink: Sink, start: int, end: int) -> int:
+    """Report a comment as other languages write it, once, and return where it ends."""
+    text, sign = source.text, source.text[start : start + 2]
+    if sign == "/*":
+        closed = text.find("*/", start + 2)
+        end = len(text) if closed < 0 else closed + 2
+    said = re.split(r"\r?\n|\*/", text[start + 2 : end])[0].strip("* \t\r")
+    sink.add(
+        "ASR004",
+        Span(source, start, start + 2),
+        f"`{sign}` starts no comment",
+        help=f"write `# {said}`" if said else "a comment starts with `#`",
+    )
+    return end
 
 
 def depth_of(text: str) -> int:
@@ -212,6 +244,11 @@ def _match(draft: _Draft, sink: Sink, place: Span) -> None:
         draft.broken = True
         return
     bracket, offset = draft.open.pop()
+    if _PARTNER[bracket] != place.text and (interval := _half_open(place.source.text, offset, place.start)):
+        sink.add("ASR002", Span(place.source, offset, place.end), "there are no half-open intervals", help=interval)
+        draft.broken = True
+        draft.open.clear()
+        return
     if _PARTNER[bracket] != place.text:
         sink.add(
             "ASR002",
@@ -224,17 +261,31 @@ def _match(draft: _Draft, sink: Sink, place: Span) -> None:
         draft.open.clear()  # else the lines below would be taken for the inside of a bracket
 
 
+_VALUE = re.compile(r"([A-Za-z_][\w.]*(?:\[[^\][]*\](?:\.\w+)?)*|\([^()]*\)|[a-z]+\([^()]*\))[ \t]+in[ \t]*$")
+
+
+def _half_open(text: str, start: int, end: int) -> str | None:
+    """Return the mend of `x in (0, 1]`, None for other brackets."""
+    value = _VALUE.search(text[max(0, start - 200) : start])
+    ends = text[start + 1 : end].split(",")
+    if text[start] + text[end] not in ("(]", "[)") or len(ends) != 2 or value is None:
+        return None
+    below, above = "<" if text[start] == "(" else "<=", "<" if text[end] == ")" else "<="
+    return f"write `{ends[0].strip()} {below} {value.group(1)} {above} {ends[1].strip()}`"
+
+
 def _refuse(sink: Sink, place: Span) -> None:
     """Report a character that the language does not have, with the one that was likely meant."""
     character = place.text[0]
     code = f"U+{ord(character):04X}"
-    meant = _LOOKALIKES.get(character)
+    follows = place.source.text[place.end : place.end + 1]
+    meant = _LOOKALIKES.get(character + follows) or _LOOKALIKES.get(character)
     if meant is None:
         plain = unicodedata.normalize("NFKC", character)
         meant = plain if plain != character and plain.isascii() and plain.isprintable() else None
     help: str | None = None
     if meant is not None and meant.strip():
-        help = f"write `{meant}`"
+        help = f"write `{meant}`" if character != "±" else f"write `{meant}` for `x == a ± b`"
     elif meant is not None or character.isspace():
         help = "write a plain space"
     elif character in "\u2018\u2019":

@@ -1,35 +1,66 @@
 """What is said about a statement that the parser refused: first the usual mistakes, then the general case."""
 
+import re
 from collections.abc import Callable
 
 from lark.exceptions import UnexpectedInput
 
 from asrppl.diagnostics import Diagnostic
 from asrppl.source import Source, Span
-from asrppl.syntax import spelling, structure
+from asrppl.syntax import binders, choices, foreign, forms, spelling, structure
 from asrppl.syntax.expected import accepted, described
+from asrppl.syntax.extent import TERM, after, before
 from asrppl.syntax.lines import Piece
 from asrppl.syntax.stop import WORD, Stop
 from asrppl.words import KEYWORDS
 
 # The most telling first.
 _MISTAKES: tuple[Callable[[Stop], Diagnostic | None], ...] = (
+    foreign.comment,
     structure.sign_first,
+    forms.definition,
     spelling.reserved_as_name,
     structure.nameless,
     spelling.capitals,
-    structure.comparing_binder,
+    foreign.amount,
+    choices.dots,
+    forms.generator,
+    forms.let_in,
+    forms.slice,
+    foreign.unique,
+    binders.parentheses,
+    binders.comparing,
+    binders.second_domain,
+    binders.guard,
+    binders.range_without_in,
+    binders.missing_comma,
+    binders.colon,
+    structure.rule_name,
+    structure.ramp,
+    forms.late_option,
     structure.option,
+    foreign.bars,
+    foreign.sampling,
+    foreign.exclusive_or,
+    foreign.modulo,
+    spelling.named_argument,
     spelling.equals,
     spelling.foreign_operator,
     spelling.number,
     structure.unknown_statement,
     spelling.misspelt,
     spelling.stray_text,
-    structure.unfinished_if,
-    structure.trailing_if,
-    structure.set_in_parentheses,
+    choices.unfinished,
+    choices.trailing,
+    forms.ternary,
+    forms.braces,
+    forms.call_of_field,
+    foreign.word,
+    foreign.trailing,
+    foreign.sigil,
+    choices.members,
     structure.needs_parentheses,
+    forms.product,
     structure.missing_colon,
     structure.brackets,
     structure.stray_range,
@@ -53,12 +84,41 @@ def explain(error: UnexpectedInput, piece: Piece, source: Source) -> Diagnostic:
 
 def sign_first(piece: Piece, source: Source) -> Diagnostic:
     """Return what is to be said about a statement that starts with a sign, which the parser would read."""
+    if piece.text.startswith("--"):
+        said = piece.text[2:].strip("- ")
+        help = f"write `# {said}`" if said else "a comment starts with `#`"
+        return Diagnostic("ASR004", "`--` starts no comment", Span(source, piece.start, piece.start + 2), help=help)
     return Diagnostic(
         "ASR010",
         f"a statement cannot start with `{piece.text[0]}`",
         Span(source, piece.start, piece.start + 1),
         help="start the line with white space if it goes on with the statement above, else put the term in parentheses",
     )
+
+
+_TOLERANCE = re.compile(r"(?<=[\w)\]\s])\+-(?=[ \t]*[\w(])")
+
+
+def misread(piece: Piece, source: Source) -> Diagnostic | None:
+    """Return what is to be said about a statement that the parser would read as something else."""
+    comment = re.search(r"(?<=[ \t])--(?=[ \t])", piece.text)
+    if comment is not None and '"' not in piece.text:
+        place = Span(source, piece.start + comment.start(), piece.start + comment.end())
+        said = piece.text[comment.end() :].strip()
+        return Diagnostic("ASR004", "`--` starts no comment", place, help=f"write `# {said}`, or `- -` for two signs")
+    found = _TOLERANCE.search(piece.text)
+    if found is None or '"' in piece.text:
+        return None
+    at, text = found.start(), piece.text
+    middle = before(text, at, TERM)
+    equal = text[:at].rstrip()[: -len(middle) or None].rstrip()
+    amount = after(text, found.end(), TERM)
+    span = Span(source, piece.start + at, piece.start + at + 2)
+    mend = f"write `{middle} - {amount}`, or"
+    if equal.endswith("=="):
+        value = before(equal, len(equal) - 2, TERM)
+        return Diagnostic("ASR004", "`+-` is no operator", span, help=f"write `abs({value} - {middle}) <= {amount}`")
+    return Diagnostic("ASR004", "`+-` is no operator", span, help=f"{mend} `abs(x - a) <= {amount}` for `x == a +- ..`")
 
 
 def _general(stop: Stop) -> Diagnostic:

@@ -10,7 +10,7 @@ from asrppl.syntax import ast
 from asrppl.syntax.build import build
 from asrppl.syntax.grammar import parser
 from asrppl.syntax.lines import MAX_ERRORS, cut
-from asrppl.syntax.messages import explain, sign_first
+from asrppl.syntax.messages import explain, misread, sign_first
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +38,10 @@ def parse_file(source: Source) -> Parsed:
             tree = parser().parse(piece.text)
         except UnexpectedInput as error:
             sink.found.append(explain(error, piece, source))
+            continue
+        wrong = misread(piece, source)
+        if wrong is not None:
+            sink.found.append(wrong)
             continue
         statement = build(tree, source, piece.start, sink)
         if statement is not None:

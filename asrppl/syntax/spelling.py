@@ -8,8 +8,9 @@ import re
 from asrppl.diagnostics import Diagnostic
 from asrppl.source import Span
 from asrppl.suggest import nearest
-from asrppl.syntax.stop import Stop
-from asrppl.words import BINDING, JOINING, KEYWORDS, STATEMENTS
+from asrppl.syntax.extent import CLAUSE, TERM, after, opener
+from asrppl.syntax.stop import COMPARISONS, Stop
+from asrppl.words import BINDING, BUILTINS, JOINING, KEYWORDS, QUANTIFIERS, STATEMENTS
 
 # How other languages write our operators; the longer spellings first.
 _FOREIGN = (
@@ -24,6 +25,12 @@ _FOREIGN = (
     ("->", "`implies`"),
     ("=<", "`<=`"),
     ("<>", "`!=`"),
+    ("=/=", "`!=`"),
+    ("/=", "`!=`"),
+    ("\\=", "`!=`"),
+    ("^=", "`!=`"),
+    ("/\\", "`and`"),
+    ("\\/", "`or`"),
     ("~=", "`!=`"),
     (":=", "`=`"),
     ("**", "`^`"),
@@ -39,12 +46,22 @@ _FOREIGN = (
 # What other languages, and people, call a quantifier.
 _QUANTIFIERS = {
     "for": "forall",
+    "foreach": "forall",
+    "no": "not exists",
+    "none": "not exists",
+    "nothing": "not exists",
     "all": "forall",
     "every": "forall",
     "each": "forall",
     "any": "exists",
     "some": "exists",
     "exist": "exists",
+}
+
+
+_IN_TWO_WORDS = {
+    **{f"for {word}": "forall" for word in ("all", "every", "each", "any")},
+    **{f"there {word}": "exists" for word in ("exists", "is", "exist", "are")},
 }
 
 
@@ -79,8 +96,29 @@ def capitals(stop: Stop) -> Diagnostic | None:
 
 def misspelt(stop: Stop) -> Diagnostic | None:
     """`foral i: ...`: a name before a name, and close to a word that could stand before one."""
+    if stop.token == "exists" and stop.previous == "there":
+        start = stop.before[-1][1]
+        span = stop.span(start, stop.at + len("exists"))
+        return stop.found("ASR001", "`there exists` is not a word of the language", "write `exists`", span)
     if not re.match(r"[A-Za-z_]", stop.token) or not re.match(r"[A-Za-z_]", stop.previous):
         return None
+    two = " ".join(word for word, _ in stop.before[-2:])
+    if two in _IN_TWO_WORDS:
+        start = stop.before[-2][1]
+        span = stop.span(start, stop.before[-1][1] + len(stop.previous))
+        return stop.found("ASR001", f"`{two}` is not a word of the language", f"write `{_IN_TWO_WORDS[two]}`", span)
+    text = stop.piece.text
+    word, start = stop.before[-1]
+    if word in BUILTINS and word not in BINDING:
+        mend = f"{word}({after(text, stop.at, TERM | {'+', '-', '*', '/', '^'})})"
+        return stop.found("ASR001", f"what `{word}` is of stands in parentheses", f"write `{mend}`")
+    subscript = re.fullmatch(rf"({'|'.join(BINDING)})_([A-Za-z]\w*)", word)
+    if subscript is not None:
+        kind, index = subscript.groups()
+        body = after(text, stop.at, CLAUSE if kind in QUANTIFIERS else CLAUSE | COMPARISONS)
+        mend = f"{kind} {index}: {body}"
+        mend = mend if kind in QUANTIFIERS else f"({mend})"
+        return stop.found("ASR001", "an index follows its word", f"write `{mend}`", stop.span(start, start + len(word)))
     near = [_QUANTIFIERS[stop.previous]] if stop.previous in _QUANTIFIERS else []
     near += nearest(stop.previous, ("forall", "exists", "count", "not"), 1)
     if not near or stop.previous in KEYWORDS or stop.previous in BINDING:
@@ -91,6 +129,25 @@ def misspelt(stop: Stop) -> Diagnostic | None:
 
 
 _DEFINABLE = re.compile(r"[A-Za-z_]\w*(\[[A-Za-z_]\w*(, *[A-Za-z_]\w*)*\])?")
+
+
+def named_argument(stop: Stop) -> Diagnostic | None:
+    """`square(x=0, y=0, size=3)`, `sum(x, axis=0)`, `sum(x[i], i=0..3)`."""
+    at, text = opener(stop), stop.piece.text
+    if stop.token != "=" or not at or text.startswith("=", stop.at + 1) or stop.before[-2][0] not in ("(", ","):
+        return None
+    called = stop.before[at - 1][0]
+    if stop.before[at][0] != "(" or not re.match(r"[A-Za-z_]", called):
+        return None
+    value, first = after(text, stop.at + 1, CLAUSE), after(text, stop.before[at][1] + 1, CLAUSE)
+    if called not in BUILTINS | BINDING or called == "box":
+        return stop.found("ASR004", "an argument is named with `:`", f"write `{stop.previous}: {value}`")
+    help = f"write them in their order, without `{stop.previous} =`"
+    if called in BINDING - {"min", "max"} and ".." in value:
+        help = f"write `({called} {stop.previous} in {value}: {first})`"
+    elif called in BINDING and re.fullmatch(r"\w+", first):
+        help = f"write `({called} i: {first}[i])`"
+    return stop.found("ASR004", f"the arguments of `{called}` have no names", help)
 
 
 def equals(stop: Stop) -> Diagnostic | None:
@@ -160,8 +217,16 @@ def number(stop: Stop) -> Diagnostic | None:
 
 def stray_text(stop: Stop) -> Diagnostic | None:
     """`'text'`, and texts in quotes where there is no place for one."""
+    quoted = re.match(r"'([^']*)'", stop.piece.text[stop.at :])
+    if quoted is not None and "STRING" in stop.accepts:
+        return stop.found("ASR013", "texts stand in double quotes", f'write `"{quoted.group(1)}"`')
+    if quoted is not None and re.fullmatch(r"[A-Za-z_]\w*", quoted.group(1)):
+        return stop.found("ASR013", "names are written without quotes", f"write `{quoted.group(1)}`")
     if stop.token[:1] == "'":
         return stop.found("ASR013", "texts stand in double quotes", 'write `"..."`')
+    field = re.fullmatch(r'"([A-Za-z_]\w*)"', stop.token)
+    if field is not None and stop.previous == "[":
+        return stop.found("ASR013", "a field is read with a point", f"write `.{field.group(1)}`")
     if stop.token[:1] == '"' and "STRING" not in stop.accepts:
         return stop.found(
             "ASR013",

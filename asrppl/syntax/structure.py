@@ -8,6 +8,7 @@ import re
 from asrppl.diagnostics import Diagnostic
 from asrppl.suggest import nearest
 from asrppl.syntax.expected import described, operand
+from asrppl.syntax.extent import CLAUSE, after, before, closer, opener
 from asrppl.syntax.stop import COMPARISONS, WORD, Stop
 from asrppl.words import BINDING, JOINING, KEYWORDS, OPTIONS, STATEMENTS
 
@@ -22,8 +23,10 @@ _BORROWED = {
     "fn": "def",
     "predicate": "def",
     "include": "import",
+    "from": "import",
     "use": "import",
 }
+_ALL_OPTIONS = "`weight`, `hard`, `smooth`, `margin`, `power` and `where`"
 _OPTION_HELP = {
     "weight": "as in `weight 10` or `weight 0 -> 10 over 2000 steps`",
     "within": "as in `hard within 0.01`",
@@ -48,11 +51,19 @@ def nameless(stop: Stop) -> Diagnostic | None:
     """`rule: ...`, `let = 3`."""
     if len(stop.before) != 1 or stop.previous not in STATEMENTS or stop.token not in (":", "=", "(", "["):
         return None
-    return stop.found("ASR001", f"`{stop.previous}` needs a name before `{stop.token}`")
+    written = {":": "small: ...", "=": "small = ..."}.get(stop.token)
+    help = f"as in `{stop.previous} {written}`" if written is not None else None
+    return stop.found("ASR001", f"`{stop.previous}` needs a name before `{stop.token}`", help)
 
 
 def unknown_statement(stop: Stop) -> Diagnostic | None:
-    """`rul x: ...`, and what other languages call our statements."""
+    """`rul x: ...`, what other languages call our statements, `hard rule a: ...`, `weight 10: ...`."""
+    if stop.before and stop.before[0][0] in (*OPTIONS, "soft") and len(stop.before) <= 2:
+        start = re.match(r"(\w+(?:[ \t]+[0-9.]+)?)[ \t]*(?:rule[ \t]+)?(\w+)?[ \t]*:", stop.piece.text)
+        if start is not None and (stop.token == "rule" or re.match(r"[0-9]", stop.token) or len(stop.before) == 2):
+            option = "" if start.group(1) == "soft" else f" {start.group(1)}"
+            mend = f"write `rule {start.group(2) or 'small'}{option}: ...`"
+            return stop.found("ASR011", "an option follows the name of a rule", mend)
     if len(stop.before) != 1 or not re.match(r"[A-Za-z_\"]", stop.token) or stop.token in KEYWORDS:
         return None
     word, start = stop.before[0]
@@ -68,39 +79,82 @@ def unknown_statement(stop: Stop) -> Diagnostic | None:
     )
 
 
-def comparing_binder(stop: Stop) -> Diagnostic | None:
-    """`forall i < j: ...`."""
-    if stop.token not in COMPARISONS or len(stop.before) < 2:
+_TWO_WORDS = re.compile(r"[A-Za-z_]\w*(?:[-./'!?&+][A-Za-z0-9_./'!?&+-]+|(?:[ \t]+[A-Za-z_]\w*)+(?=[ \t]*:))")
+
+
+def rule_name(stop: Stop) -> Diagnostic | None:
+    """`rule same-size: ...`, `rule "a b": ...`, `rule 1: ...`, `rule weight 10 a: ...`, `rule a[i]: ...`."""
+    if not stop.before or stop.before[0][0] != "rule" or ":" in (word for word, _ in stop.before):
         return None
+    text = stop.piece.text
+    if len(stop.before) == 1 and (found := re.match(r"\"[^\"]*\"|'[^']*'|[0-9]\w*", text[stop.at :])):
+        return stop.found(
+            "ASR001",
+            "a rule is named by one word, without quotes",
+            f"write `rule {_as_name(found.group())}`",
+            stop.span(stop.at, stop.at + found.end()),
+        )
+    if len(stop.before) < 2:
+        return None
+    name, start = stop.before[1]
+    written = _TWO_WORDS.match(text, start)
+    if stop.before[-1][1] == start and written is not None and not _options_in(written.group()):
+        return stop.found(
+            "ASR001",
+            "a rule is named by one word of letters, digits and `_`",
+            f"write `rule {_as_name(written.group())}`",
+            stop.span(start, written.end()),
+        )
+    swapped = re.match(r"rule[ \t]+(weight|smooth|margin|power)[ \t]+([0-9.]+)[ \t]+([A-Za-z_]\w*)", text)
+    if swapped is not None and stop.before[-1][1] == start:
+        kind, amount, other = swapped.groups()
+        message = f"a rule's name comes before its options: this one is named `{name}`"
+        return stop.found("ASR011", message, f"write `rule {other} {kind} {amount}: ...`")
+    if len(stop.before) == 2 and stop.token in ("[", "("):
+        inside = after(text, stop.at + 1, frozenset())
+        if _options_in(inside):
+            return stop.found("ASR011", "options stand without brackets", f"write `rule {name} {inside}: ...`")
+        return stop.found(
+            "ASR001", "a rule takes neither indices nor arguments", f"write `rule {name}: forall {inside or 'i'}: ...`"
+        )
+    if stop.token in ("with", "has", "of", "and") and len(stop.before) == 2:
+        return stop.found("ASR011", "options follow the name", f"leave the `{stop.token}` out")
+    if stop.token == "," and (rest := after(text, stop.at + 1, frozenset({":"}))):
+        return stop.found("ASR011", "options follow each other without commas", f"leave the `,` out: `... {rest}:`")
+    return None
+
+
+def _options_in(text: str) -> bool:
+    return any(word in OPTIONS or word in KEYWORDS or word in BINDING for word in WORD.findall(text))
+
+
+def _as_name(text: str) -> str:
+    name = re.sub(r"\W+", "_", text).strip("_")
+    return f"r{name}" if name[:1].isdigit() else name or "a"
+
+
+def ramp(stop: Stop) -> Diagnostic | None:
+    """`weight 0 to 10 over 2000 steps`, `weight 0..10 over 2000 steps`, `weight 0 -> 10 in 2000 steps`."""
     words = [word for word, _ in stop.before]
-    start = len(words) - 1
-    while start > 0 and (
-        words[start] in (",", "!=") or (words[start] not in BINDING and re.match(r"[A-Za-z_]", words[start]))
-    ):
-        start -= 1
-    if words[start] not in BINDING or start == len(words) - 1:
+    if len(words) < 3 or words[0] != "rule" or ":" in words:
         return None
-    left, kind = words[-1], words[start]
-    after = WORD.findall(stop.piece.text[stop.at + len(stop.token) :])
-    right = after[0] if after and re.match(r"[A-Za-z_]", after[0]) else None
-    if stop.token == "=":
-        return stop.found(
-            "ASR012", f"`{kind} {left} = ...` is not how a domain is written", f"write `{kind} {left} in 0..3: ...`"
-        )
-    if right is None or stop.token == "==":
-        return stop.found(
-            "ASR012",
-            f"a binder cannot compare; it reads `{kind} {left} where ...`",
-            f"write `{kind} {left} where {left} {stop.token} ...: ...`",
-        )
-    if stop.token == "!=":
-        return stop.found(
-            "ASR012", "`!=` in a binder takes two names", f"write `{kind} i, j, k where i != j and j != k: ...`"
-        )
+    text = stop.piece.text
+    found = re.search(
+        r"\bweight[ \t]+(?:from[ \t]+)?(\S+?)[ \t]*(?:to|until|\.\.+|-+>|=>|,)[ \t]*([^\s:]+)"
+        r"(?:[ \t]+(?:over|in|within|during|for)[ \t]+(?:the[ \t]+first[ \t]+)?([0-9.]+))?",
+        text,
+    )
+    alone = re.search(r"\bweight[ \t]+(\S+)[ \t]+over[ \t]+([0-9.]+)", text)
+    if alone is not None and stop.token == "over" and alone.start() < stop.at < alone.end():
+        mend = f"write `weight 0 -> {alone.group(1)} over {alone.group(2)} steps`"
+        return stop.found("ASR011", "this ramp of the weight has no start", mend)
+    if found is None or not found.start() <= stop.at <= found.end() + 8:
+        return None
+    start, end, steps = found.groups()
     return stop.found(
-        "ASR012",
-        f"a binder cannot compare: `{kind} {left} {stop.token} {right}` reads like a bound on `{left}`",
-        f"write `{kind} {left}, {right} where {left} {stop.token} {right}: ...`",
+        "ASR011",
+        "this ramp of the weight is not complete",
+        f"write `weight {start} -> {end} over {steps or 2000} steps`",
     )
 
 
@@ -124,55 +178,8 @@ def option(stop: Stop) -> Diagnostic | None:
     close = nearest(stop.token, OPTIONS, 1)
     rest = stop.piece.text[stop.at + len(stop.token) :]
     if re.match(r"[A-Za-z_]", stop.token) and stop.token not in KEYWORDS and (close or re.match(r"[ \t]*[0-9]", rest)):
-        mend = (
-            f"did you mean `{close[0]}`?"
-            if close
-            else "the options are `weight`, `hard`, `smooth`, `margin`, `power` and `where`"
-        )
+        mend = f"did you mean `{close[0]}`?" if close else f"the options are {_ALL_OPTIONS}"
         return stop.found("ASR011", f"a rule has no option `{stop.token}`", mend)
-    return None
-
-
-def unfinished_if(stop: Stop) -> Diagnostic | None:
-    """An `if` without `then` or `else`, or with formulas for branches."""
-    for kind, word in (("ELSE", "else"), ("THEN", "then")):
-        if kind not in stop.accepts or stop.token not in {"", *")]},:", "then", "else"} | COMPARISONS | JOINING:
-            continue
-        if word in WORD.findall(stop.piece.text, stop.at):
-            if stop.token in COMPARISONS | JOINING and word == "else":
-                return stop.found(
-                    "ASR001",
-                    f"`{stop.token}` cannot stand in a branch of an `if`: its branches are terms",
-                    "among formulas, write `(c implies φ) and (not c implies ψ)`",
-                )
-            continue
-        depth = 0
-        for text, start in reversed(stop.before):
-            depth += (text == "else") - (text == "if")
-            if depth < 0:
-                mend = (
-                    "write `if c then a else b`; among formulas, `c implies φ`"
-                    if word == "else"
-                    else "write `if c then a else b`"
-                )
-                return stop.found("ASR008", f"this `if` has no `{word}`", mend, stop.span(start, start + 2))
-    return None
-
-
-def trailing_if(stop: Stop) -> Diagnostic | None:
-    """`a if c else b`."""
-    if stop.token == "if" and "PLUS" in stop.accepts:
-        return stop.found("ASR001", "an `if` comes before what it chooses", "write `if c then a else b`")
-    return None
-
-
-def set_in_parentheses(stop: Stop) -> Diagnostic | None:
-    """`n in (1, 3)`, `n in 1, 3`."""
-    if stop.token != "," or "PLUS" not in stop.accepts or "COLON" in stop.accepts:
-        return None
-    words = [word for word, _ in stop.before[-3:]]
-    if words[-3:-1] == ["in", "("] or words[-2:-1] == ["in"]:
-        return stop.found("ASR001", "a list of values stands in braces", f"write `in {{{words[-1]}, ...}}`")
     return None
 
 
@@ -185,6 +192,8 @@ def missing_colon(stop: Stop) -> Diagnostic | None:
         return None
     if stop.before[0][0] == "rule" and ":" not in (word for word, _ in stop.before):
         name = stop.before[1][0] if len(stop.before) > 1 else ""
+        if stop.token == "=" and len(stop.before) == 2:
+            return stop.found("ASR007", "a rule's formula follows a `:`, not `=`", f"write `rule {name}: ...`")
         return stop.found(
             "ASR007", f"the rule `{name}` lacks the `:` before its formula", f"as in `rule {name} weight 10: ...`"
         )
@@ -249,6 +258,11 @@ def brackets(stop: Stop) -> Diagnostic | None:
 def stray_range(stop: Stop) -> Diagnostic | None:
     """`a == 1..3`."""
     if stop.token == ".." and "DOT" in stop.accepts:
+        at = opener(stop)
+        if at and stop.before[at - 1][0] == "in":
+            start = stop.before[at][1] + 1
+            ends = stop.piece.text[start : closer(stop.piece.text, start)].strip()
+            return stop.found("ASR001", "a range stands without brackets", f"write `in {ends}`")
         return stop.found(
             "ASR001",
             "a range `a..b` cannot stand here",
@@ -258,7 +272,24 @@ def stray_range(stop: Stop) -> Diagnostic | None:
 
 
 def joined_statements(stop: Stop) -> Diagnostic | None:
-    """`a <= 1; b <= 2`."""
+    """`a <= 1; b <= 2`, `a <= 1, b <= 2`, two formulas on two lines, `a: x <= 3`."""
+    text = stop.piece.text
+    if stop.token == ":" and len(stop.before) == 1 and re.match(r"[A-Za-z_]", stop.previous):
+        rest = text[stop.at + 1 :].strip()
+        return stop.found("ASR001", "a rule begins with the word `rule`", f"write `rule {stop.previous}: {rest}`")
+    if not {"TIMES", "COMPARE"} & stop.accepts:
+        return None
+    if stop.token == "," and opener(stop) is None:
+        left, right = before(text, stop.at, CLAUSE), after(text, stop.at + 1, CLAUSE)
+        return stop.found("ASR001", "`,` does not join formulas", f"write `{left} and {right}`")
+    gap = stop.source.text[stop.piece.start + stop.before[-1][1] : stop.piece.start + stop.at] if stop.before else ""
+    if "\n" in gap and not {"TIMES", "COMPARE"}.isdisjoint(stop.accepts) and stop.token:
+        left, right = before(text, stop.at, CLAUSE), after(text, stop.at, CLAUSE)
+        return stop.found(
+            "ASR001",
+            "a line that starts with white space goes on with the one above",
+            f"if both are to hold, write `{left} and {right}`",
+        )
     if stop.token == ";":
         return stop.found("ASR001", "`;` ends no statement", "write each statement on a line of its own")
     return None

@@ -305,3 +305,16 @@ def test_boxes_of_two_sides_work_wherever_squares_do() -> None:
         "(forall i in 0..1: (0 <= (b[i].x - (b[i].w / 2)) and (b[i].x + (b[i].w / 2)) <= 10 and "
         "0 <= (b[i].y - (b[i].h / 2)) and (b[i].y + (b[i].h / 2)) <= 20))"
     )
+
+
+@pytest.mark.parametrize("operator", ["and", "or", "+", "-", "*"])
+def test_a_long_chain_makes_no_deep_tree(operator: str) -> None:
+    operand = "flag" if operator in ("and", "or") else "six[0]"
+    tail = "" if operator in ("and", "or") else " <= 1"
+    text = f" {operator} ".join([operand] * 1_200) + tail
+    assert typed(text).count(operand) == 1_200
+
+
+def test_a_long_difference_is_what_it_says() -> None:
+    text = "1" + "".join(f" {'+--+-'[k % 5]} {k}" for k in range(2, 60))
+    assert typed(f"u <= {text}") == f"⟨u <= {eval(text)}⟩"

@@ -115,6 +115,20 @@ def test_explain_says_what_each_rule_is(capsys: pytest.CaptureFixture[str], tmp_
     assert "    operators: '<='\n" in tree
 
 
+def test_a_long_chain_is_checked_and_explained(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    file = tmp_path / "long.asr"
+    chain, total = " and ".join(["b"] * 2_000), " + ".join(["x"] * 2_000)
+    file.write_text(f"rule all: {chain}\nrule total: {total} <= 3\n")
+    assert main.main(["check", str(file)]) == 0
+    assert main.main(["explain", str(file)]) == 0
+    out = capsys.readouterr().out
+    assert chain in out
+    assert f"{total} <= 3" in out
+    file.write_text("rule short: " + " and ".join(["b"] * 200))
+    assert main.main(["explain", str(file), "--tree"]) == 0
+    assert capsys.readouterr().out.count("Name text='b'") == 200
+
+
 def test_explaining_a_bad_file_shows_its_errors(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     file = tmp_path / "rules.asr"
     file.write_text("a <=\n")

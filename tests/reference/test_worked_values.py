@@ -58,6 +58,7 @@ def test_a_rule_costs_what_the_reference_says(case: Mapping[str, Any]) -> None:
         ("x <= (if v[n] <= 1 or not v[n] <= 1 then 5 else 2)", {"x": 4.0, "v": [0.0], "n": 1}, (0, 0, 2)),
         ("exists i where (min j where b[j]: x[j]) > 0: y[i] <= 1", {"b": [False], "x": [0.0], "y": [3.0]}, (1, 0, 2)),
         ("x[n] <= 1", {"x": [5.0], "n": 1}, (0, 0, 0)),
+        ("box[0].left >= 1 and box[0].bottom <= 3", {"box": [[2.0, 2.0, 4.0, 4.0]]}, (0, 0, 2)),
         ("(sum i where b[i]: x[i]) <= -1", {"b": [False], "x": [3.0]}, (0, 0, 1)),
         ("(prod i where b[i]: x[i]) <= 0", {"b": [False], "x": [3.0]}, (0, 0, 1)),
         ("x[(argmax i: y[i])] <= 0", {"x": [1.0, 2.0, 3.0], "y": [0.0, 5.0, 5.0]}, (0, 0, 2)),
@@ -99,3 +100,12 @@ def test_what_is_declared_is_read_so_or_refused() -> None:
     assert Reference(text, {"g": 1.0}).violations()[0].holds
     with pytest.raises(ValueError, match=r"`g` is 0.5, and `g` is declared int"):
         Reference(text, {"g": 0.5})
+
+
+@pytest.mark.parametrize(
+    ("operator", "value", "tail"),
+    [("and", True, ""), ("or", True, ""), ("+", 0.5, " <= 1000"), ("-", 1, " <= 1"), ("*", 1.0, " <= 1")],
+)
+def test_a_chain_may_be_as_long_as_a_statement(operator: str, value: float, tail: str) -> None:
+    (outcome,) = Reference(f" {operator} ".join(["a"] * 2_000) + tail, {"a": value}).violations()
+    assert outcome.holds

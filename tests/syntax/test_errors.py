@@ -10,6 +10,7 @@ from asrppl.codes import CODES
 from asrppl.diagnostics import render
 from asrppl.source import Source
 from asrppl.syntax import parse_file
+from asrppl.syntax.format import format_file
 from tests.golden import check_golden
 
 ERRORS = sorted((Path(__file__).parent / "errors").glob("*.asr"))
@@ -67,9 +68,18 @@ def test_deep_nesting_is_an_error_and_never_exhausts_the_stack(nested: str) -> N
     assert codes(text) == expected
 
 
-def test_a_long_sum_counts_as_nested() -> None:
-    assert codes("rule x: " + " + ".join(["a"] * 95) + " <= 1") == []
-    assert codes("rule x: " + " + ".join(["a"] * 101) + " <= 1") == ["ASR014"]
+@pytest.mark.parametrize("operator", ["and", "or", "+", "-", "*"])
+def test_a_chain_of_one_operator_is_one_level_however_long(operator: str) -> None:
+    tail = " <= 1" if operator in "+-*" else ""
+    text = "rule x: " + f" {operator} ".join(["a"] * 2_000) + tail + "\n"
+    parsed = parse_file(Source("rules.asr", text))
+    assert parsed.diagnostics == ()
+    assert format_file(parsed.file) == text
+
+
+def test_operators_that_take_turns_are_nested() -> None:
+    assert codes("rule x: " + "(" * 45 + "a" + " + 1) * a" * 45 + " <= 1") == []
+    assert codes("rule x: " + "(" * 60 + "a" + " + 1) * a" * 60 + " <= 1") == ["ASR014"]
 
 
 def test_long_statements_and_files_are_refused() -> None:
@@ -112,6 +122,15 @@ def test_control_characters_are_errors_in_code(text: str) -> None:
         "=" * 16_000,
         "'" * 16_000,
         "count i: " * 1_700,
+        "a... " * 3_000,
+        "rule a: " + "for in if " * 1_500,
+        "rule a " + "weight 0 to " * 1_300,
+        "sum " * 4_000,
+        "| " * 8_000,
+        "a ? " * 4_000,
+        "x in (0, " * 1_800,
+        "forall i, " * 1_600,
+        "at least " * 1_800,
     ],
 )
 def test_hostile_lines_are_read_in_linear_time(line: str) -> None:

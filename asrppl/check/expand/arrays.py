@@ -1,15 +1,18 @@
 """Reading what is bound: indices, fields, and the step from an expression to a scalar term."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 from asrppl.check.context import Context
 from asrppl.check.expand import build
 from asrppl.check.expand.bounds import bounds
+from asrppl.check.expand.components import component_of, declared_component, fields_of, refuse_field
 from asrppl.check.expand.names import is_unknown
 from asrppl.check.expand.presence import defined
-from asrppl.check.expand.values import Array, Env, NumberSet, Poison, Record, Table, Value
+from asrppl.check.expand.values import Array, Env, IndexVariable, NumberSet, Poison, Record, Table, Value
+from asrppl.check.fields import fields_of_boxes
 from asrppl.core import typed
-from asrppl.core.signature import BOX_FIELDS, Entry, Kind
+from asrppl.core.signature import BOX_FIELDS, EDGES, Entry, Kind, makes_box
 from asrppl.core.typed import BinaryTerm, Computed, Constant, Formula, Index, IndexValue, Offset, Read, Term, TypedTerm
 from asrppl.core.walk import is_poisoned, moves, variable_slots, walk
 from asrppl.source import Span
@@ -32,7 +35,7 @@ def scalar(ctx: Context, value: Value, span: Span, env: Env) -> Term:
         case Array():
             return complete(ctx, value, None, span)
         case Record():
-            what, help = "a box", "pick a field: `.x`, `.y`, `.w`, `.h`"
+            what, help = "a box", f"pick a field: {fields_of_boxes(True)}"
         case NumberSet():
             what, help = "a set", "sets stand after `in`, and in `uniform(…)`"
         case Table():
@@ -157,8 +160,8 @@ def complete(ctx: Context, array: Array, field: str | None, span: Span) -> Term:
     rank = len(array.indices)
     indices = tuple(index for index in array.indices if index is not None)
     if ctx.signature is None:
-        ctx.uses.add(array.name, rank, "value" if field is None else "field", place, field)
-        component = _declared_field(ctx, array, field, span)
+        ctx.uses.add(array.name, rank, "value" if field is None else "field", place, field, span)
+        component = declared_component(ctx, array, field, span)
         resolved, _ = note_accesses(ctx, array.name, indices, None, place, array.env)
         if len(indices) < rank or component == "":
             return build.poison(span)
@@ -173,7 +176,7 @@ def complete(ctx: Context, array: Array, field: str | None, span: Span) -> Term:
     if rank != len(entry.axes):
         refuse_rank(ctx, array, len(entry.axes), entry, place)
         return build.poison(span)
-    component = _bound_field(ctx, array, entry, field, span)
+    component = component_of(ctx, array, entry.fields, entry.squares, field, span)
     if component == "":
         return build.poison(span)
     resolved, missing = note_accesses(ctx, array.name, indices, entry, place, array.env)
@@ -291,90 +294,40 @@ def field(ctx: Context, base: Value, name: ast.Name, span: Span, env: Env) -> Va
         case Poison():
             return base
         case Array():
+            known = fields_of(ctx, base)
+            if not base.indices and isinstance(env.bindings.get(name.text), IndexVariable) and name.text not in known:
+                message = f"`.{name.text}` reads a field, and an index stands in brackets"
+                ctx.add("ASR040", span, message, env, help=f"write `{base.span.text}[{name.text}]`")
+                return Poison()
+            if name.text in EDGES and name.text not in known and (not known or makes_box(known)):
+                return _edge(lambda part: complete(ctx, base, part, span), name.text, span)
             return complete(ctx, base, name.text, span)
         case Record():
-            if name.text in base.fields:
-                thunk = base.fields[name.text]
-                return ctx.value(thunk.expr, thunk.env)
-            if name.text == "size" and base.squares:
-                thunk = base.fields["w"]
-                return ctx.value(thunk.expr, thunk.env)
-            _refuse_field(ctx, name.text, BOX_FIELDS, span, env)
+
+            def read(part: str) -> Term:
+                thunk = base.fields[part]
+                return scalar(ctx, ctx.value(thunk.expr, thunk.env), thunk.expr.span, thunk.env)
+
+            if name.text in EDGES:
+                return _edge(read, name.text, span)
+            part = "w" if name.text == "size" and base.squares else name.text
+            if part in base.fields:
+                return ctx.value(base.fields[part].expr, base.fields[part].env)
+            refuse_field(ctx, name.text, BOX_FIELDS, base.squares, span, env)
+            return Poison()
+        case IndexValue():
+            binder = ctx.scopes[base.variable.slot].binder
+            if binder.domain is None or ("ASR047", binder.domain.span) not in ctx.reported:
+                message = f"`{base.variable.name}` is an index, a whole number, and has no field `{name.text}`"
+                mend = f"read the field of an entry: `box[{base.variable.name}].{name.text}`"
+                ctx.add("ASR040", span, message, env, help=mend)
             return Poison()
         case _:
             ctx.add("ASR040", span, f"this has no fields, so no `.{name.text}`", env)
             return Poison()
 
 
-def _declared_field(ctx: Context, array: Array, field: str | None, span: Span) -> str | None:
-    site = ctx.sites.get(array.name)
-    if site is None:
-        return field
-    if len(array.indices) != len(site.indices):
-        count = len(site.indices)
-        ctx.add(
-            "ASR043",
-            span,
-            f"`{array.name}` is declared with {count} {'index' if count == 1 else 'indices'}, "
-            f"and is given {len(array.indices)} here",
-            array.env,
-        )
-        return ""
-    fields = tuple(name.text for name in site.fields) if site.fields is not None else None
-    return _component(ctx, array, fields, False, field, span)
-
-
-def _bound_field(ctx: Context, array: Array, entry: Entry, field: str | None, span: Span) -> str | None:
-    return _component(ctx, array, entry.fields, entry.squares, field, span)
-
-
-def _component(
-    ctx: Context, array: Array, fields: tuple[str, ...] | None, squares: bool, field: str | None, span: Span
-) -> str | None:
-    """Return the component that ``field`` names (None for a scalar), "" after an error."""
-    if fields is None:
-        if field is None:
-            return None
-        ctx.add(
-            "ASR040",
-            span,
-            f"`{array.name}` has no components, so no `.{field}`",
-            array.env,
-            help=f"if its last axis holds components, name them: `site {array.name}…: (…)`",
-        )
-        return ""
-    if field is None:
-        ctx.add(
-            "ASR038",
-            span,
-            f"a number is needed here, and `{array.name}` has the fields {_list(fields)}",
-            array.env,
-            help=f"pick one: `{span.text}.{fields[0]}`",
-        )
-        return ""
-    if field in fields:
-        return field
-    if field == "size" and squares:
-        return "w"
-    if field in ("w", "h") and "size" in fields:  # a square by its centre and side
-        return "size"
-    _refuse_field(ctx, field, fields, span, array.env)
-    return ""
-
-
-def _refuse_field(ctx: Context, field: str, fields: tuple[str, ...], span: Span, env: Env) -> None:
-    if field == "size" and set(BOX_FIELDS) <= set(fields):
-        ctx.add(
-            "ASR041",
-            span,
-            "`.size` is for squares, and these boxes have two sides, `.w` and `.h`",
-            env,
-            help="read `.w` or `.h`, or give 3 columns: x, y and size",
-        )
-        return
-    help = did_you_mean(field, fields) or f"its fields are {_list(fields)}"
-    ctx.add("ASR040", span, f"there is no field `{field}`", env, help=help)
-
-
-def _list(fields: tuple[str, ...]) -> str:
-    return ", ".join(f"`{field}`" for field in fields)
+def _edge(read: Callable[[str], Term], name: str, span: Span) -> Term:
+    centre, operator, side = EDGES[name]
+    half = build.binary("/", read(side), build.number(2, span), span)
+    return build.binary(operator, read(centre), half, span)

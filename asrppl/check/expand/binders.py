@@ -7,6 +7,7 @@ from typing import Literal, TypeVar
 from asrppl.check.context import MAX_GRID, MAX_RANK, MAX_VALUES, Access, Context, Scope, entries
 from asrppl.check.expand import build
 from asrppl.check.expand.arrays import term
+from asrppl.check.expand.foreign import mend_of_domain, verify_length
 from asrppl.check.expand.names import unfold
 from asrppl.check.expand.presence import defined
 from asrppl.check.expand.values import Env, IndexVariable, Local, NumberSet, Poison
@@ -61,6 +62,8 @@ def bind(ctx: Context, env: Env, binder: ast.Binder, visit: Visit[Body]) -> tupl
     scope, written, body = _visit(ctx, env, binder, domains, visit)
     if ctx.static and good and domain != "constant" and not any(map(is_poisoned, (*written, body))):
         _verify_indexing(ctx, scope, domain, env)
+    if ctx.static:
+        verify_length(ctx, scope, env)
     alone = binder.distinct and domains[0] == domains[1] and len(domains[0]) == 1
     if ctx.lengths_known and (alone or not all(domains)) and not ctx.sink.failed:
         ctx.add("ASR066", binder.span, "this runs over no instance, so it says nothing", env)
@@ -165,7 +168,7 @@ def _written_domain(ctx: Context, binder: ast.Binder, env: Env) -> tuple[Written
                 return "constant", _NO_VALUES
         case _:
             pass
-    help = "write `0..3` for 0, 1, 2, 3" if isinstance(domain, ast.Interval) else "write `in 0..3` or `in {0, 3}`"
+    help = mend_of_domain(ctx, binder, domain, domain_env)
     ctx.add("ASR047", span, "an index runs over a range or a set of whole numbers", env, help=help)
     return "constant", _NO_VALUES
 
@@ -243,7 +246,7 @@ def _verify_indexing(ctx: Context, scope: Scope, written: Written, env: Env) -> 
                 name.span,
                 f"`{name.text}` indexes nothing, {what}",
                 env,
-                help=f"add `in 0..3`, say: `{name.text} in 0..3`",
+                help=scope.calls.get(variable.slot) or f"add `in 0..3`, say: `{name.text} in 0..3`",
             )
 
 

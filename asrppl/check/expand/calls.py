@@ -6,6 +6,7 @@ from asrppl.check.context import Context
 from asrppl.check.expand import build, operators
 from asrppl.check.expand.arrays import entry_of, term
 from asrppl.check.expand.distributions import functional, make
+from asrppl.check.expand.foreign import foreign_call, mend_of_call, note_call_of_index, over_index
 from asrppl.check.expand.names import arguments_by_name, look_up, resolve_call
 from asrppl.check.expand.values import Array, Env, NumberSet, Poison, Record, Table, Thunk, Unknown, Value
 from asrppl.core.signature import Kind
@@ -31,7 +32,8 @@ def call(ctx: Context, node: ast.Call, env: Env) -> Value:
     if arguments is None:
         return Poison()
     if name in ("E", "P"):
-        ctx.add("ASR053", node.span, f"`{name}` takes square brackets", env, help=f"write `{name}[…]`")
+        texts = ", ".join(argument.span.text for argument in arguments)
+        ctx.add("ASR053", node.span, f"`{name}` takes square brackets", env, help=f"write `{name}[{texts}]`")
         return Poison()
     if name == "aggregate":
         if len(arguments) == 1:
@@ -41,7 +43,8 @@ def call(ctx: Context, node: ast.Call, env: Env) -> Value:
     if name in DIVERGENCES:
         if len(arguments) == 2 and name != "kl":
             return functional(ctx, name, arguments, node.span, env)
-        ctx.add("ASR039", node.span, f"`{name}` takes two distributions", env, help=f"write `{name}(p || r)`")
+        both = " || ".join(part.span.text for part in arguments) if len(arguments) == 2 else "p || r"
+        ctx.add("ASR039", node.span, f"`{name}` takes two distributions", env, help=f"write `{name}({both})`")
         return Poison()
     if name in ("min", "max"):
         return _extremum(ctx, name, arguments, node, env)
@@ -88,7 +91,8 @@ def defined(ctx: Context, make_term: Callable[[], Term], span: Span, env: Env) -
 def _plain_arguments(ctx: Context, name: str, node: ast.Call, env: Env) -> tuple[ast.Expr, ...] | None:
     for argument in node.arguments:
         if argument.name is not None:
-            ctx.add("ASR039", argument.name.span, f"the arguments of `{name}` have no names", env)
+            mend = mend_of_call(node, env)
+            ctx.add("ASR039", argument.name.span, f"the arguments of `{name}` have no names", env, help=mend)
             return None
     return tuple(argument.value for argument in node.arguments)
 
@@ -100,13 +104,14 @@ def _extremum(ctx: Context, name: str, arguments: tuple[ast.Expr, ...], node: as
             node.span,
             f"`{name}` takes two arguments or more",
             env,
-            help=f"over an index it is written `{name} i: a[i]`",
+            help=over_index(name, arguments[0], env) if arguments else f"over an index: `{name} i: a[i]`",
         )
         return Poison()
-    result = term(ctx, arguments[0], env)
-    for argument in arguments[1:]:
-        result = build.binary(name, result, term(ctx, argument, env), node.span)
-    return result
+    level = [term(ctx, argument, env) for argument in arguments]
+    while len(level) > 1:  # pairwise, so that no tree is as deep as the list is long
+        odd = level[-1:] if len(level) % 2 else []
+        level = [build.binary(name, *pair, node.span) for pair in zip(level[::2], level[1::2], strict=False)] + odd
+    return level[0]
 
 
 def _moment(ctx: Context, name: str, argument: ast.Expr, span: Span, env: Env) -> Value:
@@ -116,7 +121,8 @@ def _moment(ctx: Context, name: str, argument: ast.Expr, span: Span, env: Env) -
             argument.span,
             "`mean(…)` takes a distribution",
             env,
-            help="the mean over an index is `mean i: a[i]`, under the guide `E[…]`, over the data `aggregate(…)`",
+            help=f"{over_index('mean', argument, env)} for the mean over an index; `E[…]` is under the guide, "
+            "`aggregate(…)` over the data",
         )
         return Poison()
     return functional(ctx, name, (argument,), span, env)
@@ -149,6 +155,12 @@ def _length(ctx: Context, argument: ast.Expr, span: Span, env: Env) -> Value:
 
 
 def _box(ctx: Context, node: ast.Call, env: Env) -> Value:
+    if len(node.arguments) == 1 and node.arguments[0].name is None:
+        written = f"`{node.function.text}[{node.arguments[0].value.span.text}]`"
+        ctx.add(
+            "ASR039", node.span, "`box(x, y, w, h)` makes a box", env, help=f"an entry of `box` is read so: {written}"
+        )
+        return Poison()
     given = arguments_by_name(ctx, node, ("x", "y", "w", "h"), env, "box(x, y, w, h)")
     if given is None:
         return Poison()
@@ -157,12 +169,15 @@ def _box(ctx: Context, node: ast.Call, env: Env) -> Value:
 
 
 def _apply(ctx: Context, name: str, node: ast.Call, env: Env) -> Value:
+    if ctx.static and name == node.function.text and foreign_call(ctx, node, env):
+        return Poison()
     arguments = _plain_arguments(ctx, name, node, env)
     if arguments is None:
         return Poison()
     terms = tuple(term(ctx, argument, env) for argument in arguments)
     levels = build.levels_of(terms)
     if ctx.signature is None:
+        note_call_of_index(ctx, node, env)
         ctx.uses.add(name, len(terms), "function", node.function.span)
         return Apply(Kind.SCALAR, levels | build.ALL_LEVELS, node.span, name, terms)
     entry = entry_of(ctx, name, node.function.span, env)

@@ -7,7 +7,7 @@ from asrppl.check.context import Context, Scope
 from asrppl.check.expand import build
 from asrppl.check.expand.arrays import term
 from asrppl.check.expand.binders import bind, guard_of, present, written_guard
-from asrppl.check.expand.names import unfold
+from asrppl.check.expand.names import FORMULAS, unfold
 from asrppl.check.expand.presence import defined
 from asrppl.check.expand.values import Env, NumberSet, Poison, Table
 from asrppl.check.lint.warn import warn_density
@@ -41,6 +41,11 @@ def _comparison(operator: str) -> Comparison:
 def _compare(
     ctx: Context, operator: Comparison, left: ast.Expr, right: ast.Expr, env: Env, positive: bool, span: Span
 ) -> Formula:
+    if operator in ("==", "!=") and isinstance(left, FORMULAS) and isinstance(right, FORMULAS):
+        both = f"{left.span.text} iff {right.span.text}"
+        mend = f"write `{both}`" if operator == "==" else f"write `not ({both})`"
+        ctx.add("ASR037", span, f"`{operator}` compares numbers, and these are formulas", env, help=mend)
+        return build.truth(build.poison(span), positive, span)
     if not positive:
         operator = _NEGATED[operator]
     ways: tuple[tuple[ast.Expr, ast.Expr, Comparison], ...] = (

@@ -11,6 +11,7 @@ from asrppl.check.expand.comparisons import chain, membership
 from asrppl.check.expand.names import sort, unfold
 from asrppl.check.expand.presence import defined
 from asrppl.check.expand.values import Env, Poison
+from asrppl.check.lint.reflexive import warn_of_equal_indices
 from asrppl.check.lint.warn import warn_ignored_in_quantifier, warn_traded
 from asrppl.core.signature import Kind
 from asrppl.core.typed import (
@@ -26,6 +27,7 @@ from asrppl.core.typed import (
     Term,
     TruthValue,
 )
+from asrppl.core.walk import is_poisoned
 from asrppl.source import Span
 from asrppl.syntax import ast
 
@@ -58,7 +60,9 @@ def _boolean(ctx: Context, expr: ast.Expr, env: Env, positive: bool, span: Span)
     term = scalar(ctx, value, span, env)
     if isinstance(term, Apply):
         term = replace(term, kind=Kind.BOOL)  # what it returns is looked at when it has returned
-    if not build.is_poison(term) and not _can_be_boolean(ctx, term):
+    if is_poisoned(term):
+        return build.truth(build.poison(span), positive, span)
+    if not _can_be_boolean(ctx, term):
         _refuse_number(ctx, term, span, env)
         return build.truth(build.poison(span), positive, span)
     if ctx.static and isinstance(term, Read) and term.component is None and term.name:
@@ -147,6 +151,7 @@ def _quantified(ctx: Context, node: ast.Quantified, env: Env, positive: bool) ->
 
     scope, written, body = bind(ctx, env, node.binder, visit)
     if ctx.static:
+        warn_of_equal_indices(ctx, node, env)
         warn_ignored_in_quantifier(ctx, node, scope, written, body, env)
     if ctx.lengths_known and not all(variable.values for variable in scope.variables):
         return TruthValue(build.NO_LEVELS, node.span, universal)

@@ -19,7 +19,7 @@ from asrppl.check.expand.values import (
     Unknown,
     Value,
 )
-from asrppl.core.signature import BOX_FIELDS
+from asrppl.core.signature import makes_box
 from asrppl.diagnostics import Note
 from asrppl.source import Span
 from asrppl.syntax import ast
@@ -205,13 +205,9 @@ def _can_be_box(ctx: Context, value: Value, span: Span) -> bool:
     if ctx.signature is None:
         ctx.uses.add(value.name, len(value.indices), "box", span)
         site = ctx.sites.get(value.name)
-        return site is None or site.fields is None or _makes_box({field.text for field in site.fields})
+        return site is None or site.fields is None or makes_box([field.text for field in site.fields])
     entry = ctx.signature.get(value.name)
-    return entry is None or (entry.fields is not None and _makes_box(set(entry.fields)))
-
-
-def _makes_box(fields: set[str]) -> bool:
-    return fields >= set(BOX_FIELDS) or fields >= {"x", "y", "size"}
+    return entry is None or (entry.fields is not None and makes_box(entry.fields))
 
 
 # ---- formula or number?

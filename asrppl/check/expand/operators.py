@@ -15,6 +15,8 @@ from asrppl.core.typed import (
     ExpectedDistribution,
     Formula,
     Probability,
+    Read,
+    Term,
     TypedDistribution,
 )
 from asrppl.source import Span
@@ -70,6 +72,21 @@ def _expected_distribution(body: Distribution, span: Span) -> Distribution:
     return ExpectedDistribution(body.support, body.levels - _DRAW, span, body)
 
 
+def _settled(ctx: Context, body: ast.Expr, term: Term) -> str:
+    """Return how `aggregate` of a draw is written so that training has an estimator for it."""
+    written = body.span.text
+    entry = ctx.signature.get(term.name) if ctx.signature is not None and isinstance(term, Read) else None
+    if entry is not None and entry.support is not None:
+        return f"write `aggregate(mean(q({written})))`"
+    finite = f"if its values are finitely many, write `aggregate(mean(q({written})))`; else "
+    name = f"{term.name}_mean" if isinstance(term, Read) else "its_mean"
+    return (
+        (finite if entry is not None and entry.kind in build.WHOLE else "")
+        + f'expose its mean in the guide, `asrppl.expose("{name}", …)`, and write `aggregate({name})`; '
+        f"`aggregate(E[{written}])` says the same, but `regularize` has no estimator for it yet"
+    )
+
+
 def aggregate(ctx: Context, body: ast.Expr, where: ast.Expr | None, span: Span, env: Env) -> Value:
     """Expand ``aggregate(t)`` or ``aggregate(t where g)``."""
     if sort(ctx, body, env) == "formula":
@@ -112,7 +129,7 @@ def aggregate(ctx: Context, body: ast.Expr, where: ast.Expr | None, span: Span, 
             body.span,
             "`aggregate` is a mean over the data, and this still varies with draws",
             env,
-            help=f"write `aggregate(E[{body.span.text}])`",
+            help=_settled(ctx, body, term),
         )
         return Poison()
     return AggregateTerm(Kind.REAL, (term.levels | outer) - _DRAW - _DATUM, span, term, condition)

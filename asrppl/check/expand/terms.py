@@ -3,12 +3,13 @@
 import math
 from dataclasses import replace
 
-from asrppl.check.context import MAX_DEPTH, MAX_VALUES, Access, Context, Scope
+from asrppl.check.context import MAX_VALUES, Access, Context, Scope
 from asrppl.check.expand import build
 from asrppl.check.expand.arrays import field, index_array, index_table, offset, scalar, term
 from asrppl.check.expand.binders import bind, chosen, written_guard
 from asrppl.check.expand.calls import call, defined, divergence, is_operator, restricted
-from asrppl.check.expand.names import is_unknown, look_up, unfold
+from asrppl.check.expand.foreign import foreign_name
+from asrppl.check.expand.names import FORMULAS, is_unknown, look_up, unfold
 from asrppl.check.expand.operators import bracketed
 from asrppl.check.expand.values import (
     Array,
@@ -27,6 +28,7 @@ from asrppl.check.lint.warn import warn_ignored_in_reduction
 from asrppl.core.signature import Kind
 from asrppl.core.typed import Choose, Constant, CountTerm, Formula, Offset, Reduction, Term
 from asrppl.core.walk import is_poisoned
+from asrppl.source import Span
 from asrppl.syntax import ast
 
 
@@ -118,6 +120,8 @@ def _name(ctx: Context, node: ast.Name, env: Env) -> Value:
                 return Poison()
             if node.text == "inf" and node.text not in ctx.sites and node.text not in ctx.given:
                 return Constant(Kind.REAL, build.NO_LEVELS, node.span, math.inf)
+            if ctx.static and foreign_name(ctx, node, env):
+                return Poison()
             return Array(node.text, (), node.span, env)
 
 
@@ -137,7 +141,8 @@ def _index(ctx: Context, node: ast.Index, env: Env) -> Value:
             ctx.add("ASR043", node.span, message, env)
             return Poison()
         if found is None and base.text == "q":
-            ctx.add("ASR053", node.span, "`q` takes round brackets", env, help="write `q(…)`")
+            inside = ", ".join(index.span.text for index in node.indices)
+            ctx.add("ASR053", node.span, "`q` takes round brackets", env, help=f"write `q({inside})`")
             return Poison()
     if isinstance(base, ast.Name) and base.text == "inf" and look_up("inf", base_env) is None:
         value = Array(base.text, (), base.span, base_env)
@@ -163,6 +168,10 @@ def _note_indices_of_unknown(ctx: Context, node: ast.Index, env: Env) -> None:
 def _number_set(ctx: Context, node: ast.SetLiteral, env: Env) -> Value:
     items: list[float] = []
     for item in node.items:
+        if isinstance(item, FORMULAS):
+            mend = f"formulas stand in parentheses: `({item.span.text})`"
+            ctx.add("ASR037", item.span, "a set has numbers, and this is a formula", env, help=mend)
+            return Poison()
         value = term(ctx, item, env)
         if isinstance(value, Constant):
             items.append(value.value)
@@ -209,29 +218,54 @@ def _table(ctx: Context, node: ast.Vector, env: Env) -> Value:
     return Table(tuple(value for values, _ in rows for value in values), (len(rows), *rows[0][1]))
 
 
+_SHORT = 8  # fewer terms are joined one after the other, as they are written
+
+
 def _arithmetic(ctx: Context, node: ast.Binary, env: Env) -> Term:
     # Sums nest to the left, as deep as they are long: that side is walked, not recursed into.
     spine: list[ast.Binary] = [node]
     while isinstance(left := spine[-1].left, ast.Binary):
         spine.append(left)
-    if len(spine) > MAX_DEPTH:
-        ctx.refuse(
-            "ASR060",
-            node.span,
-            f"more than {MAX_DEPTH} terms in one expression",
-            env,
-            help="reduce over an index instead: `sum i: …`",
-        )
-    result = term(ctx, spine[-1].left, env)
+    runs: list[list[ast.Binary]] = []
     for part in reversed(spine):
-        right = term(ctx, part.right, env)
-        try:
-            result = build.binary(part.operator, result, right, part.span)
-        except build.UndefinedError:
-            message = "this divides by zero" if part.operator == "/" else "this has no finite value"
-            ctx.add("ASR065", part.span, message, env)
-            return build.poison(node.span)
+        if runs and part.operator in {"+": "+-", "-": "+-", "*": "*"}.get(runs[-1][0].operator, ""):
+            runs[-1].append(part)
+        else:
+            runs.append([part])
+    deep = sum(len(run) if len(run) < _SHORT else len(run).bit_length() for run in runs)
+    with ctx.deeper(node.span, env, deep):
+        result = term(ctx, left, env)
+        for run in runs:
+            result = _joined(ctx, result, [(part, term(ctx, part.right, env)) for part in run], env)
     return result
+
+
+def _joined(ctx: Context, first: Term, rest: list[tuple[ast.Binary, Term]], env: Env) -> Term:
+    """Join the terms of a sum or product: many of them pairwise, so that no tree is as deep as the text is long."""
+    if len(rest) < _SHORT:
+        for part, right in rest:
+            first = _binary(ctx, part.operator, first, right, part.span, env)
+        return first
+    level = [("*" if rest[0][0].operator == "*" else "+", first), *((part.operator, term) for part, term in rest)]
+    span = rest[-1][0].span
+    while len(level) > 1:
+        pairs = zip(level[::2], level[1::2], strict=False)
+        odd = level[-1:] if len(level) % 2 else []
+        # a - b + c - d is (a - b) + (c - d), and - a - b is - (a + b)
+        level = [
+            (sign, _binary(ctx, other if sign != "-" else "+" if other == "-" else "-", left, right, span, env))
+            for (sign, left), (other, right) in pairs
+        ] + odd
+    return level[0][1]
+
+
+def _binary(ctx: Context, operator: str, left: Term, right: Term, span: Span, env: Env) -> Term:
+    try:
+        return build.binary(operator, left, right, span)
+    except build.UndefinedError:
+        message = "this divides by zero" if operator == "/" else "this has no finite value"
+        ctx.add("ASR065", span, message, env)
+        return build.poison(span)
 
 
 def _conditional(ctx: Context, node: ast.Conditional, env: Env) -> Term:

@@ -3,7 +3,7 @@
 from asrppl.check.context import Context, Scope
 from asrppl.check.expand.bounds import bounds
 from asrppl.check.expand.values import Env
-from asrppl.core.signature import Kind
+from asrppl.core.signature import BOX_FIELDS, Kind
 from asrppl.core.typed import (
     AtMost,
     BinaryTerm,
@@ -21,12 +21,19 @@ from asrppl.syntax import ast
 
 def warn_density(ctx: Context, left: Term, right: Term, span: Span, env: Env) -> None:
     """Warn of an equality that a draw with a density meets with probability 0."""
-    if ctx.signature is None or not any(_has_density(ctx, side) for side in (left, right)):
+    sides = (left, right)
+    if ctx.signature is None:
+        if not all(_is_of_box(ctx, side) for side in sides):
+            return
+        message = "places and sides of boxes are reals: where boxes are drawn, no two are equal, and this never holds"
+    elif any(_has_density(ctx, side) for side in sides):
+        message = "a draw with a density equals nothing exactly: this never holds"
+    else:
         return
     ctx.add(
         "ASR050",
         span,
-        "a draw with a density equals nothing exactly: this never holds",
+        message,
         env,
         help=f"allow a distance: `abs({left.span.text} - {right.span.text}) <= eps`",
     )
@@ -47,6 +54,12 @@ def warn_traded(ctx: Context, node: ast.Logic, left: Formula, right: Formula, en
                 help = f"a guard is not traded: write `where {given}` after the index, or after the rule's name"
                 ctx.add("ASR119", node.span, message, env, help=help)
                 return
+
+
+def _is_of_box(ctx: Context, side: Term) -> bool:
+    """Whether the term is a field of boxes that something outside the file gives."""
+    known = isinstance(side, Read) and (side.name in ctx.sites or side.name in ctx.given)
+    return isinstance(side, Read) and not known and side.component in BOX_FIELDS
 
 
 def _has_density(ctx: Context, side: Term) -> bool:
