@@ -44,6 +44,20 @@ TERMS = {
     "mean where": "mean j where x[j] >= 0: x[j] ^ 2",
     "max over": "max j: x[j] * y[j]",
     "min over": "min j where x[j] >= -0.2: x[j] * y[j]",
+    "product": "prod j: x[j] + y[i]",
+    "product where": "prod j where x[j] >= 0: y[j]",
+    "product of a constant": "prod j in 0..2: x[i]",
+    "sine": "sin(x[i]) * y[i]",
+    "cosine": "cos(x[i]) * y[i]",
+    "tanh": "tanh(x[i])",
+    "sigmoid": "sigmoid(x[i])",
+    "mod": "mod(n, 2) * x[i]",
+    "computed index": "x[n - 1 - i] * y[i]",
+    "two computed indices": "m[n - 1 - i, mod(2 * i, 3)] * y[i]",
+    "index and computed index": "m[i, n - 2] * y[i]",
+    "largest entry of another": "x[argmax j: detach(y[j])] * y[i]",
+    "list": "T[i] * x[i]",
+    "list by a computed index": "T[n - 1 - i] * x[i]",
     "offset": "x[i + 1] - x[i]",
     "transposed": "sum j: m[j, i] * x[j]",
     "diagonal": "m[i, i] * x[i]",
@@ -102,7 +116,7 @@ def _check(text: str) -> None:
 
 @pytest.mark.parametrize("term", TERMS.values(), ids=TERMS.keys())
 def test_the_gradient_of_a_term_is_that_of_finite_differences(term: str) -> None:
-    _check(f"rule r: forall i in 0..1: ({term}) <= -100")
+    _check(f"param T = [1, 0.5, 2]\nrule r: forall i in 0..1: ({term}) <= -100")
 
 
 FORMULAS = {
@@ -120,13 +134,22 @@ FORMULAS = {
     "at least, of pairs": "(count i: x[i] <= -1 and n <= i) >= 2",
     "at most so many": "(count i: x[i] >= -1) <= 1",
     "iff": "forall i: x[i] >= 1 iff y[i] <= 2",
+    "guarded by reals": "forall i where x[i] >= 0: y[i] <= -1",
+    "exists under a guard": "exists i where x[i] >= 0: y[i] <= -1",
+    "exists that nothing passes": "exists i where x[i] >= 2: y[i] <= -1",
+    "count of members": "(count i where x[i] >= 0: y[i] <= -1) >= 2",
+    "count beyond the members": "(count i where x[i] >= 2: y[i] <= -1) >= 2",
+    "count of members at most": "(count i where x[i] <= 2: y[i] >= -1) <= 1",
+    "undefined": "(min i where x[i] >= 2: x[i]) >= 3 and x[0] <= -1",
 }
 
 
-@pytest.mark.parametrize("options", ["", " smooth 3"], ids=["minimum", "power mean"])
+@pytest.mark.parametrize(
+    "options", ["", " smooth 3", " power 2", " power 1.5 smooth 2"], ids=["minimum", "power mean", "squared", "both"]
+)
 @pytest.mark.parametrize("formula", FORMULAS.values(), ids=FORMULAS.keys())
 def test_the_gradient_of_a_formula_is_that_of_finite_differences(formula: str, options: str) -> None:
-    _check(f"rule r{options} margin 0.3: {formula}")
+    _check(f"param T = [1, 0.5, 2]\nrule r{options} margin 0.3: {formula}")
 
 
 @pytest.mark.parametrize(
