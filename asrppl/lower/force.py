@@ -8,7 +8,7 @@ from asrppl.core.typed import AtLeast, Atom, Conjunction, Disjunction, Every, Fo
 from asrppl.lower import chunks
 from asrppl.lower.algebra import Algebra
 from asrppl.lower.builder import Value
-from asrppl.lower.terms import Exists, truth
+from asrppl.lower.terms import Exists, chosen_of, truth
 
 
 def in_force(g: Algebra, node: Formula) -> Value | None:
@@ -40,17 +40,14 @@ def _in_force(g: Algebra, node: Formula) -> Value | None:
 
 
 def _anywhere(g: Algebra, node: Every | AtLeast) -> Value | None:
-    conditions = [part for part in (node.present, node.guard) if part is not None]
     if not all(variable.values for variable in node.variables):
         return g.constant(False)
-    if not conditions and in_force(g, node.body) is None:
+    if node.present is None and node.guard is None and in_force(g, node.body) is None:
         return None
 
     def parts(h: Algebra) -> list[Value]:
-        result = in_force(h, node.body) or h.constant(True)
-        for condition in conditions:
-            result = h.both(truth(h, condition), result)
-        return [result]
+        inside, chosen = in_force(h, node.body) or h.constant(True), chosen_of(h, node)
+        return [inside if chosen is None else h.both(chosen, inside)]
 
     (found,) = chunks.reduced(g, node.variables, chunks.grid(node), parts, Exists(everywhere=False))
     return found

@@ -31,7 +31,7 @@ from asrppl.core.walk import part_of
 from asrppl.lower import chunks, operators
 from asrppl.lower.algebra import Algebra
 from asrppl.lower.builder import Value
-from asrppl.lower.terms import Add, term, truth
+from asrppl.lower.terms import Add, chosen_of, term, truth
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,18 +197,11 @@ def _every(g: Algebra, node: Every, style: Style) -> Violation:
     def parts(h: Algebra) -> list[Value]:
         zero = h.constant(0.0)
         amounts = [part or zero for part in violation(h, node.body, style).parts]
-        chosen = _chosen(h, node)
+        chosen = chosen_of(h, node)
         return amounts if chosen is None else [h.where(chosen, amount, zero) for amount in amounts]
 
     found = chunks.reduced(g, node.variables, chunks.grid(node), parts, Add())
     return _violation(*(g.multiply(part, g.constant(1 / node.share)) for part in found))
-
-
-def _chosen(g: Algebra, node: Every | Some | AtLeast) -> Value | None:
-    conditions = [truth(g, part) for part in (node.present, node.guard) if part is not None]
-    if not conditions:
-        return None
-    return conditions[0] if len(conditions) == 1 else g.both(*conditions)
 
 
 # ---- exists and count
@@ -226,7 +219,7 @@ def _keys(g: Algebra, node: Some | AtLeast, style: Style) -> tuple[list[Value], 
     if present is not None:
         amounts = [g.where(present, amount, zero) for amount in amounts]
     if node.guard is None or (isinstance(node, AtLeast) and node.upper):
-        chosen = _chosen(g, node)
+        chosen = chosen_of(g, node)
         rank = zero if chosen is None else g.where(chosen, zero, g.constant(2.0))
         if node.guard is not None and chosen is not None:
             amounts = [g.where(chosen, amount, zero) for amount in amounts]

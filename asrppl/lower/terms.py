@@ -323,8 +323,12 @@ def _compared(g: Algebra, node: AtMost | Equal | Differ) -> Value:
             return g.compare(operator.ne, left, right)
 
 
-def _members(g: Algebra, node: Every | Some | AtLeast) -> list[Value]:
-    return [truth(g, part) for part in (node.present, node.guard) if part is not None]
+def chosen_of(g: Algebra, node: Every | Some | AtLeast) -> Value | None:
+    """Return which instances are present and pass the guard, as a Boolean value; None where all are and do."""
+    conditions = [truth(g, part) for part in (node.present, node.guard) if part is not None]
+    if not conditions:
+        return None
+    return conditions[0] if len(conditions) == 1 else g.both(*conditions)
 
 
 def _quantified(g: Algebra, node: Every | Some) -> Value:
@@ -333,9 +337,9 @@ def _quantified(g: Algebra, node: Every | Some) -> Value:
         return g.constant(everywhere)
 
     def parts(h: Algebra) -> list[Value]:
-        result = truth(h, node.body)
-        for condition in _members(h, node):
-            result = h.either(h.complement(condition), result) if everywhere else h.both(condition, result)
+        result, chosen = truth(h, node.body), chosen_of(h, node)
+        if chosen is not None:
+            result = h.either(h.complement(chosen), result) if everywhere else h.both(chosen, result)
         return [result]
 
     (result,) = chunks.reduced(g, node.variables, chunks.grid(node), parts, Exists(everywhere=everywhere))
@@ -344,10 +348,8 @@ def _quantified(g: Algebra, node: Every | Some) -> Value:
 
 def _counted(g: Algebra, node: AtLeast) -> Value:
     def parts(h: Algebra) -> list[Value]:
-        result = truth(h, node.counted)
-        for condition in _members(h, node):
-            result = h.both(condition, result)
-        return [h.indicator(result)]
+        result, chosen = truth(h, node.counted), chosen_of(h, node)
+        return [h.indicator(result if chosen is None else h.both(chosen, result))]
 
     bound = term(g, node.bound)
     (count,) = chunks.reduced(g, node.variables, chunks.grid(node), parts, Add())
