@@ -17,6 +17,7 @@ from typing import Any, cast
 
 import pyro
 import torch
+from pyro import distributions as dist
 from pyro.poutine.messenger import Messenger
 from torch import Tensor
 
@@ -166,7 +167,7 @@ def emit(
             scale = scale * own_shares
         if runs is None:
             with _Within(tuple(recording.unsized.get(frame.name, frame) for frame in own), scale, mask):
-                pyro.factor(f"asrppl.{name}", -weight * term)
+                _put(f"asrppl.{name}", -weight * term)
             violation = violation.detach()
         mean = _mean(violation, mask, enumerated, counted, max_plate_nesting)
         paid = mean
@@ -183,6 +184,12 @@ def emit(
         tally.weights[name] = weights[name]
         if name in attachment.idle:
             tally.idle.add(name)
+
+
+def _put(name: str, log_factor: Tensor) -> None:
+    """Do what `pyro.factor` does, but let nan through: a warning names the entry that it comes from (ASR117)."""
+    unit: Any = dist.Unit(log_factor, validate_args=False)
+    cast(Any, pyro).sample(name, unit, obs=unit.sample(), infer={"is_auxiliary": True})
 
 
 # ---- where a factor stands
