@@ -21,6 +21,7 @@ from pyro import distributions as dist
 from pyro.poutine.messenger import Messenger
 from torch import Tensor
 
+from asrppl.core.signature import Signature
 from asrppl.diagnostics import AsrError, Diagnostic
 from asrppl.infer.estimate.attachment import Attachment
 from asrppl.infer.estimate.channels import AttachedRule
@@ -156,7 +157,7 @@ def emit(
         open_names = {frame.name for frame in around.frames}
         own = tuple(frame for frame in frames if frame.name not in open_names)
         counted = own + tuple(f for f in outer if f.dim is not None and f.name != PARTICLES)
-        _verify_axes(attached, violation, own + around.frames, max_plate_nesting)
+        _verify_axes(attached, violation, own + around.frames, max_plate_nesting, reading, attachment.signature)
         violation = _expand(violation, own)
         mask = _mask(attached, reading)
         weight = weights[name] * data / prod(full_size(frame) for frame in counted)
@@ -224,17 +225,36 @@ def _expand(violation: Tensor, frames: Sequence[Frame]) -> Tensor:
     return violation.expand(shape)
 
 
-def _verify_axes(attached: AttachedRule, violation: Tensor, frames: Sequence[Frame], max_plate_nesting: float) -> None:
+def _varies(reading: Reading, signature: Signature, name: str, dim: int) -> bool:
+    """Whether a tensor of ``name`` has more than one entry along a batch axis."""
+    entry = signature.get(name)
+    for (other, component), tensor in reading.tensors.items():
+        if other == name and entry is not None:
+            batch = tensor.shape[: tensor.dim() - len(entry.axes) - (component == "log_probs")]
+            if -dim <= len(batch) and batch[dim] != 1:
+                return True
+    return False
+
+
+def _verify_axes(
+    attached: AttachedRule,
+    violation: Tensor,
+    frames: Sequence[Frame],
+    max_plate_nesting: float,
+    reading: Reading,
+    signature: Signature,
+) -> None:
     known = {frame.dim for frame in frames}
     for dim in range(-violation.dim(), 0):
         if violation.shape[dim] != 1 and dim not in known and dim >= -max_plate_nesting:
-            names = ", ".join(f"`{name}`" for name in attached.names)
+            varying = [name for name in attached.names if _varies(reading, signature, name, dim)]
+            names = ", ".join(f"`{name}`" for name in varying or attached.names)
             raise AsrError(
                 [
                     Diagnostic(
                         "ASR096",
                         f"the violation of rule `{attached.rule.name}` varies over axis {dim} "
-                        f"(length {violation.shape[dim]}), where no plate is around {names}",
+                        f"(length {violation.shape[dim]}), where no plate of that axis is around {names}",
                         attached.rule.span,
                         help="expose a value within the plates it varies over, with event_dim counting its index axes; "
                         "mark a vectorised guide's batch axes with plates",
