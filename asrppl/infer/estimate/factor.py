@@ -25,12 +25,13 @@ from asrppl.core.signature import Signature
 from asrppl.diagnostics import AsrError, Diagnostic
 from asrppl.infer.estimate.attachment import Attachment
 from asrppl.infer.estimate.channels import AttachedRule
+from asrppl.infer.estimate.means import enumerates, mean_over
 from asrppl.infer.estimate.together import Runs
 from asrppl.infer.report import Report
 from asrppl.infer.sites.layout import Reading
 from asrppl.infer.sites.plates import frame_of
-from asrppl.infer.watch.pyro_internals import send, unmark
-from asrppl.infer.watch.recording import PARTICLES, Frame, Recording, Site, full_size, unwrap
+from asrppl.infer.watch.pyro_internals import send
+from asrppl.infer.watch.recording import PARTICLES, Frame, Recording, full_size, unwrap
 
 
 class _Within(Messenger):
@@ -139,7 +140,7 @@ def emit(
         residual = 1.0  # a plate without a size: the programs scale a batch up by hand
     inner = residual / _over(around.scale, around.frames)
     dtype = _dtype(recording)
-    enumerated = [site for site in recording.guide.values() if runs is None and _enumerates(site)]
+    enumerated = [site for site in recording.guide.values() if runs is None and enumerates(site)]
     outer = [frame_of(frame.name, recording) or frame for frame in around.frames]
     if runs is not None:
         max_plate_nesting = max(max_plate_nesting, -cast(int, runs.frame.dim))
@@ -170,10 +171,10 @@ def emit(
             with _Within(tuple(recording.unsized.get(frame.name, frame) for frame in own), scale, mask):
                 _put(f"asrppl.{name}", -weight * term)
             violation = violation.detach()
-        mean = _mean(violation, mask, enumerated, counted, max_plate_nesting)
+        mean = mean_over(violation, mask, enumerated, counted, max_plate_nesting)
         paid = mean
         if own_shares is not None:
-            paid = _mean(violation * own_shares, mask, enumerated, counted, max_plate_nesting)
+            paid = mean_over(violation * own_shares, mask, enumerated, counted, max_plate_nesting)
         times = 1 if runs is None else len(runs.readings)
         cost = times * weights[name] * data * residual * paid
         tally.add(name, times * mean.detach(), cost, pathwise=attached.channel == "P")
@@ -181,7 +182,7 @@ def emit(
             silent = (~speaking[name]).to(mean.dtype)
             if attached.rule.datum is not None:
                 silent, _ = _in_the_data_plate(silent, (), plate)
-            tally.leave_out(name, times * _mean(_expand(silent, own), mask, enumerated, counted, max_plate_nesting))
+            tally.leave_out(name, times * mean_over(_expand(silent, own), mask, enumerated, counted, max_plate_nesting))
         tally.weights[name] = weights[name]
         if name in attachment.idle:
             tally.idle.add(name)
@@ -327,56 +328,3 @@ def _is_number(scale: float | Tensor, number: float) -> bool:
 
 def _close(left: float | Tensor, right: float | Tensor) -> bool:
     return abs(float(left) - float(right)) <= 1e-6 * abs(float(left))
-
-
-# ---- the report's mean over draws
-
-
-def _enumerates(site: Site) -> bool:
-    return site.infer.get("_enumerate_dim") is not None or "_enum_total" in site.infer
-
-
-def _mean(
-    violation: Tensor,
-    mask: Tensor | None,
-    enumerated: Sequence[Site],
-    frames: Sequence[Frame],
-    max_plate_nesting: float,
-) -> Tensor:
-    """Return the mean over data and particles, exact over enumerated draws: their probabilities are at hand."""
-    violation = unmark(violation)
-    if mask is not None:
-        violation = torch.where(unmark(mask), violation, violation.new_zeros(()))
-    if not enumerated:
-        return violation.mean()
-    with torch.no_grad():
-        probability = _probability(violation, enumerated, frames)
-    if probability is not None:
-        violation = violation * probability
-    dims = [dim for dim in range(-violation.dim(), 0) if dim < -max_plate_nesting]
-    if dims:
-        violation = violation.sum(dims)
-    return violation.mean()
-
-
-def _probability(violation: Tensor, enumerated: Sequence[Site], frames: Sequence[Frame]) -> Tensor | float | None:
-    """Return the probability of the enumerated draws that the violation was computed from, and of those before them."""
-    wanted = {dim for dim in range(-violation.dim(), 0) if violation.shape[dim] > 1}
-    names = {frame.name for frame in frames}
-    found: Tensor | float | None = None
-    for site in reversed(enumerated):  # those that come later may depend on those before
-        total = site.infer.get("_enum_total")
-        dim = site.infer.get("_enumerate_dim")
-        if total is not None:
-            # Each value is a run of its own; a site in plates that the rule does not vary over is counted that often.
-            inside = all(frame.name in names for frame in site.plates)
-            part: Tensor | float = site.fn.log_prob(site.value).exp() if inside else 1 / total
-        elif dim not in wanted:
-            continue
-        elif (samples := site.infer.get("num_samples")) is not None:
-            part = 1 / samples
-        else:
-            part = site.fn.log_prob(site.value).exp()
-            wanted |= {axis for axis in range(-part.dim(), 0) if part.shape[axis] > 1}
-        found = part if found is None else found * part
-    return found

@@ -28,7 +28,7 @@ class Watch(TorchFunctionMode):
 
     def __init__(self) -> None:
         super().__init__()
-        self.leaks = 0
+        self.leaks: int = 0
         self._marked: dict[int, tuple[Tensor, frozenset[str]]] = {}  # the tensors too: else their ids are used again
 
     def mark(self, value: Tensor, sites: frozenset[str]) -> None:
