@@ -162,6 +162,7 @@ _ALL = (
     Code("ASR118", "a rule that `regularize` refuses, whatever the guide", "infer", Severity.WARNING),
     Code("ASR110", "the data plate has no size, and neither has `data_size=`", "infer", Severity.WARNING),
     Code("ASR115", "a rule asks nothing of most data", "infer", Severity.WARNING),
+    Code("ASR117", "a violation is no number (nan)", "bind", Severity.WARNING),
     Code("ASR116", "a rule reads only data, so it trains nothing", "infer", Severity.WARNING),
     Code("ASR111", "a value outside the data plate has that plate's length", "infer", Severity.WARNING),
 )

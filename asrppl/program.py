@@ -16,7 +16,7 @@ from asrppl.core.bounded import Bounded
 from asrppl.core.labels import indexed, level_name, type_of, weight_text
 from asrppl.core.numbering import verify_numbering
 from asrppl.core.signature import Signature
-from asrppl.core.typed import FreeNames, TypedProgram
+from asrppl.core.typed import FreeNames, TypedProgram, TypedRule
 from asrppl.core.units import in_units
 from asrppl.diagnostics import AsrError, Diagnostic, in_order, public, warn_of
 from asrppl.files import Folder, Kept, Library, read_text, unreadable
@@ -75,6 +75,7 @@ class Program:
         self._factors = {rule.name: 1.0 if factors is None else factors[rule.name] for rule in checked.rules}
         self._typed: Bounded[Signature, tuple[TypedProgram, tuple[Diagnostic, ...]]] = Bounded(_KEPT)
         self._warned: Bounded[Signature, bool] = Bounded(_KEPT)
+        self._nans: Bounded[str, bool] = Bounded(_KEPT * _KEPT)  # messages that were warned of
         self._plans: Bounded[tuple[Signature, int, bool, bool], Plan] = Bounded(_KEPT)
         self.source = source
         self.files: Mapping[str, str] = MappingProxyType({source.name: source.text, **checked.imported})
@@ -308,7 +309,22 @@ class Program:
     def _evaluate(self, bound: Bound, *, skip_off: bool) -> dict[str, Tensor]:
         self.warn_once(bound.signature)
         plan = self.plan(bound.signature, elements=math.prod(bound.batch_shape), skip_off=skip_off)
-        return plan(bound.tensors, bound.functions)
+        violations = plan(bound.tensors, bound.functions)
+        self.warn_of_nan(self.typed(bound.signature).rules, violations, bound)
+        return violations
+
+    def warn_of_nan(self, rules: Iterable[TypedRule], violations: Mapping[str, Tensor], bound: Bound) -> None:
+        """Warn, once a rule and entry, of violations that are no number (ASR117); nothing waits for a device."""
+        for rule in rules:
+            violation = violations.get(rule.name)
+            if violation is None or violation.device.type != "cpu" or not bool(violation.detach().isnan().any()):
+                continue
+            from asrppl.lower import nans
+
+            message = f"the violation of rule `{rule.name}` is nan: {nans.culprit(nans.inputs(rule), bound)}"
+            if message not in self._nans:
+                self._nans.put(message, True)
+                warn_of([Diagnostic("ASR117", message, rule.span, help="a rule whose cost is nan trains nothing")])
 
     # ---- Python
 

@@ -41,7 +41,7 @@ def verify_pathwise(program: TypedProgram, signature: Signature) -> None:
     """
     sink = Sink()
     for rule in program.rules:
-        for indicator, what in _indicators(rule.formula):
+        for indicator, what in indicators(rule.formula):
             for read in _reparameterised(indicator, signature):
                 _refuse(sink, indicator.span, what, read.name, read.span)
         for node in walk(rule.formula):
@@ -74,8 +74,8 @@ def _verify_detach(sink: Sink, node: Unary) -> None:
         )
 
 
-def _indicators(formula: Formula) -> Iterator[tuple[Formula | Term, str]]:
-    """Yield what is turned into 0 or 1, with the words for it."""
+def indicators(formula: Formula) -> Iterator[tuple[Formula | Term, str]]:
+    """Yield what a formula turns into 0 or 1, with the words for it."""
     for node in walk(formula):
         match node:
             case Choose():

@@ -18,6 +18,7 @@ from asrppl.infer.estimate.attachment import Attachment
 from asrppl.infer.estimate.factor import Tally, emit
 from asrppl.infer.estimate.together import Runs
 from asrppl.infer.sites.absent import families_of
+from asrppl.infer.sites.layout import Reading
 from asrppl.infer.watch.dependence import Watch
 from asrppl.infer.watch.recorder import Recorder, Tracker, recording_of, run_apart
 from asrppl.infer.watch.recording import Recording
@@ -69,6 +70,7 @@ class Pair:
         self.attachments: Bounded[object, Attachment] = Bounded(_KEPT)
         self.tally: Tally = Tally()
         self.runs: Runs = Runs()
+        self.last: tuple[Attachment, Reading] | None = None  # of this call
         self.families: dict[str, Entry] = {}
         self.recorder: Recorder = Recorder()
         self.warned: set[Diagnostic] = set()
@@ -87,7 +89,7 @@ class Pair:
             yield self.tally
         finally:
             # Recorded tensors hold graphs: memory, and deepcopy refuses them.
-            self.recorder, self.watch, self.runs = Recorder(), None, Runs()
+            self.recorder, self.watch, self.runs, self.last = Recorder(), None, Runs(), None
 
     @property
     def looped(self) -> int:
@@ -156,6 +158,7 @@ class Pair:
             self.leaks.put(leaks, True)
         if self.looped > 1:
             self.runs.add(attachment, recording, reading)
+        self.last = attachment, reading
         nesting = self.base.max_plate_nesting
         emit(attachment, recording, reading, self._weights(attachment), max_plate_nesting=nesting, tally=self.tally)
 
@@ -173,6 +176,14 @@ class Pair:
             tally=self.tally,
             runs=self.runs,
         )
+
+    def warn_of_nan(self) -> None:
+        """Warn of rules whose violation became NaN in this call, from the last run's values."""
+        if self.last is not None:
+            attachment, reading = self.last
+            bound = Bound(attachment.signature, reading.tensors, {})
+            rules = (attached.rule for attached in attachment.rules)
+            self.program.warn_of_nan(rules, self.tally.violations, bound)
 
     def _weights(self, attachment: Attachment) -> Mapping[str, float | Tensor]:
         if self.weights is not None:

@@ -13,7 +13,7 @@ from asrppl.core.signature import Signature
 from asrppl.core.typed import TypedProgram, TypedRule
 from asrppl.core.units import without
 from asrppl.core.walk import rank as rank_of
-from asrppl.lower import chunks
+from asrppl.lower import chunks, nans
 from asrppl.lower.algebra import Algebra
 from asrppl.lower.builder import Hidden
 from asrppl.lower.chunks import Chunked
@@ -51,6 +51,11 @@ class Plan:
         self.module = module
         self._source = source
         self._dtype = torch.get_default_dtype()
+        self._deciding = {
+            rule.name: (reads, rule.datum is not None)
+            for rule in source[0].rules
+            if rule.name in rules and (reads := nans.deciding(rule))
+        }
         self._placed: dict[tuple[torch.device, torch.dtype], fx.GraphModule] = {}
 
     def __call__(
@@ -91,6 +96,8 @@ class Plan:
             results = module.forward(*given)
         count = len(self.rules)
         violations = dict(zip(self.rules, results[:count], strict=True))
+        for name, (reads, whole) in self._deciding.items():
+            violations[name] = nans.spoilt(violations[name], reads, tensors, whole=whole)
         return violations, dict(zip(self.speaking, results[count:], strict=True))
 
     def _place(self, device: torch.device, dtype: torch.dtype) -> fx.GraphModule:

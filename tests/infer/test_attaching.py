@@ -335,3 +335,74 @@ def test_a_rule_that_reads_data_beside_what_trains_is_not_warned_of() -> None:
     elbo = asrppl.regularize(labelled, AutoNormal(labelled), rules, bind={"most": most, "f": through})
     elbo.loss_and_grads(elbo.model, elbo.guide)
     assert not [found for found in elbo.bindings().warnings if found.code == "ASR116"]
+
+
+# ---- what messages say of plates is so
+
+
+def test_factors_are_not_called_observed_sites() -> None:
+    def program() -> None:
+        with pyro.plate("a", 2, dim=-1), pyro.plate("b", 3, dim=-2):
+            z = pyro.sample("z", dist.Normal(0.0, 1.0))
+            pyro.factor("f", -z)
+
+    with pytest.raises(asrppl.AsrError, match="the data's: all factors stand in `a`, `b`"):
+        asrppl.regularize(program, AutoNormal(program), "z <= 1").bindings()
+
+
+def test_observed_sites_in_plates_of_their_own_have_no_plate_in_common() -> None:
+    def program() -> None:
+        z = pyro.sample("z", dist.Normal(0.0, 1.0))
+        for name in ("a", "b"):
+            with pyro.plate(name, 2):
+                pyro.sample(f"x_{name}", dist.Normal(z, 1.0), obs=torch.zeros(2))
+
+    with pytest.raises(asrppl.AsrError, match="no plate is around all observed sites; around some of them: `a`, `b`"):
+        asrppl.regularize(program, AutoNormal(program), "z <= 1").bindings()
+
+
+@pytest.mark.filterwarnings("ignore:Found plate statements in guide but not model")
+def test_a_plate_that_holds_exposed_values_only_is_there() -> None:
+    def guide() -> None:
+        pyro.sample("mu", dist.Delta(torch.tensor(2.0)))
+        with pyro.plate("data", 4):
+            asrppl.expose("y", torch.ones(4))
+
+    elbo = asrppl.regularize(lambda: pyro.sample("mu", dist.Normal(0.0, 1.0)), guide, "mu <= 0", data="data")
+    elbo.loss(elbo.model, elbo.guide)
+    assert float(elbo.report.penalty) == 4 * 2.0
+    with pytest.raises(asrppl.AsrError, match=r"no site stands in a plate 'dat'.*; plates with sites in them: 'data'"):
+        asrppl.regularize(elbo.model, guide, "mu <= 0", data="dat").bindings()
+
+
+def test_only_what_varies_without_its_plate_is_named() -> None:
+    """`z` stands in a plate, and is not to blame."""
+
+    def guide() -> None:
+        with pyro.plate("rows", 2, dim=-2):
+            pyro.sample("z", dist.Delta(torch.zeros(2, 1)))
+        asrppl.expose("s", torch.zeros(3))
+
+    def program() -> None:
+        with pyro.plate("rows", 2, dim=-2):
+            pyro.sample("z", dist.Normal(0.0, 1.0))
+
+    elbo = asrppl.regularize(program, guide, "z <= s", elbo=Trace_ELBO(max_plate_nesting=2))
+    with pytest.raises(asrppl.AsrError, match=r"axis -1 \(length 3\), where no plate of that axis is around `s`\n"):
+        elbo.loss(program, guide)
+
+
+def test_the_mend_of_a_value_that_does_not_fit_a_plate_is_one_more_index() -> None:
+    def guide() -> None:
+        with pyro.plate("data", 4):
+            pyro.sample("z", dist.Delta(torch.zeros(4)))
+
+    def program() -> None:
+        with pyro.plate("data", 4):
+            pyro.sample("z", dist.Normal(0.0, 1.0))
+
+    bind = {"t": torch.ones(3, 2)}
+    with pytest.raises(asrppl.AsrError, match=r"write one more index: `t\[i, j\]`"):
+        asrppl.regularize(program, guide, "forall i: z <= t[i]", bind=bind, data="data").bindings()
+    elbo = asrppl.regularize(program, guide, "forall i, j: z <= t[i, j]", bind=bind, data="data")
+    assert elbo.bindings()["t"].axes == ((3, "event"), (2, "event"))

@@ -147,7 +147,7 @@ def test_a_value_exposed_outside_the_plate_that_it_varies_over() -> None:
         asrppl.expose("score", torch.ones(6, dtype=X.dtype))
 
     elbo = asrppl.regularize(toy.model, guide, "rule a: score <= 0")
-    with pytest.raises(asrppl.AsrError, match="no plate is around `score`") as error:
+    with pytest.raises(asrppl.AsrError, match="no plate of that axis is around `score`") as error:
         elbo.loss(toy.model, guide)
     assert _codes(error) == {"ASR096"}
 

@@ -17,18 +17,21 @@ from typing import Any, cast
 
 import pyro
 import torch
+from pyro import distributions as dist
 from pyro.poutine.messenger import Messenger
 from torch import Tensor
 
+from asrppl.core.signature import Signature
 from asrppl.diagnostics import AsrError, Diagnostic
 from asrppl.infer.estimate.attachment import Attachment
 from asrppl.infer.estimate.channels import AttachedRule
+from asrppl.infer.estimate.means import enumerates, mean_over
 from asrppl.infer.estimate.together import Runs
 from asrppl.infer.report import Report
 from asrppl.infer.sites.layout import Reading
 from asrppl.infer.sites.plates import frame_of
-from asrppl.infer.watch.pyro_internals import send, unmark
-from asrppl.infer.watch.recording import PARTICLES, Frame, Recording, Site, full_size, unwrap
+from asrppl.infer.watch.pyro_internals import send
+from asrppl.infer.watch.recording import PARTICLES, Frame, Recording, full_size, unwrap
 
 
 class _Within(Messenger):
@@ -137,7 +140,7 @@ def emit(
         residual = 1.0  # a plate without a size: the programs scale a batch up by hand
     inner = residual / _over(around.scale, around.frames)
     dtype = _dtype(recording)
-    enumerated = [site for site in recording.guide.values() if runs is None and _enumerates(site)]
+    enumerated = [site for site in recording.guide.values() if runs is None and enumerates(site)]
     outer = [frame_of(frame.name, recording) or frame for frame in around.frames]
     if runs is not None:
         max_plate_nesting = max(max_plate_nesting, -cast(int, runs.frame.dim))
@@ -155,7 +158,7 @@ def emit(
         open_names = {frame.name for frame in around.frames}
         own = tuple(frame for frame in frames if frame.name not in open_names)
         counted = own + tuple(f for f in outer if f.dim is not None and f.name != PARTICLES)
-        _verify_axes(attached, violation, own + around.frames, max_plate_nesting)
+        _verify_axes(attached, violation, own + around.frames, max_plate_nesting, reading, attachment.signature)
         violation = _expand(violation, own)
         mask = _mask(attached, reading)
         weight = weights[name] * data / prod(full_size(frame) for frame in counted)
@@ -166,12 +169,12 @@ def emit(
             scale = scale * own_shares
         if runs is None:
             with _Within(tuple(recording.unsized.get(frame.name, frame) for frame in own), scale, mask):
-                pyro.factor(f"asrppl.{name}", -weight * term)
+                _put(f"asrppl.{name}", -weight * term)
             violation = violation.detach()
-        mean = _mean(violation, mask, enumerated, counted, max_plate_nesting)
+        mean = mean_over(violation, mask, enumerated, counted, max_plate_nesting)
         paid = mean
         if own_shares is not None:
-            paid = _mean(violation * own_shares, mask, enumerated, counted, max_plate_nesting)
+            paid = mean_over(violation * own_shares, mask, enumerated, counted, max_plate_nesting)
         times = 1 if runs is None else len(runs.readings)
         cost = times * weights[name] * data * residual * paid
         tally.add(name, times * mean.detach(), cost, pathwise=attached.channel == "P")
@@ -179,10 +182,16 @@ def emit(
             silent = (~speaking[name]).to(mean.dtype)
             if attached.rule.datum is not None:
                 silent, _ = _in_the_data_plate(silent, (), plate)
-            tally.leave_out(name, times * _mean(_expand(silent, own), mask, enumerated, counted, max_plate_nesting))
+            tally.leave_out(name, times * mean_over(_expand(silent, own), mask, enumerated, counted, max_plate_nesting))
         tally.weights[name] = weights[name]
         if name in attachment.idle:
             tally.idle.add(name)
+
+
+def _put(name: str, log_factor: Tensor) -> None:
+    """Do what `pyro.factor` does, but let nan through: a warning names the entry that it comes from (ASR117)."""
+    unit: Any = dist.Unit(log_factor, validate_args=False)
+    cast(Any, pyro).sample(name, unit, obs=unit.sample(), infer={"is_auxiliary": True})
 
 
 # ---- where a factor stands
@@ -217,17 +226,36 @@ def _expand(violation: Tensor, frames: Sequence[Frame]) -> Tensor:
     return violation.expand(shape)
 
 
-def _verify_axes(attached: AttachedRule, violation: Tensor, frames: Sequence[Frame], max_plate_nesting: float) -> None:
+def _varies(reading: Reading, signature: Signature, name: str, dim: int) -> bool:
+    """Whether a tensor of ``name`` has more than one entry along a batch axis."""
+    entry = signature.get(name)
+    for (other, component), tensor in reading.tensors.items():
+        if other == name and entry is not None:
+            batch = tensor.shape[: tensor.dim() - len(entry.axes) - (component == "log_probs")]
+            if -dim <= len(batch) and batch[dim] != 1:
+                return True
+    return False
+
+
+def _verify_axes(
+    attached: AttachedRule,
+    violation: Tensor,
+    frames: Sequence[Frame],
+    max_plate_nesting: float,
+    reading: Reading,
+    signature: Signature,
+) -> None:
     known = {frame.dim for frame in frames}
     for dim in range(-violation.dim(), 0):
         if violation.shape[dim] != 1 and dim not in known and dim >= -max_plate_nesting:
-            names = ", ".join(f"`{name}`" for name in attached.names)
+            varying = [name for name in attached.names if _varies(reading, signature, name, dim)]
+            names = ", ".join(f"`{name}`" for name in varying or attached.names)
             raise AsrError(
                 [
                     Diagnostic(
                         "ASR096",
                         f"the violation of rule `{attached.rule.name}` varies over axis {dim} "
-                        f"(length {violation.shape[dim]}), where no plate is around {names}",
+                        f"(length {violation.shape[dim]}), where no plate of that axis is around {names}",
                         attached.rule.span,
                         help="expose a value within the plates it varies over, with event_dim counting its index axes; "
                         "mark a vectorised guide's batch axes with plates",
@@ -300,56 +328,3 @@ def _is_number(scale: float | Tensor, number: float) -> bool:
 
 def _close(left: float | Tensor, right: float | Tensor) -> bool:
     return abs(float(left) - float(right)) <= 1e-6 * abs(float(left))
-
-
-# ---- the report's mean over draws
-
-
-def _enumerates(site: Site) -> bool:
-    return site.infer.get("_enumerate_dim") is not None or "_enum_total" in site.infer
-
-
-def _mean(
-    violation: Tensor,
-    mask: Tensor | None,
-    enumerated: Sequence[Site],
-    frames: Sequence[Frame],
-    max_plate_nesting: float,
-) -> Tensor:
-    """Return the mean over data and particles, exact over enumerated draws: their probabilities are at hand."""
-    violation = unmark(violation)
-    if mask is not None:
-        violation = torch.where(unmark(mask), violation, violation.new_zeros(()))
-    if not enumerated:
-        return violation.mean()
-    with torch.no_grad():
-        probability = _probability(violation, enumerated, frames)
-    if probability is not None:
-        violation = violation * probability
-    dims = [dim for dim in range(-violation.dim(), 0) if dim < -max_plate_nesting]
-    if dims:
-        violation = violation.sum(dims)
-    return violation.mean()
-
-
-def _probability(violation: Tensor, enumerated: Sequence[Site], frames: Sequence[Frame]) -> Tensor | float | None:
-    """Return the probability of the enumerated draws that the violation was computed from, and of those before them."""
-    wanted = {dim for dim in range(-violation.dim(), 0) if violation.shape[dim] > 1}
-    names = {frame.name for frame in frames}
-    found: Tensor | float | None = None
-    for site in reversed(enumerated):  # those that come later may depend on those before
-        total = site.infer.get("_enum_total")
-        dim = site.infer.get("_enumerate_dim")
-        if total is not None:
-            # Each value is a run of its own; a site in plates that the rule does not vary over is counted that often.
-            inside = all(frame.name in names for frame in site.plates)
-            part: Tensor | float = site.fn.log_prob(site.value).exp() if inside else 1 / total
-        elif dim not in wanted:
-            continue
-        elif (samples := site.infer.get("num_samples")) is not None:
-            part = 1 / samples
-        else:
-            part = site.fn.log_prob(site.value).exp()
-            wanted |= {axis for axis in range(-part.dim(), 0) if part.shape[axis] > 1}
-        found = part if found is None else found * part
-    return found

@@ -1,7 +1,9 @@
 """Values whose batch axes do not have the lengths of the plates that a rule reads them in."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
+from asrppl.core.labels import indexed
 from asrppl.core.signature import Signature
 from asrppl.diagnostics import Sink
 from asrppl.infer.estimate.channels import AttachedRule
@@ -56,5 +58,7 @@ def _mend(name: str, referent: Referent, whole: bool) -> str:
     if whole:
         return f'the plate is subsampled: within it, in the guide, asrppl.expose("{name}", values[indices])'
     if referent.origin == "bind":
-        return f"index it if these are not one value for each datum: `{name}[i]`"
+        free = referent.free
+        more = indexed(replace(free, rank=(free.rank or 0) + 1))
+        return f"if these are not one value for each entry of that plate, write one more index: `{more}`"
     return "its batch axes are those of the plates around it; event_dim counts the others"

@@ -10,15 +10,15 @@ from asrppl.suggest import nearest
 
 def frame_of(plate: str | None, recording: Recording) -> Frame | None:
     """Return a plate's frame, of a site that it is vectorised at where there is one."""
-    sites = (*recording.model.values(), *recording.guide.values())
+    sites = (*recording.model.values(), *recording.guide.values(), *recording.exposed.values())
     found = [frame for site in sites for frame in site.frames if frame.name == plate]
     return next((frame for frame in found if frame.dim is not None), found[0] if found else None)
 
 
 def plate_names(recording: Recording) -> set[str]:
     """Return the names of all plates, also of those that are run through one entry at a time."""
-    sites = (*recording.model.values(), *recording.guide.values())
-    return {frame.name for site in sites for frame in site.frames}
+    items = (*recording.model.values(), *recording.guide.values(), *recording.exposed.values())
+    return {frame.name for item in items for frame in item.frames}
 
 
 def _likelihoods(recording: Recording) -> list[Site]:
@@ -55,10 +55,12 @@ def find_data_plate(recording: Recording, data: str | None, sink: Sink) -> str |
     if not left:
         return None
     names = ", ".join(f"`{name}`" for name in left)
+    kind = "factors" if _likelihoods(recording)[0].factor else "observed sites"
+    what = f"all {kind} stand in {names}" if every else f"no plate is around all {kind}; around some of them: {names}"
     sink.add(
         "ASR087",
         None,
-        f"it is not clear which plate is the data's: {'all' if every else 'some'} observed sites stand in {names}",
+        f"it is not clear which plate is the data's: {what}",
         help=f'name it: regularize(..., data="{left[0]}"); weights are nats per entry of it',
     )
     return None
@@ -71,7 +73,8 @@ def _verify_name(data: str, recording: Recording, sink: Sink) -> None:
         sink.add(
             "ASR087",
             None,
-            f"there is no plate {data!r} for the data; plates there are: {', '.join(map(repr, there)) or 'none'}",
+            f"no site stands in a plate {data!r}, which is to be the data's; plates with sites in them: "
+            f"{', '.join(map(repr, there)) or 'none'}",
             help=f'did you mean regularize(..., data="{close[0]}")?' if close else None,
         )
 
