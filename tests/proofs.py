@@ -1,4 +1,4 @@
-"""Proofs about small generated rules, by z3: over all reals and ints the violation is 0 exactly where the formula holds.
+"""Proofs about small generated rules, by z3: for all reals and ints, a violation is 0 exactly where the formula holds.
 
     python -m tests.proofs --formulas 2000 --seed 0
 
@@ -8,11 +8,9 @@ there, and at these the compiled graph has to cost what the interpreter does.
 
 import argparse
 import math
-import re
 import warnings
 from collections import Counter
 from collections.abc import Mapping
-from fractions import Fraction
 from typing import Literal
 
 import torch
@@ -87,8 +85,7 @@ def prove(seed: int, paths: int = PATHS) -> tuple[Came, str]:
     """Return what came of a rule, which is given up where it has more paths than ``paths``.
 
     Raises:
-        AssertionError: its violation is 0 where it does not hold, or the other way round, or compiled it costs something
-            else.
+        AssertionError: its violation is 0 where it does not hold, or the other way round, or compiled it is another.
     """
     text = with_statements(f"rule r: {Writer(seed, plain=True).formula(1 + seed % 2, ())}")
     try:

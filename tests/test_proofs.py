@@ -1,4 +1,4 @@
-"""For some 200 small rules z3 shows, over all reals and ints, that the violation is 0 exactly where the formula holds."""
+"""For some 200 small rules z3 shows, over all reals and ints: the violation is 0 exactly where the formula holds."""
 
 from collections.abc import Iterator
 
