@@ -12,12 +12,14 @@ from asrppl.check.expand.presence import defined
 from asrppl.check.expand.values import Array, Env, IndexVariable, NumberSet, Poison, Record, Table, Value
 from asrppl.check.fields import fields_of_boxes
 from asrppl.core import typed
-from asrppl.core.signature import BOX_FIELDS, EDGES, Entry, Kind, makes_box
+from asrppl.core.signature import BOX_FIELDS, EDGES, Entry, Kind, Level, makes_box
 from asrppl.core.typed import BinaryTerm, Computed, Constant, Formula, Index, IndexValue, Offset, Read, Term, TypedTerm
 from asrppl.core.walk import is_poisoned, moves, variable_slots, walk
 from asrppl.source import Span
 from asrppl.suggest import did_you_mean
 from asrppl.syntax import ast
+
+_DATA = frozenset({Level.DATUM})
 
 
 def term(ctx: Context, expr: ast.Expr, env: Env) -> Term:
@@ -166,7 +168,8 @@ def complete(ctx: Context, array: Array, field: str | None, span: Span) -> Term:
         if len(indices) < rank or component == "":
             return build.poison(span)
         kind, is_given = _given_kind(ctx, array.name), array.name in ctx.given
-        return Read(kind, build.ALL_LEVELS, span, array.name, component, resolved, is_given)
+        levels = _DATA if is_given else build.ALL_LEVELS
+        return Read(kind, levels, span, array.name, component, resolved, is_given)
     entry = entry_of(ctx, array.name, place, array.env)
     if entry is None or len(indices) < rank:
         return build.poison(span)
