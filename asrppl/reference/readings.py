@@ -4,6 +4,7 @@ A formula is walked through once (`formulas.py`), negations pushed in, and a rea
 how these combine.
 """
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -174,6 +175,8 @@ class Violation(Claim[Triple]):
         """See `Reading`."""
         if atom.left is None or atom.right is None:
             return self.undefined
+        if any(isinstance(side, float) and math.isinf(side) for side in (atom.left, atom.right)):
+            return self.literal(Condition().atom(atom))  # no draw is nearer to an infinite bound than another
         amount = self._amount(atom.operator, atom.left, atom.right, 1 if atom.whole else self.margin)
         if self.power != 1:
             amount = amount**self.power
@@ -184,11 +187,11 @@ class Violation(Claim[Triple]):
     def _amount(self, operator: str, left: Plain, right: Plain, margin: float) -> float:
         match operator:
             case "<=":
-                return max(0, left - right)  # 0 of two infinite ones, too: `inf - inf` is no number
+                return max(0, left - right)
             case "<":
                 return max(0, left - right + margin)
             case "==":
-                return abs(left - right) if left != right else 0
+                return abs(left - right)
             case _:
                 return 1 if left == right else 0
 
