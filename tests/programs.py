@@ -178,7 +178,8 @@ class Writer:
                 f"u[{index}]",
             ]
             if not self.plain:
-                leaves.append(f"rows[{index}, {self.index(scope)}]")
+                edge = self.random.choice(["left", "bottom"])
+                leaves += [f"rows[{index}, {self.index(scope)}]", f"box[{index}].{edge}"]
             return self.random.choice([*leaves, f"x[{index}]", f"d[{index}]", f"t[{index}]", "r", "w", "0.3", "half"])
         inner = depth - 1
         if pick < 0.6:

@@ -12,6 +12,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::asrppl.AsrWarning")
 
 X = {"x": [3.0, 0.0]}
 U = {"u": {"value": [5.0, 6.0, 7.0], "mask": [False, True, True]}}
+Q = {"probs": [[0.5, 0.5], [0.25, 0.75]]}
 CONSTANTS = "param on = true\nparam off = false\n"
 
 
@@ -23,13 +24,16 @@ def double_precision() -> Iterator[None]:
     torch.set_default_dtype(torch.float32)
 
 
+def tensor(value: object) -> object:
+    if not isinstance(value, dict):
+        return torch.tensor(value)
+    if "probs" in value:
+        return torch.distributions.Categorical(torch.tensor(value["probs"]))
+    return {part: torch.tensor(nested) for part, nested in value.items()}
+
+
 def tensors(values: dict[str, object]) -> dict[str, object]:
-    return {
-        name: {part: torch.tensor(nested) for part, nested in value.items()}
-        if isinstance(value, dict)
-        else torch.tensor(value)
-        for name, value in values.items()
-    }
+    return {name: tensor(value) for name, value in values.items()}
 
 
 @pytest.mark.parametrize(
@@ -50,6 +54,8 @@ def tensors(values: dict[str, object]) -> dict[str, object]:
         # Along an axis that others index, an entry outside is undefined; by the index itself, it is skipped.
         ("exists i in 0..1: m[i, n] <= -1", {"m": [[0.0, 1.0], [2.0, 3.0]], "n": 2}, 0),
         ("exists i in 0..1: m[2 * i, n] <= -1", {"m": [[0.0, 1.0], [2.0, 3.0]], "n": 1}, 2),
+        # The same of a distribution.
+        ("forall i in 0..1: (count j where tv(q(k[i - 1]) || delta(0)) <= 1: x[j] >= 1) >= 1", {"k": Q, **X}, 1),
         # What constants settle is not read: these comparisons are decided or discrete, and come first.
         (f"{CONSTANTS}(if on or x[0] > 0 then 1 else 2) == 4 or k == 9", {**X, "k": 3}, 6),
         (f"{CONSTANTS}(sum i where off and x[i] > 0: 2) == 4 or k == 9", {**X, "k": 3}, 6),

@@ -273,8 +273,8 @@ def _skip(ctx: Context, condition: Formula, name: str, *, further: bool) -> Form
     """Let the innermost binder whose variable the condition reads skip what does not meet it.
 
     Returns:
-        The condition where there is no such binder (or an aggregate over the data is in between), or where the access stands in the guard of a binder ``further``
-        in: the comparison that reads it is false there.
+        The condition where there is no such binder (or an aggregate over the data is in between), or where the access
+        stands in the guard of a binder ``further`` in: the comparison that reads it is false there.
     """
     slots = {slot for slot in variable_slots(condition) if slot < len(ctx.scopes)}
     if not slots or max(slots) < ctx.outside:
