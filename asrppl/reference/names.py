@@ -72,7 +72,7 @@ class Names:
         self.sites: dict[str, ast.Site] = {}
         self.declared: dict[str, Kind | None] = {}
         self._params = params
-        self.module = self._module(source, library)
+        self.module: Module = self._module(source, library)
         self.values: dict[str, Given] = {
             name: given(name, value, self.declared.get(name)) for name, value in values.items()
         }
