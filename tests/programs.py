@@ -14,6 +14,7 @@ DECLARED = {
     "half": "param half = 0.5",
     "L": "param L = {0, 2}",
     "t": "param t = [0.5, 1.0, 2.25]",
+    "rows": "param rows = [[0.5, 1.0, 0.0], [1.5, 0.25, 1.0], [0.0, 0.5, 2.0]]",
     "on": "param on = true",
     "off": "param off = false",
     "g": "given g: int",
@@ -45,7 +46,8 @@ class Writer:
 
     def rule(self, depth: int = 3) -> str:
         """Return a rule."""
-        options = self.random.choice(["", "", "", "", " smooth 2", " smooth 7.5", " margin 0.25", " power 2"])
+        smooth, power = self.random.choice([" smooth 2", " smooth 7.5"]), self.random.choice([" power 2", " power 1.5"])
+        options = "".join(self.random.sample([smooth, power, " margin 0.25"], self.random.choice([0, 0, 0, 1, 1, 2])))
         if self.random.random() < 0.1:
             options += f" where {self.atom(0, ())}"
         return f"rule r{options}: {self.formula(depth, ())}"
@@ -115,7 +117,8 @@ class Writer:
         if pick < 0.2:
             return f"{one} {self.random.choice('+-')} 1"
         if pick < 0.25 and not self.plain:
-            return self.random.choice([f"2 - {one}", f"a[{one}]", f"2 * {one}", "n", f"mod({one} + 1, 3)", f"g[{one}]"])
+            computed = [f"2 - {one}", f"a[{one}]", f"2 * {one}", "n", f"mod({one} + 1, 3)", f"g[{one}]"]
+            return self.random.choice([*computed, "(argmax z: g[z])", f"floor(w * {one})", "len(x) - 1"])
         return one
 
     # ---- atoms
@@ -143,7 +146,8 @@ class Writer:
         if pick < 0.41:
             return f"({self.whole(0, scope)} {self.random.choice(['in', 'not in'])} 1..2)"
         if pick < 0.51:
-            return f"({self.real(depth, scope)} {self.random.choice(['in', 'not in'])} [0.0, 0.8])"
+            interval = self.random.choice(["[0.0, 0.8]", "[0.0, 0.8]", "[0.5, inf]", "[half, 1]"])
+            return f"({self.real(depth, scope)} {self.random.choice(['in', 'not in'])} {interval})"
         if pick < 0.56:
             return f"nonoverlap(box[{index}], box[{self.index(scope)}])"
         if pick < 0.6 and not self.plain:
@@ -173,6 +177,9 @@ class Writer:
                 f"box[{index}].x",
                 f"u[{index}]",
             ]
+            if not self.plain:
+                edge = self.random.choice(["left", "bottom"])
+                leaves += [f"rows[{index}, {self.index(scope)}]", f"box[{index}].{edge}"]
             return self.random.choice([*leaves, f"x[{index}]", f"d[{index}]", f"t[{index}]", "r", "w", "0.3", "half"])
         inner = depth - 1
         if pick < 0.6:

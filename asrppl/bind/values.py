@@ -267,6 +267,7 @@ class _Binder:
                 _refuse("ASR072", wrong[0])
         support = self.supports.get(use.name)
         drawn = None if support is None else Kind.BOOL if use.name in self.booleans else _support_kind(support)
+        given = use.given or use.name in self.data
         self.entries[use.name] = Entry(
             axes=axes or (),
             kind=kind_of_given(use.kind, drawn if drawn is not None and not draw else _kind(use, components, drawn)),
@@ -274,7 +275,8 @@ class _Binder:
             squares=names == BOX_FIELDS and components["w"] is components["h"],
             support=support,
             masked="mask" in components,
-            given=use.given or use.name in self.data,
+            given=given,
+            levels=frozenset({Level.DATUM} if given else {Level.DRAW, Level.DATUM}),
             first=self.first.get(use.name, ()),
             # The probabilities given are those of each datum: nothing drawn is behind them.
             distribution_levels=frozenset({Level.DATUM}),

@@ -85,7 +85,8 @@ class Context:
     ``steps`` and ``total`` count the nodes expanded for a statement and before it; ``effort`` scales their limits.
     ``scopes`` and ``active`` hold, by slot, the binder of each index variable in scope and the variable itself;
     ``guards`` the binders whose guards are being expanded, None for the end of a range; ``conditions`` how many
-    conditions the formula being expanded is part of (0: it is a claim).
+    conditions the formula being expanded is part of (0: it is a claim); ``outside`` how many of the scopes lie outside
+    the aggregate being expanded: what is absent for one datum does not make their instances absent.
     """
 
     sink: Sink
@@ -102,6 +103,7 @@ class Context:
     sites: Mapping[str, ast.Site] = field(default_factory=dict[str, ast.Site])
     given: Mapping[str, ast.Given] = field(default_factory=dict[str, ast.Given])
     conditions: int = 0
+    outside: int = 0
     scopes: list[Scope] = field(default_factory=list[Scope])
     active: list[Variable] = field(default_factory=list[Variable])
     guards: list[Scope | None] = field(default_factory=list["Scope | None"])
@@ -126,6 +128,15 @@ class Context:
         """Expand a formula, negated where not ``positive``."""
         with self.deeper(expr.span, env):
             return self.formula_of(self, expr, env, positive)
+
+    @contextmanager
+    def over_data(self) -> Generator[None]:
+        """Expand what stands in an aggregate inside the ``with``."""
+        before, self.outside = self.outside, len(self.scopes)
+        try:
+            yield
+        finally:
+            self.outside = before
 
     def condition(self, expr: ast.Expr, env: Env) -> Formula:
         """Expand a formula that chooses, and is true or false."""

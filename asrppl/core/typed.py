@@ -222,10 +222,14 @@ class TypedDistribution:
 
 @dataclass(frozen=True, slots=True)
 class Posterior(TypedDistribution):
-    """``q(name[indices])``: the distribution that the guide gave the site, given what it drew before."""
+    """``q(name[indices])``: the distribution that the guide gave the site, given what it drew before.
+
+    ``defined`` as in `Read`.
+    """
 
     name: str
     indices: tuple[Offset, ...]
+    defined: "Formula | None" = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,11 +246,15 @@ class UniformOver(TypedDistribution):
 
 @dataclass(frozen=True, slots=True)
 class CategoricalOf(TypedDistribution):
-    """``categorical(phi[k])``: probabilities along the last axis of an array; support 0..length - 1."""
+    """``categorical(phi[k])``: probabilities along the last axis of an array; support 0..length - 1.
+
+    ``defined`` as in `Read`.
+    """
 
     name: str
     indices: tuple[Offset, ...]
     given: bool = False
+    defined: "Formula | None" = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -82,12 +82,12 @@ def reduce(reduction: str, values: Sequence[Plain]) -> Plain | None:
     """Return a sum, product, mean, maximum or minimum; None where it is undefined, over nothing."""
     match reduction:
         case "sum":
-            return sum(values) if all(isinstance(value, int) for value in values) else math.fsum(values)
+            return sum(values)
         case "prod":
             return math.prod(values)
         case _ if not values:
             return None
         case "mean":
-            return math.fsum(values) / len(values)
+            return sum(values) / len(values)
         case _:
             return max(values) if reduction == "max" else min(values)

@@ -3,7 +3,7 @@
 import itertools
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from asrppl.reference.names import Names, Scope, Variable, children
 from asrppl.reference.values import Plain, entry
@@ -22,10 +22,11 @@ class Array:
 
 @dataclass(frozen=True)
 class Access:
-    """An array that an expression reads; ``nested`` in the guard of a binder further in."""
+    """An array that an expression reads; ``nested`` in the guard of a binder further in, or for all data."""
 
     array: Array
     nested: bool
+    everywhere: bool = False
 
 
 class Arrays(Names, ABC):
@@ -95,6 +96,10 @@ class Arrays(Names, ABC):
                     yield from self.accesses(expr.binder.where, inner, True)
                 return
             case ast.Call(function=ast.Name(text="len")):
+                return
+            case ast.Call(function=ast.Name(text="aggregate")) | ast.Restricted():
+                for part in children(expr):
+                    yield from (replace(use, everywhere=True) for use in self.accesses(part, scope, nested))
                 return
             case ast.Name() | ast.Index():
                 array = self.array(expr, scope)
@@ -194,6 +199,8 @@ class Arrays(Names, ABC):
         if not inside:
             return use.nested
         name = use.array.name
+        if use.everywhere:  # what is absent here may be there for other data
+            return True
         if name is None or self.values[name].mask is None or self.innermost(use.array.indices) not in variables:
             return True
         place = self._inside_axes(use.array)

@@ -74,13 +74,13 @@ class Condition(Reading[bool]):
             return False
         match atom.operator:
             case "<=":
-                return left <= right
+                return bool(left <= right)
             case "<":
-                return left < right
+                return bool(left < right)
             case "==":
-                return left == right
+                return bool(left == right)
             case _:
-                return left != right
+                return bool(left != right)
 
     def every(self, parts: Sequence[bool]) -> bool:
         """See `Reading`."""
@@ -175,6 +175,8 @@ class Violation(Claim[Triple]):
         """See `Reading`."""
         if atom.left is None or atom.right is None:
             return self.undefined
+        if any(isinstance(side, float) and math.isinf(side) for side in (atom.left, atom.right)):
+            return self.literal(Condition().atom(atom))  # no draw is nearer to an infinite bound than another
         amount = self._amount(atom.operator, atom.left, atom.right, 1 if atom.whole else self.margin)
         if self.power != 1:
             amount = amount**self.power
@@ -185,17 +187,18 @@ class Violation(Claim[Triple]):
     def _amount(self, operator: str, left: Plain, right: Plain, margin: float) -> float:
         match operator:
             case "<=":
-                return float(max(left - right, 0)) if left != right else 0.0
+                return max(0, left - right)
             case "<":
-                return float(max(left - right + margin, 0)) if left != right else float(margin)
+                return max(0, left - right + margin)
             case "==":
-                return float(abs(left - right)) if left != right else 0.0
+                return abs(left - right)
             case _:
-                return float(left == right)
+                return 1 if left == right else 0
 
     def every(self, parts: Sequence[Triple]) -> Triple:
         """See `Reading`."""
-        return tuple(map(math.fsum, zip(*parts, strict=True))) if parts else ZERO  # pyright: ignore
+        decided, discrete, graded = zip(*parts, strict=True) if parts else ((), (), ())
+        return sum(decided), sum(discrete), sum(graded)
 
     def some(self, parts: Sequence[Triple]) -> Triple:
         """See `Reading`: the first in dictionary order; smoothed over those that differ from it in the last part."""
@@ -209,7 +212,7 @@ class Violation(Claim[Triple]):
         if self.smooth is None or smallest == 0:
             return smallest
         # Scaled by the smallest, so that nothing overflows.
-        return smallest * math.fsum((smallest / amount) ** self.smooth for amount in amounts) ** (-1 / self.smooth)
+        return smallest * sum((smallest / amount) ** self.smooth for amount in amounts) ** (-1 / self.smooth)
 
     def guard(self) -> "Violation":
         """See `Claim`."""

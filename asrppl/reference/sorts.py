@@ -31,6 +31,8 @@ class Sorts(Arrays, ABC):
                     parts.append(self.part(expr.binder.domain, scope))
             case ast.Call(function=ast.Name(text="len")):
                 pass
+            case ast.Logic() if self._settled(expr, scope) is not None:
+                pass
             case ast.Call(function=ast.Name(text="q" | "categorical")):
                 array = self.array(expr.arguments[0].value, scope)
                 if array is not None and array.name is not None:
@@ -47,6 +49,24 @@ class Sorts(Arrays, ABC):
             case _:
                 parts += [self.part(part, scope) for part in children(expr)]
         return max(parts)
+
+    def _settled(self, expr: ast.Expr, scope: Scope) -> bool | None:
+        """Return what a condition is that `true` and `false` settle, whatever else it would read; None for others."""
+        expr, scope = self.unfold(expr, scope)
+        match expr:
+            case ast.Truth():
+                return expr.value
+            case ast.Not():
+                operand = self._settled(expr.operand, scope)
+                return not operand if operand is not None else None
+            case ast.Logic(operator="and" | "or" | "implies"):
+                left, right = self._settled(expr.left, scope), self._settled(expr.right, scope)
+                if expr.operator == "implies":
+                    left = not left if left is not None else None
+                settling = expr.operator != "and"
+                return settling if settling in (left, right) else None if None in (left, right) else not settling
+            case _:
+                return None
 
     # ---- kinds
 

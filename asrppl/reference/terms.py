@@ -217,12 +217,12 @@ class Terms(Sorts, ABC):
     def _mixture(self, expr: ast.Expr, where: ast.Expr | None, scope: Scope) -> Law | None:
         members = [datum for datum in self.data() if where is None or datum.true(where, scope)]
         laws = [law for datum in members if (law := datum.law(expr, scope)) is not None]
-        return mixture(laws) if laws and len(laws) == len(members) else None
+        return mixture(laws) if laws else None
 
     def _aggregate(self, expr: ast.Expr, where: ast.Expr | None, scope: Scope) -> float | None:
         members = [datum for datum in self.data() if where is None or datum.true(where, scope)]
         values = [value for datum in members if (value := datum.term(expr, scope)) is not None]
-        return arithmetic.reduce("mean", values) if len(values) == len(members) else None
+        return arithmetic.reduce("mean", values)  # what is undefined for a datum leaves that datum out
 
 
 def _side_of_box(name: str, parts: Mapping[str, float]) -> float:

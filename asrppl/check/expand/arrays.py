@@ -12,12 +12,14 @@ from asrppl.check.expand.presence import defined
 from asrppl.check.expand.values import Array, Env, IndexVariable, NumberSet, Poison, Record, Table, Value
 from asrppl.check.fields import fields_of_boxes
 from asrppl.core import typed
-from asrppl.core.signature import BOX_FIELDS, EDGES, Entry, Kind, makes_box
+from asrppl.core.signature import BOX_FIELDS, EDGES, Entry, Kind, Level, makes_box
 from asrppl.core.typed import BinaryTerm, Computed, Constant, Formula, Index, IndexValue, Offset, Read, Term, TypedTerm
 from asrppl.core.walk import is_poisoned, moves, variable_slots, walk
 from asrppl.source import Span
 from asrppl.suggest import did_you_mean
 from asrppl.syntax import ast
+
+_DATA = frozenset({Level.DATUM})
 
 
 def term(ctx: Context, expr: ast.Expr, env: Env) -> Term:
@@ -166,7 +168,8 @@ def complete(ctx: Context, array: Array, field: str | None, span: Span) -> Term:
         if len(indices) < rank or component == "":
             return build.poison(span)
         kind, is_given = _given_kind(ctx, array.name), array.name in ctx.given
-        return Read(kind, build.ALL_LEVELS, span, array.name, component, resolved, is_given)
+        levels = _DATA if is_given else build.ALL_LEVELS
+        return Read(kind, levels, span, array.name, component, resolved, is_given)
     entry = entry_of(ctx, array.name, place, array.env)
     if entry is None or len(indices) < rank:
         return build.poison(span)
@@ -270,11 +273,11 @@ def _skip(ctx: Context, condition: Formula, name: str, *, further: bool) -> Form
     """Let the innermost binder whose variable the condition reads skip what does not meet it.
 
     Returns:
-        The condition where there is no such binder, or where the access stands in the guard of a binder ``further``
-        in: the comparison that reads it is false there.
+        The condition where there is no such binder (or an aggregate over the data is in between), or where the access
+        stands in the guard of a binder ``further`` in: the comparison that reads it is false there.
     """
     slots = {slot for slot in variable_slots(condition) if slot < len(ctx.scopes)}
-    if not slots:
+    if not slots or max(slots) < ctx.outside:
         return condition
     scope = ctx.scopes[max(slots)]
     if further and ctx.place(scope) == "nested":

@@ -228,6 +228,24 @@ def disjunction(parts: Iterable[Formula], span: Span) -> Formula:
     return Disjunction(levels_of(flat), span, tuple(flat))
 
 
+def settled(condition: Formula) -> Formula:
+    """Return a condition without what constants make idle, so that it reads no more than decides it.
+
+    Not for guards that are priced, nor for claims: there what is false costs something beside the rest.
+    """
+    match condition:
+        case Conjunction():
+            parts = [settled(operand) for operand in condition.operands]
+            if any(isinstance(part, TruthValue) and not part.value for part in parts):
+                return TruthValue(NO_LEVELS, condition.span, False)
+            return conjunction(parts, condition.span)
+        case Disjunction():
+            parts = [settled(operand) for operand in condition.operands]
+            return disjunction([p for p in parts if not isinstance(p, TruthValue) or p.value], condition.span)
+        case _:
+            return condition
+
+
 def at_most(left: Term, right: Term, span: Span, *, strict: bool = False) -> Formula:
     """Return ``left <= right``; ``inf`` bounds nothing."""
     for side, bound in ((left, -math.inf), (right, math.inf)):

@@ -80,9 +80,9 @@ def _bound(ctx: Context, function: str, array: Array, indices: tuple[Offset, ...
         refuse_rank(ctx, array, named, entry, place)
         return Poison()
     if function == "categorical":
-        note_accesses(ctx, array.name, indices, entry, place, array.env)
+        _, missing = note_accesses(ctx, array.name, indices, entry, place, array.env)
         support = tuple(range(entry.axes[-1]))
-        return CategoricalOf(support, entry.levels, span, array.name, indices, entry.given)
+        return CategoricalOf(support, entry.levels, span, array.name, indices, entry.given, missing)
     if entry.support is None:
         origin = f" ({entry.origin})" if entry.origin else ""
         ctx.add(
@@ -93,8 +93,8 @@ def _bound(ctx: Context, function: str, array: Array, indices: tuple[Offset, ...
             help=f'a guide can hand one over: `asrppl.expose("{array.name}", Categorical(probs))`',
         )
         return Poison()
-    note_accesses(ctx, array.name, indices, entry, place, array.env)
-    return Posterior(entry.support, entry.distribution_levels, span, array.name, indices)
+    _, missing = note_accesses(ctx, array.name, indices, entry, place, array.env)
+    return Posterior(entry.support, entry.distribution_levels, span, array.name, indices, missing)
 
 
 def _delta(ctx: Context, argument: ast.Expr, span: Span, env: Env) -> Value:

@@ -98,14 +98,16 @@ def aggregate(ctx: Context, body: ast.Expr, where: ast.Expr | None, span: Span, 
             help=f"aggregate its probability: `aggregate(P[{body.span.text}])`",
         )
         return Poison()
-    value = ctx.value(body, env)
+    with ctx.over_data():
+        value = ctx.value(body, env)
+        if isinstance(value, Array):
+            value = scalar(ctx, value, body.span, env)
     if isinstance(value, Poison):
         return value
-    if isinstance(value, Array):
-        value = scalar(ctx, value, body.span, env)
     condition: Formula | None = None
     if where is not None:
-        condition = ctx.condition(where, env)
+        with ctx.over_data():
+            condition = ctx.condition(where, env)
         if not ctx.static and Level.DRAW in condition.levels:
             ctx.add(
                 "ASR054",

@@ -4,6 +4,7 @@ from asrppl.check.expand import build
 from asrppl.core.typed import (
     AggregateDistribution,
     AggregateTerm,
+    CategoricalOf,
     Choose,
     Complement,
     Computed,
@@ -11,6 +12,7 @@ from asrppl.core.typed import (
     Every,
     Formula,
     Populated,
+    Posterior,
     Probability,
     Read,
     Reduction,
@@ -41,6 +43,8 @@ def _conditions(node: TypedNode) -> list[Formula]:
             indices = [index.term for index in node.indices if isinstance(index, Computed)]
             own = [node.defined] if node.defined is not None else []
             return own + [condition for index in indices for condition in _conditions(index)]
+        case Posterior() | CategoricalOf():
+            return [node.defined] if node.defined is not None else []
         case Reduction():
             return _of_reduction(node)
         case Choose():

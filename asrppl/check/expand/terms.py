@@ -269,7 +269,7 @@ def _binary(ctx: Context, operator: str, left: Term, right: Term, span: Span, en
 
 
 def _conditional(ctx: Context, node: ast.Conditional, env: Env) -> Term:
-    condition = ctx.condition(node.condition, env)
+    condition = build.settled(ctx.condition(node.condition, env))
     then, otherwise = term(ctx, node.then, env), term(ctx, node.otherwise, env)
     kinds = {then.kind, otherwise.kind}
     mixed = next((kind for kind in (Kind.REAL, Kind.SCALAR) if kind in kinds), Kind.INT)
@@ -290,7 +290,7 @@ def _reduction(ctx: Context, node: ast.Reduced, env: Env) -> Term:
     nothing = ctx.lengths_known and not all(variable.values for variable in scope.variables)
     if nothing and node.reduction in ("sum", "prod"):
         return build.number(int(node.reduction == "prod"), node.span)
-    guard = chosen(scope, written)
+    guard = chosen(scope, [build.settled(part) for part in written])
     kind = body.kind
     if node.reduction == "mean":
         kind = Kind.REAL
@@ -302,12 +302,12 @@ def _reduction(ctx: Context, node: ast.Reduced, env: Env) -> Term:
 
 def _count(ctx: Context, node: ast.Count, env: Env) -> Term:
     def visit(scope: Scope, inner: Env) -> tuple[list[Formula], Formula]:
-        return written_guard(ctx, scope, inner), ctx.condition(node.body, inner)
+        return written_guard(ctx, scope, inner), build.settled(ctx.condition(node.body, inner))
 
     scope, written, body = bind(ctx, env, node.binder, visit)
     if ctx.lengths_known and not all(variable.values for variable in scope.variables):
         return build.number(0, node.span)
-    guard = chosen(scope, written)
+    guard = chosen(scope, [build.settled(part) for part in written])
     whole = build.conjunction([guard, body] if guard is not None else [body], node.body.span)
     return CountTerm(Kind.INT, whole.levels, node.span, scope.variables, whole)
 
