@@ -82,6 +82,8 @@ def _run(arguments: argparse.Namespace) -> int:
         return 0
     for rule in report.rules:
         print(f"{rule.name}: {weight(rule)}, {level(rule)} level")
+        if rule.where is not None:
+            print(f"    where {format_expression(rule.where)}: of other data it asks nothing")
         if rule.smooth is not None:
             print(f"    smooth {rule.smooth:g}: `or` and `exists` take the power mean")
         if rule.power != 1:

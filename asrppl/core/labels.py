@@ -38,6 +38,10 @@ def indexed(free: FreeName) -> str:
 
 def type_of(free: FreeName) -> str:
     """Return an expected name's type in words."""
+    return f"given {_type_of(free)}" if free.given else _type_of(free)
+
+
+def _type_of(free: FreeName) -> str:
     if free.shape == "record" and free.fields is not None:
         return f"({', '.join(free.fields)})"
     if free.shape == "distribution" and free.draw:

@@ -238,7 +238,7 @@ def _rule(parts: list[_Part], span: Span, sink: Sink) -> ast.Rule:
                     "ASR011",
                     option.span,
                     f"`{word}` is given twice" if twice else "a rule has a weight or is hard, not both",
-                    help="keep one of the two",
+                    help="join the two with `and`" if kind is ast.Where else "keep one of the two",
                     notes=(Note("the other is here", seen[kind].span),),
                 )
         seen.setdefault(type(option), option)

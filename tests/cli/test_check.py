@@ -121,3 +121,11 @@ def test_a_file_cannot_write_escapes_to_the_terminal(write, capsys: pytest.Captu
     assert "\x1b" not in out
     assert "\u202e" not in out
     assert "# \ufffd[31m \ufffd" in out
+
+
+def test_what_is_given_is_said_to_be(write, capsys: pytest.CaptureFixture[str]) -> None:
+    name = write("a.asr", "given lab: bool\ngiven g\nrule r where lab power 2: x <= g\n")
+    assert main(["check", name]) == 0
+    assert "expects from the guide: lab: given Boolean, x: number, g: given number" in capsys.readouterr().out
+    assert main(["explain", name]) == 0
+    assert "    where lab: of other data it asks nothing\n    power 2: of every amount\n" in capsys.readouterr().out

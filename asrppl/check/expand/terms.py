@@ -263,8 +263,10 @@ def _binary(ctx: Context, operator: str, left: Term, right: Term, span: Span, en
     try:
         return build.binary(operator, left, right, span)
     except build.UndefinedError:
-        message = "this divides by zero" if operator == "/" else "this has no finite value"
-        ctx.add("ASR065", span, message, env)
+        infinite = any(isinstance(side, Constant) and math.isinf(side.value) for side in (left, right))
+        help = "`inf` is a bound, as in `x in [0, inf]`, and no number to calculate with" if infinite else None
+        zero = operator == "/" and not infinite
+        ctx.add("ASR065", span, "this divides by zero" if zero else "this has no finite value", env, help=help)
         return build.poison(span)
 
 
