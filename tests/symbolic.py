@@ -3,9 +3,12 @@
 What holds on every path holds for all reals and ints, not only for those that were tried.
 """
 
+import math
+import operator
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
+from typing import Any
 
 import z3
 
@@ -120,6 +123,11 @@ class Unknown:
     def _truth(self, term: z3.BoolRef) -> Truth:
         return Truth(self.explorer, term)
 
+    def _compared(self, other: object, compare: Callable[[Any, Any], Any]) -> Truth:
+        if isinstance(other, float) and math.isinf(other):
+            return self._truth(z3.BoolVal(compare(0, other)))
+        return self._truth(compare(self.term, _exactly(other)))
+
     def __add__(self, other: object) -> "Unknown":
         return self._new(self.term + _exactly(other))
 
@@ -144,22 +152,22 @@ class Unknown:
         return self._new(z3.If(self.term >= 0, self.term, -self.term))
 
     def __le__(self, other: object) -> Truth:
-        return self._truth(self.term <= _exactly(other))
+        return self._compared(other, operator.le)
 
     def __lt__(self, other: object) -> Truth:
-        return self._truth(self.term < _exactly(other))
+        return self._compared(other, operator.lt)
 
     def __ge__(self, other: object) -> Truth:
-        return self._truth(self.term >= _exactly(other))
+        return self._compared(other, operator.ge)
 
     def __gt__(self, other: object) -> Truth:
-        return self._truth(self.term > _exactly(other))
+        return self._compared(other, operator.gt)
 
     def __eq__(self, other: object) -> Truth:  # pyright: ignore[reportIncompatibleMethodOverride]
-        return self._truth(self.term == _exactly(other))
+        return self._compared(other, operator.eq)
 
     def __ne__(self, other: object) -> Truth:  # pyright: ignore[reportIncompatibleMethodOverride]
-        return self._truth(self.term != _exactly(other))
+        return self._compared(other, operator.ne)
 
     def __bool__(self) -> bool:
         return self.explorer.decide(self.term != 0)

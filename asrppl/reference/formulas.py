@@ -1,5 +1,6 @@
 """Formulas, walked through with negations pushed in, in the reading that is asked for."""
 
+import math
 from abc import ABC
 from collections.abc import Iterator
 
@@ -128,9 +129,20 @@ class Formulas(Terms, ABC):
                     return self._counted(reading, node, scope, oriented, other)
         if operator in (">", ">="):
             operator, left, right = SWAPPED[operator], right, left
+        one, other = self.term(*left), self.term(*right)
+        if any(isinstance(side, float) and math.isinf(side) for side in (one, other)):
+            # An infinite bound bounds nothing, or everything: nothing is nearer to it than anything else.
+            ends = [side if side is not None else 0 for side in (one, other)]
+            return reading.literal(Condition().atom(Atom(operator, *ends, False, DECIDED)))
         whole = self.whole(*left) and self.whole(*right)
+        if operator == "<" and not whole:
+            # Between an int and a constant with a fraction lies a whole number: `n < 2.5` is `n <= 2`.
+            if self.takes_ints(*left) and self.constant(*right) and isinstance(other, float) and math.isfinite(other):
+                operator, other = "<=", math.floor(other)
+            elif self.takes_ints(*right) and self.constant(*left) and isinstance(one, float) and math.isfinite(one):
+                operator, one = "<=", math.ceil(one)
         part = max(self.part(*left), self.part(*right))
-        return reading.atom(Atom(operator, self.term(*left), self.term(*right), whole, part))
+        return reading.atom(Atom(operator, one, other, whole, part))
 
     def _counted(self, reading: Claim[T], node: ast.Count, scope: Scope, operator: str, bound: Scoped) -> T:
         value = self.term(*bound)

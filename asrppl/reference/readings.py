@@ -4,7 +4,6 @@ A formula is walked through once (`formulas.py`), negations pushed in, and a rea
 how these combine.
 """
 
-import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -175,8 +174,6 @@ class Violation(Claim[Triple]):
         """See `Reading`."""
         if atom.left is None or atom.right is None:
             return self.undefined
-        if any(isinstance(side, float) and math.isinf(side) for side in (atom.left, atom.right)):
-            return self.literal(Condition().atom(atom))  # no draw is nearer to an infinite bound than another
         amount = self._amount(atom.operator, atom.left, atom.right, 1 if atom.whole else self.margin)
         if self.power != 1:
             amount = amount**self.power

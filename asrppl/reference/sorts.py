@@ -118,6 +118,12 @@ class Sorts(Arrays, ABC):
         value = self.term(expr, scope)
         return value is not None and float(value).is_integer()
 
+    def takes_ints(self, expr: ast.Expr, scope: Scope) -> bool:
+        """Whether a term is an int or a Boolean; of a constant, whether its value is."""
+        if self.constant(expr, scope):
+            return isinstance(self.term(expr, scope), int)
+        return self.kind(expr, scope) != "real"
+
     def _number(self, expr: ast.Expr, scope: Scope) -> Kind:
         kind = self.kind(expr, scope)
         return "int" if kind == "bool" else kind
