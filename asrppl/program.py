@@ -315,9 +315,12 @@ class Program:
 
     def warn_of_nan(self, rules: Iterable[TypedRule], violations: Mapping[str, Tensor], bound: Bound) -> None:
         """Warn, once a rule and entry, of violations that are no number (ASR117); nothing waits for a device."""
+        found = [violation.detach() for violation in violations.values() if violation.device.type == "cpu"]
+        if not math.isnan(sum(violation.sum() for violation in found)):  # none is negative: nan is never lost
+            return
         for rule in rules:
             violation = violations.get(rule.name)
-            if violation is None or violation.device.type != "cpu" or not bool(violation.detach().isnan().any()):
+            if violation is None or not bool(violation.detach().isnan().any()):
                 continue
             from asrppl.lower import nans
 
