@@ -94,6 +94,8 @@ class Plan:
             results = module.forward(*[functions[k] if isinstance(k, str) else by_name[k] for k in self.arguments])
         else:
             results = module.forward(*given)
+        if not self.speaking and not self._deciding:
+            return dict(zip(self.rules, results, strict=True)), {}
         count = len(self.rules)
         violations = dict(zip(self.rules, results[:count], strict=True))
         for name, (reads, whole) in self._deciding.items():

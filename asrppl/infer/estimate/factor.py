@@ -147,6 +147,7 @@ def emit(
         if shares is not None:
             parts = [_data_weights(attachment.resolution.data, each) for each in runs.recordings]
             shares = runs.stack([part for part in parts if part is not None])
+    silence: dict[object, Tensor] = {}
     for attached in attachment.rules:
         if attached.together is not (runs is not None):
             continue
@@ -179,10 +180,14 @@ def emit(
         cost = times * weights[name] * data * residual * paid
         tally.add(name, times * mean.detach(), cost, pathwise=attached.channel == "P")
         if name in speaking:
-            silent = (~speaking[name]).to(mean.dtype)
-            if attached.rule.datum is not None:
-                silent, _ = _in_the_data_plate(silent, (), plate)
-            tally.leave_out(name, times * mean_over(_expand(silent, own), mask, enumerated, counted, max_plate_nesting))
+            # Rules under one guard have one answer, which is averaged once.
+            key = (id(speaking[name]), id(mask), counted)
+            if key not in silence:
+                silent = (~speaking[name]).to(mean.dtype)
+                if attached.rule.datum is not None:
+                    silent, _ = _in_the_data_plate(silent, (), plate)
+                silence[key] = times * mean_over(_expand(silent, own), mask, enumerated, counted, max_plate_nesting)
+            tally.leave_out(name, silence[key])
         tally.weights[name] = weights[name]
         if name in attachment.idle:
             tally.idle.add(name)
