@@ -5,7 +5,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Literal, NoReturn, Protocol
 
-from asrppl.check.expand.values import Env, Value
+from asrppl.check.expand.build import UndefinedError
+from asrppl.check.expand.values import Env, Poison, Value
 from asrppl.check.free import Uses
 from asrppl.core.signature import Signature
 from asrppl.core.typed import Formula, Offset, Variable
@@ -122,7 +123,11 @@ class Context:
     def value(self, expr: ast.Expr, env: Env) -> Value:
         """Expand an expression that is not a formula."""
         with self.deeper(expr.span, env):
-            return self.value_of(self, expr, env)
+            try:
+                return self.value_of(self, expr, env)
+            except UndefinedError:
+                self.add("ASR065", expr.span, "this has no finite value", env)
+                return Poison()
 
     def formula(self, expr: ast.Expr, env: Env, positive: bool = True) -> Formula:
         """Expand a formula, negated where not ``positive``."""
