@@ -35,3 +35,9 @@ def test_corners_that_are_not_all_there_are_named() -> None:
     program = asrppl.parse("forall i != j: nonoverlap(box[i], box[j])")
     with pytest.raises(asrppl.AsrError, match="`box` needs a field `x`; the value given has `x1`, `y1`"):
         program.violations({"box": {"x1": [0.0], "y1": [0.0]}})
+
+
+def test_a_name_read_by_its_edges_alone_is_bound_as_a_box() -> None:
+    program = asrppl.parse("forall i: box[i].left >= 0 and box[i].bottom <= 1")
+    detected = {"box": {"x1": [0.25], "y1": [0.5], "x2": [0.75], "y2": [1.5]}}
+    assert float(program.violations(detected)["line 1"]) == 0.5

@@ -2,7 +2,6 @@
 
 import pytest
 
-import asrppl
 from asrppl.core.signature import Entry, Signature
 from tests.check.programs import checked, typed
 
@@ -25,12 +24,6 @@ def test_boxes_of_every_origin_have_edges() -> None:
 def test_a_record_may_have_a_field_called_left() -> None:
     pairs = Signature.of({"p": Entry(fields=("left", "age"))})
     assert typed("site p: (left, age)\np.left <= p.age", pairs) == "p.left <= p.age"
-
-
-def test_a_name_read_by_its_edges_alone_is_bound_as_a_box() -> None:
-    program = asrppl.parse("forall i: box[i].left >= 0 and box[i].bottom <= 1")
-    detected = {"box": {"x1": [0.25], "y1": [0.5], "x2": [0.75], "y2": [1.5]}}
-    assert float(program.violations(detected)["line 1"]) == 0.5
 
 
 @pytest.mark.parametrize(
