@@ -118,6 +118,19 @@ def _is_count_bound(bound: Term) -> bool:
 
 
 def _compare_count(ctx: Context, operator: Comparison, node: ast.Count, env: Env, bound: Term, span: Span) -> Formula:
+    formula = _count_atoms(ctx, operator, node, env, bound, span)
+    missing = defined(span, bound)
+    if missing is None:
+        return formula
+    # Where the bound has no value, nothing is claimed. A condition is false there, and priced as one comparison.
+    claimed = Every(formula.levels | missing.levels, span, (), None, missing, formula)
+    if not ctx.conditions:
+        return claimed
+    zero = build.number(0, span)
+    return build.conjunction((claimed, build.where_defined(build.at_most(zero, zero, span), missing)), span)
+
+
+def _count_atoms(ctx: Context, operator: Comparison, node: ast.Count, env: Env, bound: Term, span: Span) -> Formula:
     if isinstance(bound, Constant) and math.isinf(bound.value):
         return TruthValue(build.NO_LEVELS, span, operator == "!=" or (operator[0] == "<") == (bound.value > 0))
     if isinstance(bound, Constant) and not build.is_whole(bound):
@@ -173,15 +186,7 @@ def _counted(ctx: Context, node: ast.Count, env: Env, bound: Term, span: Span, *
         return build.at_most(zero, bound, span) if upper else build.at_most(bound, zero, span)
     there, guard = present(scope), guard_of(scope, written)
     levels = build.levels_of(part for part in (there, guard, body, bound) if part is not None)
-    counted = AtLeast(levels, span, scope.variables, there, guard, body, both[0], bound, upper)
-    return counted if (missing := defined(span, bound)) is None else _bounded(ctx, counted, missing, span)
-
-
-def _bounded(ctx: Context, counted: Formula, condition: Formula, span: Span) -> Formula:
-    """Return a count whose bound may have no value: nothing is claimed then, and nothing true."""
-    if ctx.conditions:
-        return build.conjunction((condition, counted), span)
-    return Every(counted.levels | condition.levels, span, (), None, condition, counted)
+    return AtLeast(levels, span, scope.variables, there, guard, body, both[0], bound, upper)
 
 
 # ---- membership
