@@ -48,3 +48,13 @@ def clean_pyro() -> None:
         pyro.clear_param_store()
         pyro.set_rng_seed(0)
         pyro.enable_validation(True)
+
+
+@pytest.fixture
+def double_precision() -> Generator[None]:
+    """Rules that read no real are computed in the default dtype: float64 here."""
+    import torch
+
+    torch.set_default_dtype(torch.float64)
+    yield
+    torch.set_default_dtype(torch.float32)

@@ -1,22 +1,11 @@
 """Compiled violations against the reference interpreter, on 2,000 generated rule files; tests/agreement.py has more."""
 
-from collections.abc import Iterator
-
 import pytest
-import torch
 
 from tests.agreement import BATCH, compare
 
 # Odd rules on purpose: what is warned of is tested elsewhere.
-pytestmark = pytest.mark.filterwarnings("ignore::asrppl.AsrWarning")
-
-
-@pytest.fixture(autouse=True)
-def double_precision() -> Iterator[None]:
-    """Rules that read no real are computed in the default dtype."""
-    torch.set_default_dtype(torch.float64)
-    yield
-    torch.set_default_dtype(torch.float32)
+pytestmark = [pytest.mark.filterwarnings("ignore::asrppl.AsrWarning"), pytest.mark.usefixtures("double_precision")]
 
 
 def _agree(seeds: range, at_least: float, **options: object) -> None:

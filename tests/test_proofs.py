@@ -1,24 +1,13 @@
 """For some 200 small rules z3 shows, over all reals and ints: the violation is 0 exactly where the formula holds."""
 
-from collections.abc import Iterator
-
 import pytest
-import torch
 import z3
 
 from asrppl.reference import Given, Reference
 from tests.proofs import prove
 from tests.symbolic import Explorer, Unknown
 
-pytestmark = pytest.mark.filterwarnings("ignore::asrppl.AsrWarning")
-
-
-@pytest.fixture(autouse=True)
-def double_precision() -> Iterator[None]:
-    """Rules that read no real are computed in the default dtype."""
-    torch.set_default_dtype(torch.float64)
-    yield
-    torch.set_default_dtype(torch.float32)
+pytestmark = [pytest.mark.filterwarnings("ignore::asrppl.AsrWarning"), pytest.mark.usefixtures("double_precision")]
 
 
 @pytest.mark.parametrize("block", range(16))

@@ -239,7 +239,8 @@ class RegularizedELBO(ELBO):
                 with pair.kept_graphs() if backward else nullcontext():
                     returned = compute(pair.run_model, pair.run_guide, *args, **kwargs)
                 pair.finish()
-                pair.warn_of_nan()
+                if not isinstance(returned, Tensor):  # whoever takes a tensor is not made to wait for it
+                    pair.warn_of_nan()
         except CarriedError as refusal:
             raise refusal.error from refusal.error.__cause__
         runs = 1 if base.vectorize_particles else base.num_particles

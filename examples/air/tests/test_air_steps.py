@@ -116,9 +116,9 @@ def test_no_operation_of_a_step_waits_for_the_device(options, data, rules, prior
     steps.launch(1, never)
     with Waits() as waits:
         steps._step()
-    # On CUDA neither is read: the rate, which fused Adam takes from its tensor, and whether a violation is nan.
+    # What fused Adam on a CPU reads from its tensors (the rate) it leaves on the device on CUDA.
     assert set(waits.found) <= {"_local_scalar_dense"}, waits.found
-    assert waits.found["_local_scalar_dense"] <= 2
+    assert waits.found["_local_scalar_dense"] <= 1
 
 
 @pytest.mark.parametrize("device", DEVICES)
