@@ -212,13 +212,22 @@ class Program:
 
         return self._typed.get_or(signature, make)
 
-    def plan(self, signature: Signature, *, elements: int = 64, skip_off: bool = False, shares: bool = False) -> Plan:
+    def plan(
+        self,
+        signature: Signature,
+        *,
+        elements: int = 64,
+        skip_off: bool = False,
+        only: frozenset[str] | None = None,
+        shares: bool = False,
+    ) -> Plan:
         """Return the lowered program for what the names were bound to; kept, so that a second call costs nothing.
 
         Args:
             signature: what the names were bound to.
             elements: of the batch, about.
             skip_off: leave out rules whose weight is 0 for good.
+            only: the rules that are meant, None for all.
             shares: also compute where rules speak of something (`Plan.evaluate`).
 
         Raises:
@@ -232,12 +241,14 @@ class Program:
         def make() -> Plan:
             try:
                 typed = self.typed(signature)
+                if only is not None:
+                    typed = TypedProgram(tuple(rule for rule in typed.rules if rule.name in only))
                 return lower(typed, signature=signature, elements=rounded, skip_off=skip_off, shares=shares)
             except NeedsGuideError as error:
                 help = "attach the rules to a guide with asrppl.regularize"
                 raise AsrError([Diagnostic("ASR078", str(error), error.span, help=help)]) from None
 
-        return self._plans.get_or((signature, rounded, skip_off, shares), make)
+        return self._plans.get_or((signature, rounded, skip_off, only, shares), make)
 
     # ---- values
 

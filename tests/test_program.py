@@ -138,8 +138,8 @@ def test_a_plan_is_made_once_a_signature_and_the_oldest_is_dropped() -> None:
         signatures.append(bound.signature)
         assert program.plan(bound.signature) is program.plan(bound.signature, elements=60)
     assert len(program._plans) == 8
-    assert (signatures[0], 64, False, False) not in program._plans
-    assert (signatures[-1], 64, False, False) in program._plans
+    assert (signatures[0], 64, False, None, False) not in program._plans
+    assert (signatures[-1], 64, False, None, False) in program._plans
 
 
 def test_any_device_of_the_values_will_do() -> None:

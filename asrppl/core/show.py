@@ -13,6 +13,7 @@ from asrppl.core.typed import (
     Complement,
     Conjunction,
     Constant,
+    Cost,
     CountTerm,
     Differ,
     Disjunction,
@@ -119,6 +120,8 @@ def show_term(term: Term) -> str:
             return f"E[{show_term(term.body)}]"
         case Probability():
             return f"P[{show_formula(term.body)}]"
+        case Cost():
+            return f"cost({show_formula(term.body)})"
         case AggregateTerm():
             where = f" where {show_formula(term.where)}" if term.where is not None else ""
             return f"aggregate({show_term(term.body)}{where})"

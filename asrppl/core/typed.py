@@ -170,9 +170,10 @@ class Functional(TypedTerm):
 
 @dataclass(frozen=True, slots=True)
 class Expectation(TypedTerm):
-    """``E[t]``."""
+    """``E[t]``; with ``where``, given that it holds: where ``t`` has a value (None: everywhere)."""
 
     body: "Term"
+    where: "Formula | None" = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,6 +189,16 @@ class AggregateTerm(TypedTerm):
 
     body: "Term"
     where: "Formula | None"
+
+
+@dataclass(frozen=True, slots=True)
+class Cost(TypedTerm):
+    """The violation of a formula as a number, with the options of a rule: the integrand of a `hard` rule on draws."""
+
+    body: "Formula"
+    smooth: float | None
+    margin: float
+    power: float
 
 
 Term = (
@@ -206,6 +217,7 @@ Term = (
     | Expectation
     | Probability
     | AggregateTerm
+    | Cost
 )
 
 # ---- distributions over a finite support
@@ -270,6 +282,7 @@ class ExpectedDistribution(TypedDistribution):
     """``E[q(n)]`` of probabilities that read draws: the marginal. (Inside an ``aggregate`` it is left out.)"""
 
     body: "Distribution"
+    where: "Formula | None" = None
 
 
 Distribution = Posterior | PointMass | UniformOver | CategoricalOf | AggregateDistribution | ExpectedDistribution
@@ -311,10 +324,12 @@ class AtMost(Atom):
     """``left <= right``: max(left − right, 0).
 
     ``strict``: a real ``<``: as a claim it costs what ``<=`` does, and the rule's margin. (An int ``a < b`` is
-    ``a + 1 <= b`` here.)
+    ``a + 1 <= b`` here.) With a ``multiplier`` ν the amount is what it is, and its slope ν, below 0 too: of a
+    comparison of moments (`asrppl.core.moments`).
     """
 
     strict: bool
+    multiplier: "Read | None" = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,6 +57,20 @@ def _rule(rule: TypedRule, signature: Signature) -> TypedRule:
     return replace(rule, formula=_averaged(rule.formula, signature))
 
 
+def averaged(rule: TypedRule) -> TypedRule:
+    """Return a rule about single data that indexes them as one value: the mean over all of them."""
+    if rule.datum is None:
+        return rule
+    return replace(rule, formula=_shared(rule.formula, rule.datum), datum=None)
+
+
+def _shared(formula: Formula, variable: Variable) -> Formula:
+    assert isinstance(formula, Every)
+    if variable in formula.variables:
+        return replace(formula, share=len(variable.values))
+    return replace(formula, body=_shared(formula.body, variable))
+
+
 def _averaged(formula: Formula, signature: Signature) -> Formula:
     if isinstance(formula, Conjunction):  # as the rules that it could be split into
         return replace(formula, operands=tuple(_averaged(operand, signature) for operand in formula.operands))

@@ -8,14 +8,15 @@ from types import MappingProxyType
 from torch import Tensor
 
 from asrppl.bind.bound import Bound, InputKey
+from asrppl.core.moments import needs_decomposing
 from asrppl.core.pathwise import verify_pathwise
 from asrppl.core.signature import Entry, Signature
-from asrppl.core.typed import TypedProgram
+from asrppl.core.units import averaged
 from asrppl.diagnostics import Diagnostic, Sink
 from asrppl.infer.estimate.attachment import Attachment
 from asrppl.infer.estimate.channels import AttachedRule, Rerun, choose_channel, recheck_pathwise, warn_of_data
 from asrppl.infer.estimate.lengths import verify_lengths
-from asrppl.infer.estimate.soundness import Evidence, verify_estimable
+from asrppl.infer.estimate.soundness import Evidence
 from asrppl.infer.sites.absent import with_absent
 from asrppl.infer.sites.entries import Provenance, signature_of
 from asrppl.infer.sites.read import read
@@ -25,7 +26,6 @@ from asrppl.infer.sites.warn import warnings_of
 from asrppl.infer.watch.pyro_internals import marks_of
 from asrppl.infer.watch.recorder import Tracker
 from asrppl.infer.watch.recording import Recording
-from asrppl.lower import lower
 from asrppl.program import Program
 
 logger: logging.Logger = logging.getLogger(__name__)
@@ -43,7 +43,6 @@ def attach(
     data: str | None,
     data_size: int | None,
     base: type,
-    particles: int = 1,
     families: Mapping[str, Entry] = _NO_ENTRIES,
     seen: Mapping[InputKey, frozenset[str]] = _NOTHING,
 ) -> Attachment:
@@ -57,7 +56,6 @@ def attach(
         data: the name of the data plate.
         data_size: the number of data, of a plate without a size.
         base: the class of the objective.
-        particles: how many are run one by one in a step.
         families: names that were numbered sites in another run, as they were there.
         seen: sites whose draws the run of ``recording`` was seen to compute tensors from.
 
@@ -73,21 +71,20 @@ def attach(
     signature = signature_of(resolution, recording, reading, given, provenance)
     typed = program.typed(signature)
     sink = Sink()
-    for rule in typed.rules:
-        verify_estimable(rule, sink)
-    sink.raise_if_failed()
     verify_pathwise(typed, signature)
-    evidence = Evidence(recording, resolution, reading, signature, provenance, base, particles > 1)
+    evidence = Evidence(recording, resolution, reading, signature, provenance, base)
+    elements = max((_batch_elements(signature, key, tensor) for key, tensor in reading.tensors.items()), default=1)
     rules = tuple(
-        choose_channel(rule, evidence, sink) for rule in typed.rules if not rule.weight.off or rule.hard is not None
+        choose_channel(averaged(rule) if needs_decomposing(rule) else rule, evidence, sink, elements)
+        for rule in typed.rules
+        if not rule.weight.off or rule.hard is not None
     )
     sink.raise_if_failed()
     if provenance is not None:
         rules = recheck_pathwise(rules, evidence, given, rerun)
-    elements = max((_batch_elements(signature, key, tensor) for key, tensor in reading.tensors.items()), default=1)
     verify_lengths(rules, reading, signature, resolution.referents)
-    plan = program.plan(signature, elements=elements, skip_off=True, shares=True)
-    together = tuple(attached.rule for attached in rules if attached.together)
+    plain = frozenset(attached.rule.name for attached in rules if attached.functional is None)
+    plan = program.plan(signature, elements=elements, only=plain, shares=True)
     program.warn_once(signature)
     found = program.warnings(signature)
     return Attachment(
@@ -95,9 +92,6 @@ def attach(
         given,
         signature,
         plan,
-        lower(TypedProgram(together), signature=signature, elements=elements * particles, shares=True)
-        if together
-        else None,
         given.functions,
         rules,
         frozenset(reading.masks),

@@ -3,7 +3,6 @@
 import re
 import warnings
 from collections.abc import Callable, Mapping
-from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, cast
 
@@ -20,6 +19,7 @@ from asrppl.core.labels import weight_text
 from asrppl.core.typed import FreeName
 from asrppl.diagnostics import AsrError, Diagnostic, public, warn_of
 from asrppl.infer.bindings import Bindings, bindings_of
+from asrppl.infer.estimate.memory import Memory
 from asrppl.infer.pair import CarriedError, Pair
 from asrppl.infer.report import Report
 from asrppl.infer.verify import verify_base, verify_guide
@@ -178,6 +178,7 @@ class RegularizedELBO(ELBO):
         self._calls = 0
         self._vacuous: set[str] = set()  # rules that are said to be
         self._pairs: Bounded[object, Pair] = Bounded(_PAIRS_KEPT)
+        self.memory: Memory = Memory()
 
     # ---- the objective
 
@@ -189,7 +190,7 @@ class RegularizedELBO(ELBO):
     @public
     def loss_and_grads(self, model: Callback, guide: Callback, *args: Any, **kwargs: Any) -> float:
         """Return the loss with its penalty, and add its gradient to the parameters; a training step."""
-        returned = self._run(cast(Any, self.base).loss_and_grads, model, guide, args, kwargs, backward=True)
+        returned = self._run(cast(Any, self.base).loss_and_grads, model, guide, args, kwargs, training=True)
         self._advance()
         return returned
 
@@ -198,7 +199,7 @@ class RegularizedELBO(ELBO):
         """Return the loss with its penalty as a tensor whose gradient is the estimator's; a training step."""
         base: Any = self.base
         compute = base.differentiable_loss if hasattr(base, "differentiable_loss") else self._graph_loss
-        returned = self._run(compute, model, guide, args, kwargs)
+        returned = self._run(compute, model, guide, args, kwargs, training=True)
         self._advance()
         return returned
 
@@ -219,7 +220,7 @@ class RegularizedELBO(ELBO):
         args: tuple[Any, ...],
         kwargs: dict[str, Any],
         *,
-        backward: bool = False,
+        training: bool = False,
     ) -> Any:
         verify_guide(guide)
         if not self.program.rules:  # then it is the base objective itself
@@ -236,19 +237,16 @@ class RegularizedELBO(ELBO):
         pair = self._pair(model, guide)
         try:
             with pair.at(self.step, self.weights) as tally:
-                with pair.kept_graphs() if backward else nullcontext():
-                    returned = compute(pair.run_model, pair.run_guide, *args, **kwargs)
-                pair.finish()
+                returned = compute(pair.run_model, pair.run_guide, *args, **kwargs)
                 if not isinstance(returned, Tensor):  # whoever takes a tensor is not made to wait for it
                     pair.warn_of_nan()
         except CarriedError as refusal:
             raise refusal.error from refusal.error.__cause__
         runs = 1 if base.vectorize_particles else base.num_particles
-        if tally.pathwise:
+        self.memory.finish(training=training and torch.is_grad_enabled())
+        if tally.corrections:
             # The model's terms of channel P are zero in value; this is what they stand for.
-            extra = cast(Tensor, sum(tally.pathwise.values())) / runs
-            if backward and extra.requires_grad:  # those of rules that speak of all particles together
-                cast(Any, extra).backward()
+            extra = cast(Tensor, sum(tally.corrections.values())) / runs
             returned = returned + (extra if isinstance(returned, Tensor) else extra.item())
         self._report = tally.report(runs, returned.detach() if isinstance(returned, Tensor) else returned)
         self._warn_vacuous(pair)
@@ -262,7 +260,7 @@ class RegularizedELBO(ELBO):
             key = (id(model), id(guide))
             found = self._pairs.get(key)
         if found is None:
-            pair = Pair(model, guide, self.program, self.given, self.data, self.data_size, self.base)
+            pair = Pair(model, guide, self.program, self.given, self.data, self.data_size, self.base, self.memory)
             found = self._pairs.put(key, pair)
         return found
 
@@ -344,13 +342,14 @@ class RegularizedELBO(ELBO):
 
     # ---- state
 
-    def state_dict(self) -> dict[str, int]:
-        """Return what a run needs, beside its parameters, to go on."""
-        return {"step": self.step}
+    def state_dict(self) -> dict[str, Any]:
+        """Return what a run needs, beside its parameters, to go on: the step, tracked means and multipliers."""
+        return {"step": self.step, "rules": self.memory.state_dict()}
 
-    def load_state_dict(self, state: Mapping[str, int]) -> None:
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on where `state_dict` was taken."""
         self.step = int(state["step"])
+        self.memory.load_state_dict(state.get("rules", {}), {rule.name: rule.hard for rule in self.program.rules})
 
     def __getstate__(self) -> dict[str, object]:
         # What was bound is bound again on the next call: recordings and lowered graphs do not travel.

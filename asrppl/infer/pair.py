@@ -1,6 +1,6 @@
 """A model and a guide, wrapped: the guide is watched, and the model ends in the rules' terms."""
 
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from typing import Any
 
@@ -16,11 +16,11 @@ from asrppl.diagnostics import AsrError, Diagnostic, warn_of
 from asrppl.infer.attach import attach
 from asrppl.infer.estimate.attachment import Attachment
 from asrppl.infer.estimate.factor import Tally, emit
-from asrppl.infer.estimate.together import Runs
+from asrppl.infer.estimate.memory import Memory
 from asrppl.infer.sites.absent import families_of
 from asrppl.infer.sites.layout import Reading
 from asrppl.infer.watch.dependence import Watch
-from asrppl.infer.watch.recorder import Recorder, Tracker, recording_of, run_apart
+from asrppl.infer.watch.recorder import Recorder, Tracker, further_draws, recording_of, run_apart
 from asrppl.infer.watch.recording import Recording
 from asrppl.program import Program
 
@@ -47,6 +47,7 @@ class Pair:
         data: the data plate's name.
         data_size: the number of data, of a plate without a size.
         base: the objective.
+        memory: what rules that read moments remember of the calls before.
     """
 
     def __init__(
@@ -58,6 +59,7 @@ class Pair:
         data: str | None,
         data_size: int | None,
         base: ELBO,
+        memory: Memory,
     ) -> None:
         self.model = model
         self.guide = guide
@@ -69,7 +71,7 @@ class Pair:
         self.kind: type = type(base)
         self.attachments: Bounded[object, Attachment] = Bounded(_KEPT)
         self.tally: Tally = Tally()
-        self.runs: Runs = Runs()
+        self.memory = memory
         self.last: tuple[Attachment, Reading] | None = None  # of this call
         self.families: dict[str, Entry] = {}
         self.recorder: Recorder = Recorder()
@@ -85,36 +87,18 @@ class Pair:
         self.step = step
         self.weights = weights
         self.tally = Tally()
+        self.memory.begin()
         try:
             yield self.tally
         finally:
             # Recorded tensors hold graphs: memory, and deepcopy refuses them.
-            self.recorder, self.watch, self.runs, self.last = Recorder(), None, Runs(), None
-
-    @property
-    def looped(self) -> int:
-        """How many particles are run one by one in a step."""
-        return 1 if self.base.vectorize_particles else int(self.base.num_particles)
+            self.recorder, self.watch, self.last = Recorder(), None, None
 
     def is_empty(self, rule: RuleInfo) -> bool:
         """Whether it is said already that (a part of) a rule runs over no instance."""
         found = [warning for attachment in self.attachments.values() for warning in attachment.warnings]
         places = [warning.span for warning in found if warning.code == "ASR066"]
         return any(place is not None and rule.span.start <= place.start < rule.span.end for place in places)
-
-    @contextmanager
-    def kept_graphs(self) -> Generator[None]:
-        """Let a step of looped particles keep their graphs, where rules may speak of all of them together."""
-        known = list(self.attachments.values())
-        if self.looped == 1 or (known and not any(attachment.together for attachment in known)):
-            yield
-            return
-        before = self.base.retain_graph
-        self.base.retain_graph = True
-        try:
-            yield
-        finally:
-            self.base.retain_graph = before
 
     def run_guide(self, *args: Any, **kwargs: Any) -> Any:
         """Run the guide and keep what it does."""
@@ -156,25 +140,22 @@ class Pair:
                 attachment = self.attachments.put(structure, self.attach(recording, args, kwargs, seen))
         if leaks is not None:
             self.leaks.put(leaks, True)
-        if self.looped > 1:
-            self.runs.add(attachment, recording, reading)
         self.last = attachment, reading
         nesting = self.base.max_plate_nesting
-        emit(attachment, recording, reading, self._weights(attachment), max_plate_nesting=nesting, tally=self.tally)
 
-    def finish(self) -> None:
-        """Evaluate the rules that speak of all particles of a step together, after the last."""
-        if self.runs.attachment is None:
-            return
-        attachment, recording = self.runs.attachment, self.runs.recordings[-1]
+        def further(attachment: Attachment, recording: Recording, count: int) -> Iterator[Reading]:
+            for found in further_draws(self.guide, args, kwargs, recording, count):
+                yield attachment.read(found)
+
         emit(
             attachment,
             recording,
-            self.runs.reading(),
+            reading,
             self._weights(attachment),
-            max_plate_nesting=self.base.max_plate_nesting,
+            max_plate_nesting=nesting,
             tally=self.tally,
-            runs=self.runs,
+            memory=self.memory,
+            further=further,
         )
 
     def warn_of_nan(self) -> None:
@@ -217,7 +198,6 @@ class Pair:
             data=self.data,
             data_size=self.data_size,
             base=self.kind,
-            particles=self.looped,
             families=self.families,
             seen=seen or {},
         )

@@ -9,6 +9,7 @@ import builtins
 import keyword
 import math
 import operator
+import re
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -132,6 +133,8 @@ class Builder:
 
     def _argument_name(self, name: str) -> str:
         # The graph is printed as a function, whose arguments must not collide with words, modules or each other.
+        if not name.isidentifier():  # those of moments are none, so that no rule can write them
+            name = re.sub(r"\W+", "_", name)
         while name in self._taken or keyword.iskeyword(name) or hasattr(builtins, name):
             name += "_"
         self._taken.add(name)

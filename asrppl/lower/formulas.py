@@ -32,6 +32,7 @@ from asrppl.lower import chunks, operators
 from asrppl.lower.algebra import Algebra
 from asrppl.lower.builder import Value
 from asrppl.lower.terms import Add, chosen_of, term, truth
+from asrppl.lower.tilted import tilted
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +100,10 @@ def _atom(g: Algebra, node: AtMost | Equal | Differ, style: Style) -> Violation:
             excess = g.subtract(left, right)
             if node.strict and style.margin:
                 excess = g.add(excess, g.constant(style.margin))
-            amount = _raised(g, g.relu(excess), style)
+            if node.multiplier is None:
+                amount = _raised(g, g.relu(excess), style)
+            else:
+                amount = g.call(tilted, excess, term(g, node.multiplier), low=0.0, tensors=True)
         case Equal():
             amount = _raised(g, g.absolute(g.subtract(left, right)), style)
         case Differ():

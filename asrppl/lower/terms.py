@@ -19,6 +19,7 @@ from asrppl.core.typed import (
     Computed,
     Conjunction,
     Constant,
+    Cost,
     CountTerm,
     Differ,
     Disjunction,
@@ -95,8 +96,8 @@ def _term(g: Algebra, node: Term) -> Value:
             raise NeedsGuideError("E", node.span)
         case Probability():
             raise NeedsGuideError("P", node.span)
-        case Erroneous():
-            raise AssertionError("a program with errors is not lowered")
+        case Erroneous() | Cost():
+            raise AssertionError("a program with errors is not lowered, and a cost is no part of a term")
     assert_never(node)
 
 

@@ -25,7 +25,6 @@ class Attachment:
     given: Bound
     signature: Signature
     plan: Plan
-    plan_together: Plan | None  # of the rules that are evaluated once on all particles of a step
     functions: dict[str, Callable[..., Tensor]]
     rules: tuple[AttachedRule, ...]
     masked: frozenset[str]  # names whose whole data may be absent
@@ -37,17 +36,12 @@ class Attachment:
         """Whether a rule's channel may become wrong while the structure stays."""
         return any(attached.watched for attached in self.rules)
 
-    @property
-    def together(self) -> bool:
-        """Whether rules are evaluated once on all particles of a step."""
-        return self.plan_together is not None
-
     def read(self, recording: Recording) -> Reading:
         """Return the tensors of a run."""
         return read(self.resolution, recording, self.given)
 
-    def violations(self, reading: Reading, *, together: bool = False) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        """Return each rule's violation over the batch of a run, or over those of all runs of a step.
+    def violations(self, reading: Reading) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """Return the violation over the batch of a run of each rule that reads no moments.
 
         And of the rules that may be vacuous, where they are not (`Plan.evaluate`).
 
@@ -56,8 +50,7 @@ class Attachment:
                 does not return a number for each number (ASR073, ASR094).
         """
         try:
-            plan = self.plan_together if together and self.plan_together is not None else self.plan
-            return plan.evaluate(reading.tensors, self.functions)
+            return self.plan.evaluate(reading.tensors, self.functions)
         except RuntimeError:
             verify_lengths(self.rules, reading, self.signature, self.resolution.referents)
             raise

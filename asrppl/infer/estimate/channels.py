@@ -9,9 +9,11 @@ import torch
 from torch import Tensor
 
 from asrppl.bind.bound import Bound, InputKey
-from asrppl.core.typed import AggregateDistribution, AggregateTerm, Apply, TypedRule
+from asrppl.core.moments import needs_decomposing
+from asrppl.core.typed import Apply, TypedRule
 from asrppl.core.walk import walk
 from asrppl.diagnostics import Diagnostic, Sink
+from asrppl.infer.estimate.functional import Functional
 from asrppl.infer.estimate.soundness import (
     Evidence,
     draws_of,
@@ -42,7 +44,8 @@ class AttachedRule:
         reason: of the channel, for people.
         inputs: the tensors that it reads.
         watched: whether a guide of the same structure could let it depend on a draw that it does not depend on now.
-        together: whether it is evaluated once on all particles of a step: an aggregate, where they are looped over.
+        functional: the rule taken apart, where it reads moments or is hard.
+        drawless: names of its moments that no draw enters.
     """
 
     rule: TypedRule
@@ -51,43 +54,43 @@ class AttachedRule:
     reason: str
     inputs: frozenset[InputKey]
     watched: bool
-    together: bool = False
+    functional: Functional | None = None
+    drawless: frozenset[str] = frozenset()
 
 
-def choose_channel(rule: TypedRule, evidence: Evidence, sink: Sink) -> AttachedRule:
+def choose_channel(rule: TypedRule, evidence: Evidence, sink: Sink, elements: int) -> AttachedRule:
     """Return a rule with the channel that is right for it; note an error where there is none."""
     inputs = inputs_of(rule.formula)
-    names = tuple(sorted({name for name, _ in inputs_of(rule.formula, aggregates=False)}))
-    aggregated = any(isinstance(node, AggregateTerm | AggregateDistribution) for node in walk(rule.formula))
+    moments = needs_decomposing(rule)
+    names = tuple(sorted({name for name, _ in inputs_of(rule.formula)}))
     draws = frozenset(draw for key in inputs for draw in evidence.draws(key))
     stuck = sorted({draw.site for draw in draws if not draw.pathwise and not draw.model})
     verify_draws(rule, inputs, evidence, sink)
+    outside = tuple(sorted({name for name, _ in inputs_of(rule.formula, aggregates=False)}))
     verify_axes(rule, names, evidence, sink)
-    verify_indices(rule, names, stuck, evidence, sink)
-    if aggregated and stuck:
-        sink.add(
-            "ASR093",
-            rule.span,
-            f"rule `{rule.name}` takes an aggregate of what depends on {draws_of(stuck)}, "
-            "which gradients do not pass through: there is no sound estimator yet",
-            help="aggregate probabilities that read no such draw",
-        )
-    hidden = sorted({name for name, _ in inputs if name in evidence.reading.masks and name not in names})
-    if hidden:
-        sink.add(
-            "ASR093",
-            rule.span,
-            f"rule `{rule.name}` takes an aggregate of `{hidden[0]}` over data that are masked: "
-            "there is no estimator yet that leaves the absent ones out",
-        )
+    verify_indices(rule, outside, stuck, evidence, sink)
+    functional = Functional.of(rule, evidence.signature, elements) if moments else None
+    drawless = frozenset[str]() if functional is None else _drawless(functional, evidence)
     if stuck:
         verify_plates(rule, names, stuck, evidence, sink)
         reason = (
             f"depends on {draws_of(stuck)}" if evidence.provenance is not None else "the guide could not be tracked"
         )
-        return AttachedRule(rule, "S", names, reason, inputs, watched=False)
+        return AttachedRule(rule, "S", names, reason, inputs, False, functional, drawless)
     reason = "depends on reparameterised draws only" if draws else "depends on no draw"
-    return AttachedRule(rule, "P", names, reason, inputs, _may_change(inputs, evidence), aggregated and evidence.looped)
+    return AttachedRule(rule, "P", names, reason, inputs, _may_change(inputs, evidence), functional, drawless)
+
+
+def _drawless(functional: Functional, evidence: Evidence) -> frozenset[str]:
+    """Return the moments that no draw enters, by way of another one neither."""
+    found: set[str] = set()
+    for (moments, _), reads in zip(functional.stages, functional.reads, strict=True):
+        for moment in moments:
+            own = {key for key in reads[moment.name] if key[0] in evidence.resolution.referents}
+            others = {key[0] for key in reads[moment.name]} & {other.name for other in functional.moments}
+            if others <= found and not any(evidence.draws(key) for key in own):
+                found.add(moment.name)
+    return frozenset(found)
 
 
 def _may_change(inputs: frozenset[InputKey], evidence: Evidence) -> bool:
@@ -150,20 +153,12 @@ def recheck_pathwise(
         return rules
     changed = {key for key, tensor in before.items() if not _same(tensor, after.get(key))}
     found: list[AttachedRule] = []
-    sink = Sink()
     for attached in rules:
         if attached.channel == "S" or changed.isdisjoint(attached.inputs):
             found.append(attached)
             continue
         reason = "changes with draws that gradients do not pass through"
-        if any(isinstance(node, AggregateTerm | AggregateDistribution) for node in walk(attached.rule.formula)):
-            sink.add(
-                "ASR093",
-                attached.rule.span,
-                f"rule `{attached.rule.name}` takes an aggregate of what {reason}: there is no sound estimator yet",
-            )
-        found.append(replace(attached, channel="S", reason=reason, watched=False))
-    sink.raise_if_failed()
+        found.append(replace(attached, channel="S", reason=reason, watched=False, drawless=frozenset()))
     return tuple(found)
 
 

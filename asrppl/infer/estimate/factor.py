@@ -26,7 +26,8 @@ from asrppl.diagnostics import AsrError, Diagnostic
 from asrppl.infer.estimate.attachment import Attachment
 from asrppl.infer.estimate.channels import AttachedRule
 from asrppl.infer.estimate.means import enumerates, mean_over
-from asrppl.infer.estimate.together import Runs
+from asrppl.infer.estimate.memory import Further, Here, Memory, about_data
+from asrppl.infer.estimate.moments import Evaluation
 from asrppl.infer.report import Report
 from asrppl.infer.sites.layout import Reading
 from asrppl.infer.sites.plates import frame_of
@@ -52,21 +53,26 @@ class _Within(Messenger):
 
 @dataclass(slots=True)
 class Tally:
-    """Sums over the runs of one call: by rule its violation, what it adds to the loss, and where it is vacuous."""
+    """Sums over the runs of one call: by rule its violation, its cost, and where it is vacuous.
+
+    ``corrections``: what is not in the value of the objective that has the rules' terms.
+    """
 
     violations: dict[str, Tensor] = field(default_factory=dict[str, Tensor])
     costs: dict[str, Tensor] = field(default_factory=dict[str, Tensor])
-    pathwise: dict[str, Tensor] = field(default_factory=dict[str, Tensor])
+    corrections: dict[str, Tensor] = field(default_factory=dict[str, Tensor])
     vacuous: dict[str, Tensor] = field(default_factory=dict[str, Tensor])
     weights: dict[str, float | Tensor] = field(default_factory=dict[str, "float | Tensor"])
     idle: set[str] = field(default_factory=set[str])
 
-    def add(self, name: str, violation: Tensor, cost: Tensor, *, pathwise: bool) -> None:
+    def add(self, name: str, violation: Tensor, cost: Tensor) -> None:
         """Add one run's."""
         self.violations[name] = self.violations[name] + violation if name in self.violations else violation
-        self.costs[name] = self.costs[name] + cost.detach() if name in self.costs else cost.detach()
-        if pathwise:
-            self.pathwise[name] = self.pathwise[name] + cost if name in self.pathwise else cost
+        self.costs[name] = self.costs[name] + cost if name in self.costs else cost
+
+    def correct(self, name: str, amount: Tensor) -> None:
+        """Add what a rule costs in one run beyond the value of its term."""
+        self.corrections[name] = self.corrections[name] + amount if name in self.corrections else amount
 
     def leave_out(self, name: str, share: Tensor) -> None:
         """Add the share of data that the rule asked nothing of in one run."""
@@ -111,12 +117,10 @@ def emit(
     *,
     max_plate_nesting: float,
     tally: Tally,
-    runs: Runs | None = None,
+    memory: Memory,
+    further: Further,
 ) -> None:
     """Evaluate the rules on a run and put their terms into the model that is running.
-
-    With ``runs``: those rules that are evaluated together on all runs of a step, which no model is running for; the
-    graph of what they cost is in the tally.
 
     Args:
         attachment: the rules, bound.
@@ -125,13 +129,14 @@ def emit(
         weights: by rule, now.
         max_plate_nesting: axes further left are enumerated.
         tally: gets each rule's violation and cost.
-        runs: where ``reading`` is that of all of them, and ``recording`` the last.
+        memory: what rules that read moments remember of the steps before, and of which data the batch is.
+        further: draws the guide anew.
 
     Raises:
         AsrError: a violation varies over an axis that no plate explains (ASR096).
     """
-    violations, speaking = attachment.violations(reading, together=runs is not None)
-    around = _probe() if runs is None else _Surroundings((runs.frame,), 1.0)
+    violations, speaking = attachment.violations(reading)
+    around = _probe()
     plate = frame_of(attachment.resolution.data, recording)
     data = attachment.resolution.size or (1 if plate is None else full_size(plate))
     shares = _data_weights(attachment.resolution.data, recording)
@@ -140,19 +145,19 @@ def emit(
         residual = 1.0  # a plate without a size: the programs scale a batch up by hand
     inner = residual / _over(around.scale, around.frames)
     dtype = _dtype(recording)
-    enumerated = [site for site in recording.guide.values() if runs is None and enumerates(site)]
+    enumerated = [site for site in recording.guide.values() if enumerates(site)]
     outer = [frame_of(frame.name, recording) or frame for frame in around.frames]
-    if runs is not None:
-        max_plate_nesting = max(max_plate_nesting, -cast(int, runs.frame.dim))
-        if shares is not None:
-            parts = [_data_weights(attachment.resolution.data, each) for each in runs.recordings]
-            shares = runs.stack([part for part in parts if part is not None])
     silence: dict[object, Tensor] = {}
     for attached in attachment.rules:
-        if attached.together is not (runs is not None):
-            continue
         name = attached.rule.name
         frames = _frames(attached, reading)
+        evaluation: Evaluation | None = None
+        if attached.functional is not None:
+            here = Here(attachment, recording, reading, plate, enumerated, around.frames, max_plate_nesting, further)
+            evaluation = memory.evaluate(attached, here, weights[name])
+            violations[name] = evaluation.term
+            if evaluation.speaking is not None:
+                speaking[name] = evaluation.speaking
         violation = violations[name] if dtype is None else violations[name].to(dtype)
         if attached.rule.datum is not None:
             violation, frames = _in_the_data_plate(violation, frames, plate)
@@ -161,24 +166,32 @@ def emit(
         counted = own + tuple(f for f in outer if f.dim is not None and f.name != PARTICLES)
         _verify_axes(attached, violation, own + around.frames, max_plate_nesting, reading, attachment.signature)
         violation = _expand(violation, own)
-        mask = _mask(attached, reading)
-        weight = weights[name] * data / prod(full_size(frame) for frame in counted)
+        mask = _mask(attached, reading) if about_data(attached) else None
+        force = weights[name] if attached.rule.hard is None else 1.0
+        weight = force * data / prod(full_size(frame) for frame in counted)
         term = violation if attached.channel == "S" else violation - violation.detach()
         scale = inner * prod(full_size(frame) / frame.size for frame in own)
-        own_shares = shares if attachment.resolution.data in {frame.name for frame in counted} else None
+        in_plate = attachment.resolution.data in {frame.name for frame in counted}
+        own_shares = shares if in_plate and about_data(attached) else None
         if own_shares is not None:
             scale = scale * own_shares
-        if runs is None:
-            with _Within(tuple(recording.unsized.get(frame.name, frame) for frame in own), scale, mask):
-                _put(f"asrppl.{name}", -weight * term)
-            violation = violation.detach()
-        mean = mean_over(violation, mask, enumerated, counted, max_plate_nesting)
-        paid = mean
-        if own_shares is not None:
-            paid = mean_over(violation * own_shares, mask, enumerated, counted, max_plate_nesting)
-        times = 1 if runs is None else len(runs.readings)
-        cost = times * weights[name] * data * residual * paid
-        tally.add(name, times * mean.detach(), cost, pathwise=attached.channel == "P")
+        with _Within(tuple(recording.unsized.get(frame.name, frame) for frame in own), scale, mask):
+            _put(f"asrppl.{name}", -weight * term)
+
+        def averaged(value: Tensor, mask: Tensor | None = mask, counted: tuple[Frame, ...] = counted) -> Tensor:
+            return mean_over(value, mask, enumerated, counted, max_plate_nesting)
+
+        violation = violation.detach()
+        entered = averaged(violation if own_shares is None else violation * own_shares)
+        if evaluation is None:
+            mean, paid = averaged(violation), entered
+        else:
+            violation = _expand(evaluation.violation, own)
+            mean = averaged(violation)
+            paid = averaged(_expand(evaluation.paid, own) if own_shares is None else evaluation.paid * own_shares)
+        tally.add(name, mean, force * data * residual * paid)
+        # What the term has in the objective is 0 in channel P, and of a rule with moments not what it costs.
+        tally.correct(name, force * data * residual * (paid - entered if attached.channel == "S" else paid))
         if name in speaking:
             # Rules under one guard have one answer, which is averaged once.
             key = (id(speaking[name]), id(mask), counted)
@@ -186,7 +199,7 @@ def emit(
                 silent = (~speaking[name]).to(mean.dtype)
                 if attached.rule.datum is not None:
                     silent, _ = _in_the_data_plate(silent, (), plate)
-                silence[key] = times * mean_over(_expand(silent, own), mask, enumerated, counted, max_plate_nesting)
+                silence[key] = mean_over(_expand(silent, own), mask, enumerated, counted, max_plate_nesting)
             tally.leave_out(name, silence[key])
         tally.weights[name] = weights[name]
         if name in attachment.idle:

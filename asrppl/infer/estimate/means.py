@@ -28,7 +28,7 @@ def mean_over(
     if not enumerated:
         return violation.mean()
     with torch.no_grad():
-        probability = _probability(violation, enumerated, frames)
+        probability = probability_of(violation, enumerated, frames)
     if probability is not None:
         violation = violation * probability
     dims = [dim for dim in range(-violation.dim(), 0) if dim < -max_plate_nesting]
@@ -37,7 +37,7 @@ def mean_over(
     return violation.mean()
 
 
-def _probability(violation: Tensor, enumerated: Sequence[Site], frames: Sequence[Frame]) -> Tensor | float | None:
+def probability_of(violation: Tensor, enumerated: Sequence[Site], frames: Sequence[Frame]) -> Tensor | float | None:
     """Return the probability of the enumerated draws that the violation was computed from, and of those before them."""
     wanted = {dim for dim in range(-violation.dim(), 0) if violation.shape[dim] > 1}
     names = {frame.name for frame in frames}

@@ -6,7 +6,6 @@ from pyro.infer import TraceEnum_ELBO, TraceMeanField_ELBO
 from torch import Tensor
 
 from asrppl.bind.bound import InputKey
-from asrppl.core.estimable import unestimated
 from asrppl.core.signature import Kind, Level, Signature
 from asrppl.core.typed import (
     CategoricalOf,
@@ -50,7 +49,6 @@ class Evidence:
     signature: Signature
     provenance: Provenance | None
     base: type
-    looped: bool = False  # whether particles are run one by one
 
     @property
     def data(self) -> Frame | None:
@@ -67,12 +65,6 @@ class Evidence:
             return frozenset()
         levels = entry.distribution_levels if component == "log_probs" else entry.levels
         return frozenset({Draw(name, False, False, False)} if Level.DRAW in levels else ())
-
-
-def verify_estimable(rule: TypedRule, sink: Sink) -> None:
-    """Note an error for what has no estimator yet."""
-    for part in unestimated(rule):
-        sink.add("ASR093", part.span, part.message, help=part.help)
 
 
 def verify_draws(rule: TypedRule, inputs: frozenset[InputKey], evidence: Evidence, sink: Sink) -> None:

@@ -1,12 +1,13 @@
 """Handlers that watch a run: what it drew, and which draws each value was computed from."""
 
 import random
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from typing import Any, cast
 
 import numpy as np
+import pyro
 import torch
 from pyro import poutine
 from pyro.poutine.messenger import Messenger
@@ -30,6 +31,7 @@ from asrppl.infer.watch.unsized import with_sizes
 from asrppl.infer.watch.untouched import kept_params, untouched
 
 PyroProgram = Callable[..., Any]
+_pyro: Any = pyro
 
 
 class Recorder(Messenger):
@@ -73,6 +75,14 @@ class Recorder(Messenger):
         """Return what was exposed, by name; of a name exposed twice, the last."""
         return {message["name"]: read_exposure(message) for message in self.exposures}
 
+    def subsamples(self) -> dict[str, Tensor]:
+        """Return by plate which of its entries were run."""
+        return {
+            message["name"]: torch.as_tensor(message["value"])
+            for message in self.samples
+            if type(message["fn"]).__name__ == "_Subsample" and message["value"] is not None
+        }
+
     def params(self) -> dict[str, ParamStatement]:
         """Return the params by name."""
         return {message["name"]: read_parameter(message) for message in self.parameters}
@@ -91,6 +101,7 @@ def recording_of(guide: Recorder, model: Recorder) -> Recording:
         model=model_sites,
         exposed={**model.exposed(), **guide.exposed()},
         params={**model.params(), **guide.params()},
+        subsamples={**guide.subsamples(), **model.subsamples()},
     )
     return with_sizes(recording)
 
@@ -182,6 +193,39 @@ def _kept_rng() -> Generator[None]:
     finally:
         np.random.set_state(numpy_state)
         random.setstate(python_state)
+
+
+def further_draws(
+    guide: PyroProgram, args: tuple[Any, ...], kwargs: dict[str, Any], recording: Recording, count: int
+) -> Generator[Recording]:
+    """Yield runs of the guide on the data of ``recording``, with its run of the model: draws without gradients.
+
+    They are other draws in every call, and use up one random number.
+    """
+    seed = int(torch.randint(2**31 - count, (), dtype=torch.int64))
+    with torch.no_grad(), _kept_rng(), kept_params(), untouched(guide), hidden():
+        for place in range(count):
+            _pyro.set_rng_seed(seed + place)
+            recorder = Recorder()
+            with _SameData(recording.subsamples):
+                trace_of(recorder(guide), args, kwargs)
+            model = Recorder()
+            found = recording_of(recorder, model)
+            yield replace(
+                found, model=recording.model, exposed={**recording.exposed, **found.exposed}, unsized=recording.unsized
+            )
+
+
+class _SameData(Messenger):
+    """Runs plates on given entries."""
+
+    def __init__(self, subsamples: Mapping[str, Tensor]) -> None:
+        super().__init__()
+        self.subsamples = subsamples
+
+    def _pyro_sample(self, msg: Any) -> None:
+        if type(msg["fn"]).__name__ == "_Subsample" and msg["name"] in self.subsamples:
+            msg["value"], msg["done"] = self.subsamples[msg["name"]], True
 
 
 def run_apart(

@@ -145,6 +145,7 @@ class Recording:
     exposed: dict[str, Exposure] = field(default_factory=dict[str, Exposure])
     params: dict[str, ParamStatement] = field(default_factory=dict[str, ParamStatement])
     unsized: dict[str, Frame] = field(default_factory=dict[str, Frame])  # plates that were given no size, as Pyro's
+    subsamples: dict[str, Tensor] = field(default_factory=dict[str, Tensor])  # by plate which of its entries were run
 
     @property
     def structure(self) -> tuple[object, ...]:

@@ -1,0 +1,117 @@
+"""A rule that reads moments, lowered: its integrands, what is said of their means, and its comparisons."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from asrppl.bind.bound import InputKey
+from asrppl.core.moments import Comparison, Decomposed, Moment, decomposed
+from asrppl.core.signature import Level, Signature
+from asrppl.core.typed import TypedProgram, TypedRule
+from asrppl.infer.estimate.soundness import inputs_of
+from asrppl.lower import Plan, lower
+from asrppl.lower.quantities import Quantities, Quantity
+
+Functions = Mapping[str, Callable[..., Tensor]]
+Sampled = dict[str, tuple[Tensor, Tensor | None]]
+"""By moment its integrand and which draws and data are meant, as ``(*axes, *batch)``."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Functional:
+    """A rule as v = G(m_1, …, m_r), lowered.
+
+    Args:
+        decomposed: the rule taken apart.
+        stages: graphs of the integrands, those of a stage reading only moments of earlier ones.
+        outer: the graph of G.
+        excesses: the graph of the comparisons' two sides.
+    """
+
+    decomposed: Decomposed
+    stages: tuple[tuple[tuple[Moment, ...], Quantities], ...]
+    outer: Plan
+    excesses: Quantities
+
+    @classmethod
+    def of(cls, rule: TypedRule, signature: Signature, elements: int) -> "Functional":
+        """Return a rule lowered against ``signature``, for batches of about so many elements."""
+        parts = decomposed(rule)
+        signature = parts.signature(signature)
+        stages = tuple((stage, _integrands(stage, signature, elements)) for stage in _stages(parts.moments))
+        outer = lower(TypedProgram((parts.rule,)), signature=signature, elements=elements, shares=True)
+        asked = [Quantity(comparison.excess, comparison.variables) for comparison in parts.comparisons]
+        return cls(parts, stages, outer, Quantities(asked, signature, elements))
+
+    @property
+    def name(self) -> str:
+        """Of the rule."""
+        return self.decomposed.rule.name
+
+    @property
+    def moments(self) -> tuple[Moment, ...]:
+        """Those that are read by another before it."""
+        return self.decomposed.moments
+
+    @property
+    def comparisons(self) -> tuple[Comparison, ...]:
+        """Those that have multipliers."""
+        return self.decomposed.comparisons
+
+    @property
+    def reads(self) -> tuple[dict[str, frozenset[InputKey]], ...]:
+        """By stage and moment what its integrand reads, other moments among it."""
+        return tuple({moment.name: _inputs(moment) for moment in stage} for stage, _ in self.stages)
+
+    @property
+    def about_data(self) -> bool:
+        """Whether what it says is said of each datum."""
+        return Level.DATUM in self.decomposed.rule.formula.levels
+
+    def sampled(self, stage: int, tensors: Mapping[InputKey, Tensor], functions: Functions) -> Sampled:
+        """Return the integrands of a stage on the draws and data of a run."""
+        moments, quantities = self.stages[stage]
+        found = iter(quantities(tensors, functions))
+        sampled: Sampled = {}
+        for moment in moments:
+            body = _axes_first(next(found), axes_of(moment))
+            where = None if moment.where is None else _axes_first(next(found), len(moment.variables))
+            sampled[moment.name] = body, where
+        return sampled
+
+
+def axes_of(moment: Moment) -> int:
+    """Return how many axes a moment has, that of a distribution's values among them."""
+    return len(moment.variables) + (moment.entry.support is not None)
+
+
+def _axes_first(value: Tensor, axes: int) -> Tensor:
+    return value.movedim(tuple(range(-axes, 0)), tuple(range(axes))) if axes else value
+
+
+def _integrands(stage: tuple[Moment, ...], signature: Signature, elements: int) -> Quantities:
+    asked: list[Quantity] = []
+    for moment in stage:
+        asked.append(Quantity(moment.integrand, moment.variables))
+        if moment.where is not None:
+            asked.append(Quantity(moment.where, moment.variables))
+    return Quantities(asked, signature, elements)
+
+
+def _stages(moments: tuple[Moment, ...]) -> list[tuple[Moment, ...]]:
+    names = {moment.name for moment in moments}
+    stages: list[tuple[Moment, ...]] = []
+    known: set[str] = set()
+    left = list(moments)
+    while left:
+        ready = tuple(moment for moment in left if {name for name, _ in _inputs(moment)} & names <= known)
+        stages.append(ready)
+        known |= {moment.name for moment in ready}
+        left = [moment for moment in left if moment not in ready]
+    return stages
+
+
+def _inputs(moment: Moment) -> frozenset[InputKey]:
+    own = inputs_of(moment.integrand)
+    return own if moment.where is None else own | inputs_of(moment.where)

@@ -1,0 +1,223 @@
+"""What rules that read moments remember between calls, brought together with what a run shows."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from asrppl.core.signature import Level
+from asrppl.diagnostics import AsrError, Diagnostic
+from asrppl.infer.estimate.attachment import Attachment
+from asrppl.infer.estimate.channels import AttachedRule
+from asrppl.infer.estimate.functional import Functional
+from asrppl.infer.estimate.means import probability_of
+from asrppl.infer.estimate.moments import Batch, Evaluation, Leaf, estimates, evaluate, is_whole
+from asrppl.infer.estimate.multipliers import Multipliers, Place
+from asrppl.infer.sites.layout import Reading
+from asrppl.infer.watch.pyro_internals import unmark
+from asrppl.infer.watch.recording import PARTICLES, Frame, Recording, Site, full_size
+
+Further = Callable[[Attachment, Recording, int], Iterator[Reading]]
+
+FURTHER = 32
+"""How often the guide is drawn anew for the mean of a datum that is not told from others."""
+
+
+@dataclass(frozen=True, slots=True)
+class Here:
+    """Where a rule is evaluated.
+
+    Args:
+        attachment: the rules, bound.
+        recording: of the run.
+        reading: its tensors.
+        data: the data plate.
+        enumerated: sites whose draws are enumerated.
+        around: the plates that are open.
+        further: draws the guide anew, so often, on the same data.
+        max_plate_nesting: axes further left are enumerated.
+    """
+
+    attachment: Attachment
+    recording: Recording
+    reading: Reading
+    data: Frame | None
+    enumerated: Sequence[Site]
+    around: tuple[Frame, ...]
+    max_plate_nesting: float
+    further: Further
+
+    @property
+    def all_data(self) -> bool:
+        """Whether the run holds as many data as there are."""
+        if self.data is None:
+            return True
+        return self.data.size == (self.attachment.resolution.size or full_size(self.data))
+
+
+def about_data(attached: AttachedRule) -> bool:
+    """Whether a rule is said of each datum: a mask and weights of data are then those of what it costs."""
+    return attached.functional is None or attached.functional.about_data
+
+
+class Memory:
+    """By rule what it remembers, and the data of the last call."""
+
+    def __init__(self) -> None:
+        self.rules: dict[str, Multipliers] = {}
+        self._seen: tuple[Tensor, ...] = ()
+        self._same = True
+        self._looked = False
+        self._touched: dict[str, tuple[float | Tensor, frozenset[str]]] = {}
+
+    # ---- calls
+
+    def begin(self) -> None:
+        """Start a call."""
+        self._looked = False
+        self._touched = {}
+
+    def finish(self, *, training: bool) -> None:
+        """End a call: one that is a training step moves the means and multipliers on."""
+        for name, (weight, about) in self._touched.items():
+            if training:
+                self.rules[name].advance(weight, about)
+            else:
+                self.rules[name].forget()
+
+    def look(self, recording: Recording) -> None:
+        """Notice whether the observations are those of the call before: the batch is then all that there is.
+
+        Once they have changed they are not looked at again.
+        """
+        if self._looked or not self._same:
+            return
+        self._looked = True
+        observed = tuple(site.value.detach() for site in recording.model.values() if site.likelihood)
+        before, self._seen = self._seen, observed
+        self._same = not before or (
+            len(before) == len(observed) and all(_equal(a, b) for a, b in zip(before, observed, strict=True))
+        )
+        if not self._same:
+            self._seen = ()
+
+    # ---- rules
+
+    def evaluate(self, attached: AttachedRule, here: Here, weight: float | Tensor) -> Evaluation:
+        """Return what a run says of a rule that reads moments."""
+        functional = attached.functional
+        assert functional is not None
+        self.look(here.recording)
+        kept = self.rules.setdefault(functional.name, Multipliers(attached.rule.hard))
+        batch = _batch(attached, here)
+        about = _about(functional, attached, here)
+        place = self._place(here)
+        exact = self._exact(attached, functional, here)
+        means = kept.means_at(place, about)
+        drawn = about - exact - {each.name for each in functional.comparisons}
+        if drawn and place is None:
+            means |= _drawn(functional, here, drawn, batch.plates)
+        found = evaluate(
+            functional,
+            {key: unmark(tensor) for key, tensor in here.reading.tensors.items()},
+            here.attachment.functions,
+            batch,
+            means=means,
+            cotangents=kept.cotangents_at(place, about),
+            multipliers=kept.slopes_at(weight, place, about),
+            exact=exact,
+            hard=attached.rule.hard is not None,
+            shared={
+                each.name: shared
+                for each in functional.comparisons
+                if each.name in about and place is None and (shared := kept.shared(each.name)) is not None
+            },
+        )
+        kept.add(found, place)
+        self._touched[functional.name] = (weight, about)
+        return found
+
+    def _exact(self, attached: AttachedRule, functional: Functional, here: Here) -> frozenset[str]:
+        whole = here.all_data and self._same
+        found: set[str] = set()
+        for (moments, _), reads in zip(functional.stages, functional.reads, strict=True):
+            for moment in moments:
+                others = {name for name, _ in reads[moment.name]} & {other.name for other in functional.moments}
+                takes_all = whole or Level.DATUM not in moment.over
+                if moment.name in attached.drawless and takes_all and others <= found:
+                    found.add(moment.name)
+        return frozenset(found)
+
+    def _place(self, here: Here) -> Place | None:
+        data = here.data
+        if data is None or data.dim is None:
+            return None
+        index = here.recording.subsamples.get(data.name)
+        if data.size == full_size(data) and not (here.all_data and self._same):
+            return None  # a batch that is handed over: nothing says which data are in it
+        if index is None:
+            index = torch.arange(data.size)
+        return Place(data.dim, index, full_size(data))
+
+    # ---- state
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what every rule remembers."""
+        return {name: kept.state_dict() for name, kept in self.rules.items()}
+
+    def load_state_dict(self, state: Mapping[str, Any], hard: Mapping[str, float | None]) -> None:
+        """Go on where `state_dict` was taken."""
+        self.rules = {}
+        for name, kept in state.items():
+            self.rules[name] = Multipliers(hard.get(name))
+            self.rules[name].load_state_dict(kept)
+
+
+def _drawn(functional: Functional, here: Here, names: frozenset[str], plates: int) -> dict[Leaf, Tensor]:
+    """Return the means of each datum over further draws, which those of the gradient do not depend on."""
+    found: dict[Leaf, list[Tensor]] = {}
+    for reading in here.further(here.attachment, here.recording, FURTHER):
+        own = estimates(functional, reading.tensors, here.attachment.functions, Batch(plates))
+        for leaf, mean in own.items():
+            if leaf[0] in names:
+                found.setdefault(leaf, []).append(mean)
+    return {leaf: torch.stack(torch.broadcast_tensors(*each)).mean(0) for leaf, each in found.items()}
+
+
+def _equal(a: Tensor, b: Tensor) -> bool:
+    return (a.data_ptr() == b.data_ptr() and a.shape == b.shape) or torch.equal(a, b)
+
+
+def _batch(attached: AttachedRule, here: Here) -> Batch:
+    signature = here.attachment.signature
+    shapes: list[tuple[int, ...]] = []
+    for name, component in attached.inputs:
+        tensor, entry = here.reading.tensors[name, component], signature.get(name)
+        axes = (len(entry.axes) if entry is not None else 0) + (component == "log_probs")
+        shapes.append(tuple(tensor.shape[: tensor.dim() - axes]))
+    shape = torch.broadcast_shapes(*shapes)
+    if any("_enum_total" in site.infer for site in here.enumerated):
+        message = f"rule `{attached.rule.name}` takes a mean over draws, and they are enumerated one by one"
+        help = 'enumerate them in parallel, as in config_enumerate(guide, "parallel")'
+        raise AsrError([Diagnostic("ASR095", message, attached.rule.span, help=help)])
+    particles = [-frame.dim for frame in here.around if frame.name == PARTICLES and frame.dim is not None]
+    nesting = len(shape) if here.max_plate_nesting == float("inf") else int(here.max_plate_nesting)
+    plates = particles[0] - 1 if particles else nesting
+    frames = tuple(frame for name in attached.names for frame in here.reading.frames[name])
+    weight = probability_of(torch.empty(shape), here.enumerated, frames)
+    masks = {id(mask): mask for name in attached.names if (mask := here.reading.masks.get(name)) is not None}
+    mask: Tensor | None = None
+    for each in masks.values():
+        mask = each if mask is None else mask & each
+    return Batch(plates, weight if isinstance(weight, Tensor) else None, mask)
+
+
+def _about(functional: Functional, attached: AttachedRule, here: Here) -> frozenset[str]:
+    """Return the names of the moments and comparisons that are there for each datum."""
+    frames: Iterable[Frame] = (frame for name in attached.names for frame in here.reading.frames[name])
+    if here.data is None or here.data.name not in {frame.name for frame in frames}:
+        return frozenset()
+    moments = {moment.name for moment in functional.moments if not is_whole(moment)}
+    return frozenset(moments | {each.name for each in functional.comparisons if Level.DATUM in each.excess.levels})

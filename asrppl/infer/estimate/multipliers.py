@@ -1,0 +1,239 @@
+"""Tracked means and multipliers of one rule: what it remembers from step to step.
+
+The largest of μ g over 0 <= μ <= w is w max(g, 0), so that of a weighted rule problem (11) of the paper is a saddle
+point: the parameters go down, and each multiplier goes up along its comparison,
+
+    μ ← clip(μ + κ/s² · ĝ, 0, w),    ĝ = G(m̂) + c (m_batch − m̂),    m̂ an average at rate max(1/t, 0.02).
+
+Of a `hard` rule w is infinite, and that is problem (10). s² is the variance of Σ c ψ over draws and data: to move a
+mean by g costs at least g²/(2 s²) nats, and so μ does not depend on the units of the rule. A hinge on m̂ is no solver:
+it turns on and off with the noise of m̂, and settles where that noise is, not where the constraint is.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from asrppl.infer.estimate.moments import Evaluation, Leaf
+
+RATE = 0.02
+"""The least weight of a batch in a tracked mean."""
+
+DATUM_RATE = 0.05
+"""The least weight of a visit in a datum's own mean."""
+
+KAPPA = 0.01
+"""The step of multipliers, in nats for a comparison that is off by its own standard deviation."""
+
+CAP = 100.0
+"""The most that a hard rule pulls with: μ s, in nats for each standard deviation."""
+
+_SPREAD_RATE = 0.01
+_DECAY = 0.999
+_TINY = 1e-30
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Which data a batch holds: ``index`` along the axis ``dim`` of the batch, of ``size`` in all."""
+
+    dim: int
+    index: Tensor
+    size: int
+
+    def take(self, table: Tensor) -> Tensor:
+        """Return the rows of the batch's data."""
+        return table.index_select(self.dim, self.index)
+
+    def table(self, rows: Tensor) -> Tensor:
+        """Return a table of zeros for rows such as these."""
+        shape = list(rows.shape)
+        shape[self.dim] = self.size
+        return rows.new_zeros(shape)
+
+
+class Multipliers:
+    """What one rule remembers.
+
+    Args:
+        hard: the ε that each comparison of a hard rule may be off by; None for a weighted rule.
+    """
+
+    def __init__(self, hard: float | None) -> None:
+        self.hard = hard
+        self.calls: int = 0
+        self.means: dict[Leaf, Tensor] = {}
+        self.multipliers: dict[str, Tensor] = {}
+        self.spreads: dict[str, Tensor] = {}
+        self.reach: dict[str, Tensor] = {}  # the largest |g| of late: where nothing spreads, it sets the step
+        self.cotangents: dict[Leaf, Tensor] = {}  # of a rule on draws: those of one draw say nothing of another
+        self.visits: Tensor | None = None  # of each datum
+        self.together: dict[str, Tensor] = {}  # multipliers of mean violations, where data are not told apart
+        self._runs: list[tuple[Evaluation, Place | None]] = []
+
+    # ---- what a run reads
+
+    def means_at(self, place: Place | None, about_data: frozenset[str]) -> dict[Leaf, Tensor]:
+        """Return the tracked means, of moments ``about_data`` those of the batch's data (none where it is unknown)."""
+        return _at(self.means, place, about_data)
+
+    def cotangents_at(self, place: Place | None, about_data: frozenset[str]) -> dict[Leaf, Tensor]:
+        """Return the tracked cotangents, likewise."""
+        return _at(self.cotangents, place, about_data)
+
+    def slopes_at(self, weight: float | Tensor, place: Place | None, about_data: frozenset[str]) -> dict[str, Tensor]:
+        """Return ν = μ / w of each comparison, of a hard rule μ."""
+        return {
+            name: self._slope(multiplier if name not in about_data else place.take(multiplier), weight)
+            for name, multiplier in self.multipliers.items()
+            if name not in about_data or place is not None
+        }
+
+    def shared(self, name: str) -> Tensor | None:
+        """Return the one multiplier of a hard comparison of data that are not told apart."""
+        return self.together.get(name, torch.zeros(())) if self.hard is not None else None
+
+    def _slope(self, multiplier: Tensor, weight: float | Tensor) -> Tensor:
+        if self.hard is not None:
+            return multiplier
+        if not isinstance(weight, Tensor):
+            return multiplier.clamp(0, weight) / weight if weight > 0 else torch.zeros_like(multiplier)
+        return (multiplier / weight.clamp_min(_TINY)).clamp(0, 1)
+
+    # ---- what a run leaves
+
+    def add(self, evaluation: Evaluation, place: Place | None) -> None:
+        """Keep what a run of this call has found."""
+        self._runs.append((evaluation, place))
+
+    def forget(self) -> None:
+        """Leave out what the runs of a call have found that was no training step."""
+        self._runs = []
+
+    def advance(self, weight: float | Tensor, about_data: frozenset[str]) -> None:
+        """Go one training step on: of what is ``about_data``, for the data of the runs."""
+        runs, self._runs = self._runs, []
+        if not runs:
+            return
+        self.calls += 1
+        first = runs[0][0]
+        for leaf in first.estimates:
+            if leaf[0] not in about_data:
+                mean = _mean([run.estimates[leaf] for run, _ in runs])
+                known = self.means.get(leaf, mean)
+                self.means[leaf] = known + max(RATE, 1 / self.calls) * (mean - known)
+        for leaf in first.cotangents:
+            if leaf[0] not in about_data:
+                mean = _mean([run.cotangents[leaf] for run, _ in runs])
+                known = self.cotangents.get(leaf, mean)
+                self.cotangents[leaf] = known + max(RATE, 1 / self.calls) * (mean - known)
+        for name in first.excess if self.calls > 1 else ():  # at first g was taken at each run's own mean
+            if name not in about_data:
+                found = [run.excess[name] for run, _ in runs]
+                value = _mean([excess + mean for excess, mean, _ in found])
+                moved = _mean([mean for _, mean, _ in found])
+                spread = (_mean([square for _, _, square in found]) - moved.square()).clamp_min(0)
+                counted = _mean([run.counted[name] for run, _ in runs])
+                step = self._step(name, value, spread, value.abs()) * (counted > 0)
+                known = self.multipliers.get(name, torch.zeros_like(value))
+                self.multipliers[name] = self._clipped(known + step, name, weight)
+        for run, place in runs:
+            if place is not None:
+                self._visit(run, place, weight, about_data)
+            elif self.hard is not None:
+                self._visit_all(run, about_data)
+
+    def _visit_all(self, run: Evaluation, about_data: frozenset[str]) -> None:
+        """Update what data that are not told apart have together: their mean violation is to be 0."""
+        for name, (excess, _, square) in run.excess.items():
+            if name in about_data:
+                plates = tuple(range(-run.plates, 0))
+                value = excess.clamp_min(0).mean(plates)
+                step = self._step(name, value, square.mean(plates), value)
+                known = self.together.get(name, torch.zeros_like(value))
+                self.together[name] = self._clipped(known + step, name, 0.0)
+
+    def _visit(self, run: Evaluation, place: Place, weight: float | Tensor, about_data: frozenset[str]) -> None:
+        """Update the rows of a batch's data."""
+        if self.visits is None:
+            self.visits = torch.zeros(place.size, device=place.index.device)
+        self.visits[place.index] += 1
+        shape = (-1, *(1,) * (-place.dim - 1))
+        rate = (1 / self.visits[place.index]).clamp_min(DATUM_RATE).reshape(shape)
+        for tables, values in ((self.means, run.estimates), (self.cotangents, run.cotangents)):
+            for leaf, mean in values.items():
+                if leaf[0] in about_data:
+                    table = tables.setdefault(leaf, place.table(mean))
+                    known = place.take(table)
+                    table.index_copy_(place.dim, place.index, known + rate.to(mean.dtype) * (mean - known))
+        for name, (excess, mean, square) in run.excess.items():
+            if name in about_data:
+                value = excess + mean
+                plates = tuple(range(-run.plates, 0))
+                worst = excess.clamp_min(0).square().mean(plates, keepdim=True).sqrt()
+                step = self._step(name, value, square.mean(plates, keepdim=True), worst) * (run.counted[name] > 0)
+                table = self.multipliers.setdefault(name, place.table(value))
+                table.index_copy_(place.dim, place.index, self._clipped(place.take(table) + step, name, weight))
+
+    def _step(self, name: str, value: Tensor, spread: Tensor, reach: Tensor) -> Tensor:
+        rate = max(_SPREAD_RATE, 1 / max(1, self.calls - 1))
+        known = self.spreads.get(name, spread)
+        self.spreads[name] = known + rate * (spread - known)
+        self.reach[name] = torch.maximum(_DECAY * self.reach.get(name, reach), reach)
+        return KAPPA / self._scale(name) * (value - (self.hard or 0.0))
+
+    def _scale(self, name: str) -> Tensor:
+        return (self.spreads[name] + self.reach[name].square()).clamp_min(_TINY)
+
+    def _clipped(self, multiplier: Tensor, name: str, weight: float | Tensor) -> Tensor:
+        if self.hard is None:
+            most = torch.as_tensor(weight, dtype=multiplier.dtype, device=multiplier.device)
+        else:
+            most = CAP / self._scale(name).sqrt()
+        return torch.minimum(multiplier.clamp_min(0), most)
+
+    # ---- state
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return all of it as plain data and tensors."""
+        return {
+            "calls": self.calls,
+            "means": {"\n".join(leaf): mean for leaf, mean in self.means.items()},
+            "cotangents": {"\n".join(leaf): mean for leaf, mean in self.cotangents.items()},
+            "multipliers": dict(self.multipliers),
+            "spreads": dict(self.spreads),
+            "reach": dict(self.reach),
+            "visits": self.visits,
+            "together": dict(self.together),
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on where `state_dict` was taken."""
+        self.calls = int(state["calls"])
+        self.means = _by_leaf(state["means"])
+        self.cotangents = _by_leaf(state["cotangents"])
+        self.multipliers = dict(state["multipliers"])
+        self.spreads = dict(state["spreads"])
+        self.reach = dict(state["reach"])
+        self.visits = state["visits"]
+        self.together = dict(state["together"])
+        self._runs = []
+
+
+def _at(kept: Mapping[Leaf, Tensor], place: Place | None, about_data: frozenset[str]) -> dict[Leaf, Tensor]:
+    return {
+        leaf: mean if leaf[0] not in about_data else place.take(mean)
+        for leaf, mean in kept.items()
+        if leaf[0] not in about_data or place is not None
+    }
+
+
+def _by_leaf(state: Mapping[str, Tensor]) -> dict[Leaf, Tensor]:
+    return {(name.split("\n")[0], name.split("\n")[1]): mean for name, mean in state.items()}
+
+
+def _mean(values: list[Tensor]) -> Tensor:
+    return values[0] if len(values) == 1 else torch.stack(values).mean(0)
