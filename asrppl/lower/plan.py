@@ -6,7 +6,7 @@ from types import MappingProxyType
 from typing import Any
 
 import torch
-from torch import Tensor, fx
+from torch import Tensor
 
 from asrppl.bind.bound import InputKey
 from asrppl.core.signature import Signature
@@ -17,6 +17,7 @@ from asrppl.lower import chunks, nans
 from asrppl.lower.algebra import Algebra
 from asrppl.lower.builder import Hidden
 from asrppl.lower.chunks import Chunked
+from asrppl.lower.code import Compiled
 from asrppl.lower.force import in_force
 from asrppl.lower.formulas import Style, total_violation
 
@@ -40,7 +41,7 @@ class Plan:
         arguments: tuple[InputKey | str, ...],
         rules: tuple[str, ...],
         speaking: tuple[str, ...],
-        module: fx.GraphModule,
+        module: Compiled,
         source: tuple[TypedProgram, dict[str, Any]],
     ) -> None:
         self.arguments = arguments
@@ -56,7 +57,7 @@ class Plan:
             for rule in source[0].rules
             if rule.name in rules and (reads := nans.deciding(rule))
         }
-        self._placed: dict[tuple[torch.device, torch.dtype], fx.GraphModule] = {}
+        self._placed: dict[tuple[torch.device, torch.dtype], Compiled] = {}
 
     def __call__(
         self, tensors: Mapping[InputKey, Tensor], functions: Mapping[str, Callable[..., Tensor]] = _NO_FUNCTIONS
@@ -102,7 +103,7 @@ class Plan:
             violations[name] = nans.spoilt(violations[name], reads, tensors, whole=whole)
         return violations, dict(zip(self.speaking, results[count:], strict=True))
 
-    def _place(self, device: torch.device, dtype: torch.dtype) -> fx.GraphModule:
+    def _place(self, device: torch.device, dtype: torch.dtype) -> Compiled:
         if (device, dtype) not in self._placed:
             self._placed[device, dtype] = copy.deepcopy(self.module).to(device, dtype)
         return self._placed[device, dtype]
@@ -169,7 +170,7 @@ def _lower_again(program: TypedProgram, options: dict[str, Any]) -> Plan:
     return lower(program, **options)
 
 
-def _codes(module: fx.GraphModule, name: str) -> Iterator[str]:
+def _codes(module: Compiled, name: str) -> Iterator[str]:
     yield (f"# {name}\n" if name else "") + module.code.strip()
     for part, child in module.named_children():
         if isinstance(child, Chunked):
