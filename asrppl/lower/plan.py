@@ -1,6 +1,5 @@
 """What runs in a training step: a lowered program."""
 
-import copy
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from types import MappingProxyType, SimpleNamespace
@@ -31,7 +30,7 @@ class Plan:
         arguments: of the graph, in order: the tensors that it reads by key, the functions that it calls by name.
         rules: names of its outputs, in order.
         speaking: the rules that may be vacuous, whose further outputs say where they are not.
-        module: the graph; its constants are in torch's default dtype on the CPU.
+        module: the graph; its constants are in double precision on the CPU.
         source: the arguments of `lower` that made it.
     """
 
@@ -56,8 +55,8 @@ class Plan:
             for rule in source[0].rules
             if rule.name in rules and (reads := nans.deciding(rule))
         }
-        self._forward = _forward(module)
         self._placed: dict[tuple[torch.device, torch.dtype], Callable[..., tuple[Tensor, ...]]] = {}
+        self._forward = self._place(torch.device("cpu"), self._dtype)
 
     def __call__(
         self, tensors: Mapping[InputKey, Tensor], functions: Mapping[str, Callable[..., Tensor]] = _NO_FUNCTIONS
@@ -109,8 +108,16 @@ class Plan:
         return violations, dict(zip(self.speaking, results[count:], strict=True))
 
     def _place(self, device: torch.device, dtype: torch.dtype) -> Callable[..., tuple[Tensor, ...]]:
+        """Return the function of the graph, with its constants where the inputs are."""
         if (device, dtype) not in self._placed:
-            self._placed[device, dtype] = _forward(copy.deepcopy(self.module).to(device, dtype))
+            # Plain attributes: a module has to search for each of its own, a step after the other. Bodies of loops
+            # have no constants, and so the loops are shared.
+            constants = {
+                name: constant.to(device, dtype if constant.is_floating_point() else constant.dtype)
+                for name, constant in self.module.named_buffers(recurse=False)
+            }
+            read = SimpleNamespace(**constants, **dict(self.module.named_children()))
+            self._placed[device, dtype] = partial(type(self.module).forward, read)
         return self._placed[device, dtype]
 
     @property
@@ -156,7 +163,7 @@ def lower(
     g = Algebra(rank, (), max(1, elements * data), bound, entries)
     outputs = [_output(g, rule) for rule in rules]
     speaking = [(rule.name, found) for rule in rules if shares and (found := _output(g, rule, force=True)) is not None]
-    module = g.finish([*outputs, *(found for _, found in speaking)]).to(torch.get_default_dtype())
+    module = g.finish([*outputs, *(found for _, found in speaking)])
     names = tuple(rule.name for rule in rules)
     arguments = tuple(key for key in g.inputs if not isinstance(key, Hidden))  # (only bodies of loops have those)
     return Plan(arguments, names, tuple(name for name, _ in speaking), module, (program, options))
@@ -169,12 +176,6 @@ def _output(g: Algebra, rule: TypedRule, *, force: bool = False) -> Any:
     if value is None:
         return None
     return g.drop_slots(value, keep=None if rule.datum is None else rule.datum.slot)
-
-
-def _forward(module: fx.GraphModule) -> Callable[..., tuple[Tensor, ...]]:
-    """Return the function of a graph: what it reads are plain attributes, which a module has to search for."""
-    constants, loops = dict(module.named_buffers(recurse=False)), dict(module.named_children())
-    return partial(type(module).forward, SimpleNamespace(**constants, **loops))
 
 
 def _lower_again(program: TypedProgram, options: dict[str, Any]) -> Plan:
