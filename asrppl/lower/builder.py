@@ -21,7 +21,6 @@ from asrppl.bind.bound import InputKey
 from asrppl.core.signature import Entry
 from asrppl.core.typed import Variable
 
-
 _ELEMENTWISE = {torch.where, torch.div, operator.add, operator.sub, operator.mul} | {
     *(operator.lt, operator.le, operator.gt, operator.eq, operator.ne)
 }
