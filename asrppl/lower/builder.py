@@ -22,6 +22,11 @@ from asrppl.core.signature import Entry
 from asrppl.core.typed import Variable
 from asrppl.lower.code import Compiled, Node
 
+_ELEMENTWISE = {torch.where, torch.div, operator.add, operator.sub, operator.mul} | {
+    *(operator.lt, operator.le, operator.gt, operator.eq, operator.ne)
+}
+"""Takes single numbers as tensors without axes: a plain one is made into a tensor, and converted, at each call."""
+
 
 @dataclass(frozen=True, slots=True)
 class ConstantTensor:
@@ -224,15 +229,19 @@ class Builder:
             if isinstance(folded, Tensor):
                 made = self.fold(folded, slots if folded.ndim != self.rank else None)
         if made is None:
-            node = self.make("call_function", target, *[self._argument(a, tensors) for a in arguments])
+            scalars = target in _ELEMENTWISE
+            node = self.make("call_function", target, *[self._argument(a, tensors, scalars) for a in arguments])
             # A key of its own: one that nested those of the arguments would be as long as the expression.
             made = Value(len(self._made), frozenset(slots), low, high, node, None, None, target, arguments)
         self._made[key] = made
         return made
 
-    def _argument(self, argument: Any, tensors: bool) -> Any:
+    def _argument(self, argument: Any, tensors: bool, scalars: bool) -> Any:
         if not isinstance(argument, Value):
             return argument
+        if scalars and argument.number is not None:
+            assert argument.static is not None
+            return self.buffer(argument.static.reshape(()))
         return self.node(argument) if tensors or argument.number is None else argument.number
 
     def make(self, op: Literal["get_attr", "call_function", "call_module"], target: Any, *arguments: Any) -> Node:

@@ -75,11 +75,11 @@ class Compiled(nn.Module):
         self._outputs = tuple(outputs)
         self.code, names = _written(inputs, nodes, outputs)
         exec(compile(self.code, "<plan>", "exec"), names)
-        self._run: Callable[..., tuple[Tensor, ...]] = names["forward"]
+        self.function: Callable[..., tuple[Tensor, ...]] = names["forward"]  # of a namespace, and the inputs
 
     def forward(self, *inputs: Any) -> tuple[Tensor, ...]:
         """Return the outputs."""
-        return self._run(self, *inputs)
+        return self.function(self, *inputs)
 
     @property
     def graph(self) -> fx.Graph:
