@@ -122,17 +122,22 @@ class Context:
 
     def value(self, expr: ast.Expr, env: Env) -> Value:
         """Expand an expression that is not a formula."""
-        with self.deeper(expr.span, env):
-            try:
-                return self.value_of(self, expr, env)
-            except UndefinedError:
-                self.add("ASR065", expr.span, "this has no finite value", env)
-                return Poison()
+        self.descend(expr.span, env)
+        try:
+            return self.value_of(self, expr, env)
+        except UndefinedError:
+            self.add("ASR065", expr.span, "this has no finite value", env)
+            return Poison()
+        finally:
+            self.depth -= 1
 
     def formula(self, expr: ast.Expr, env: Env, positive: bool = True) -> Formula:
         """Expand a formula, negated where not ``positive``."""
-        with self.deeper(expr.span, env):
+        self.descend(expr.span, env)
+        try:
             return self.formula_of(self, expr, env, positive)
+        finally:
+            self.depth -= 1
 
     @contextmanager
     def over_data(self) -> Generator[None]:
@@ -173,15 +178,15 @@ class Context:
                 help="define and name less, or reduce over an index instead of writing the cases out",
             )
 
-    @contextmanager
-    def deeper(self, span: Span, env: Env, further: int = 0) -> Generator[None]:
-        """Count one expanded node and one level of nesting inside the ``with``; or of a counted node further levels."""
+    def descend(self, span: Span, env: Env, further: int = 0) -> None:
+        """Count one expanded node and one level of nesting; or of a counted node further levels.
+
+        Who calls this takes them off ``depth`` again (most of a pass is these calls: a ``with`` takes twice as long).
+        """
         if not further:
             self.step(span, env)
         levels = further or 1
-        self.depth += levels
-        if self.depth > MAX_DEPTH:
-            self.depth -= levels
+        if self.depth + levels > MAX_DEPTH:
             self.refuse(
                 "ASR060",
                 span,
@@ -189,10 +194,7 @@ class Context:
                 env,
                 help="name its parts with `let` or `def`, or split it into several rules",
             )
-        try:
-            yield
-        finally:
-            self.depth -= levels
+        self.depth += levels
 
     def add(
         self,

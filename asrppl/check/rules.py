@@ -130,10 +130,11 @@ def expand_rule(ctx: Context, expr: ast.Expr, env: Env, where: ast.Expr | None =
 
 
 def _warn_decided(ctx: Context, expr: ast.Expr, formula: Formula, env: Env) -> None:
-    strict = any(isinstance(part, AtMost) and part.strict for part in walk(formula))
+    parts = list(walk(formula))
+    strict = any(isinstance(part, AtMost) and part.strict for part in parts)
     if ctx.static and strict:
         return  # of ints `<` is `+ 1 <=`, of reals `<=`, and the two are not told apart before binding
-    if not ctx.static and any(not v.values for part in walk(formula) for v in getattr(part, "variables", ())):
+    if not ctx.static and any(not v.values for part in parts for v in getattr(part, "variables", ())):
         return  # it runs over no instance, which is said already
     if always_holds(formula):
         help = "of reals, `<` costs what `<=` does" if strict else None

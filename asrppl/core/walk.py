@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import fields
 from functools import cache
-from typing import cast
+from typing import cast, get_args, get_type_hints
 
 from asrppl.core.signature import Kind
 from asrppl.core.typed import (
@@ -17,6 +17,7 @@ from asrppl.core.typed import (
     IndexValue,
     Offset,
     Part,
+    PointMass,
     Posterior,
     Probability,
     Read,
@@ -34,16 +35,15 @@ _INNER = (*_NODES, Computed)
 
 @cache
 def _field_names(kind: type[TypedNode]) -> tuple[str, ...]:
-    return tuple(field.name for field in fields(kind) if field.name not in ("span", "levels", "kind", "variables"))
+    """Return the fields that may hold nodes, going by their types: most kinds have few, or none."""
+    hints = get_type_hints(kind)
+    return tuple(field.name for field in fields(kind) if _may_hold(hints[field.name]))
 
 
-def _parts(node: TypedNode) -> Iterator[object]:
-    for name in _field_names(type(node)):
-        part: object = getattr(node, name)
-        if isinstance(part, tuple):
-            yield from part  # pyright: ignore[reportUnknownVariableType]  # tuples of a generic walk have no type
-        else:
-            yield part
+def _may_hold(hint: object) -> bool:
+    if isinstance(hint, type):
+        return issubclass(hint, _INNER)
+    return any(map(_may_hold, get_args(hint)))
 
 
 def children(node: TypedNode) -> list[TypedNode]:
@@ -51,13 +51,14 @@ def children(node: TypedNode) -> list[TypedNode]:
     found: list[TypedNode] = []
     for name in _field_names(type(node)):
         part: object = getattr(node, name)
-        if isinstance(part, _NODES):
+        if isinstance(part, tuple):
+            for inner in cast(tuple[object, ...], part):
+                if isinstance(inner, Computed):
+                    found.append(inner.term)
+                elif isinstance(inner, _NODES):
+                    found.append(inner)
+        elif isinstance(part, _NODES):
             found.append(part)
-        elif isinstance(part, tuple):
-            inside = cast(tuple[object, ...], part)
-            found += [
-                inner.term if isinstance(inner, Computed) else inner for inner in inside if isinstance(inner, _INNER)
-            ]
     return found
 
 
@@ -71,24 +72,23 @@ def walk(node: TypedNode, *, aggregates: bool = True) -> Iterator[TypedNode]:
             pending.extend(reversed(children(node)))
 
 
-def _occurring(node: TypedNode) -> Iterator[Variable]:
-    for part in walk(node):
-        if isinstance(part, IndexValue):
-            yield part.variable
-        for child in _parts(part):
-            if isinstance(child, Offset) and child.variable is not None:
-                yield child.variable
+def _named(node: TypedNode) -> list[Variable]:
+    """Return the index variables that ``node`` itself names: as its value, or in its indices."""
+    if isinstance(node, IndexValue):
+        return [node.variable]
+    indices = (node.at,) if isinstance(node, PointMass) else getattr(node, "indices", ())
+    return [index.variable for index in indices if isinstance(index, Offset) and index.variable is not None]
 
 
 def variable_slots(node: TypedNode) -> set[int]:
     """Return the slots of the index variables that occur in ``node``, bound inside it or not."""
-    return {variable.slot for variable in _occurring(node)}
+    return {variable.slot for part in walk(node) for variable in _named(part)}
 
 
 def rank(nodes: Sequence[TypedNode]) -> int:
     """Return how many index axes the trees need: one for each slot, of variables that occur and that are bound."""
-    slots = {slot for node in nodes for slot in variable_slots(node)}
-    slots |= {variable.slot for node in nodes for part in walk(node) for variable in getattr(part, "variables", ())}
+    parts = [part for node in nodes for part in walk(node)]
+    slots = {variable.slot for part in parts for variable in (*_named(part), *getattr(part, "variables", ()))}
     return 1 + max(slots, default=-1)
 
 

@@ -1,4 +1,4 @@
-"""Typed programs to torch.fx graphs: tensors of violations, one a rule."""
+"""Typed programs to graphs: tensors of violations, one a rule."""
 
 from asrppl.lower.errors import NeedsGuideError
 from asrppl.lower.plan import Plan, lower

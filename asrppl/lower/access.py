@@ -117,7 +117,7 @@ def _offsets(g: Algebra, value: Value, lengths: tuple[int | None, ...], indices:
         for index in indices
         if index.variable is not None and (index.variable.slot in g.dynamic or len(index.variable.values) > 1)
     )
-    return Value(value.key, varying, low, high, value.node, None, value.target, value.arguments)
+    return Value(value.key, varying, low, high, value.node, None, None, value.target, value.arguments)
 
 
 def _pick(g: Algebra, value: Value, dim: int, variable: Variable, add: int, length: int | None) -> Value:

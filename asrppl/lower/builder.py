@@ -1,4 +1,4 @@
-"""Builds torch.fx graphs node by node: equal nodes once, constants folded, slots and ranges known.
+"""Builds graphs node by node: equal nodes once, constants folded, slots and ranges known.
 
 Layout of every value: ``(*batch, *slots)``. An index variable has an axis of its own, the one its nesting depth numbers
 (slot ``s`` of ``rank`` is axis ``s - rank``, of size 1 where a value does not vary with it), so that broadcasting
@@ -16,11 +16,17 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 import torch
-from torch import Tensor, fx
+from torch import Tensor
 
 from asrppl.bind.bound import InputKey
 from asrppl.core.signature import Entry
 from asrppl.core.typed import Variable
+from asrppl.lower.code import Compiled, Node
+
+_ELEMENTWISE = {torch.where, torch.div, operator.add, operator.sub, operator.mul} | {
+    *(operator.lt, operator.le, operator.gt, operator.eq, operator.ne)
+}
+"""Takes single numbers as tensors without axes: a plain one is made into a tensor, and converted, at each call."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +54,8 @@ Input = InputKey | str | Hidden
 """What a placeholder stands for: a bound tensor, a bound function (by name), or a hidden input."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+# Not frozen, as many are made, which takes a frozen class three times as long; nothing changes one.
+@dataclass(slots=True, eq=False)
 class Value:
     """A scalar quantity: a node of the graph, or a constant tensor of it.
 
@@ -59,6 +66,7 @@ class Value:
         high: an upper bound of it.
         node: in the graph; None for a constant.
         static: float64 or bool, one axis a slot; None for a node.
+        number: of a constant that is one number, else None.
         target: what made it, and from which arguments (for the rewrites of `asrppl.lower.algebra`).
     """
 
@@ -66,17 +74,11 @@ class Value:
     slots: frozenset[int]
     low: float
     high: float
-    node: fx.Node | None = None
+    node: Node | None = None
     static: Tensor | None = None
+    number: float | bool | None = None
     target: object = None
     arguments: tuple[Any, ...] = ()
-
-    @property
-    def number(self) -> float | None:
-        """The value of a constant that is one number, else None."""
-        if self.static is None or self.static.numel() != 1:
-            return None
-        return float(self.static)
 
 
 class Builder:
@@ -104,31 +106,28 @@ class Builder:
         self.elements = elements
         self.bound = bound
         self.entries = entries
-        self.graph: fx.Graph = fx.Graph()
         self.root: dict[str, Tensor | torch.nn.Module] = {}
-        self.inputs: dict[Input, fx.Node] = {}
-        self.dynamic: dict[int, tuple[fx.Node, Value]] = {}
+        self.inputs: dict[Input, Node] = {}
+        self.dynamic: dict[int, tuple[Node, Value]] = {}
         self.known: dict[Hashable, tuple[Value, object]] = {}
         self._made: dict[Hashable, Value] = {}
-        self._last_input: fx.Node | None = None
+        self._nodes: list[Node] = []
         self._taken = {"self", "torch", "operator", "inf", "nan"}
         for variable in variables:
             positions = self.input(Hidden("positions", variable), f"{variable.name}_positions")
             numbers = self.input(Hidden("numbers", variable), f"{variable.name}_numbers")
             spread: tuple[Any, ...] = (*[None] * variable.slot, slice(None), *[None] * (rank - 1 - variable.slot))
-            shaped = numbers if len(spread) == 1 else self.graph.call_function(operator.getitem, (numbers, spread))
+            shaped = numbers if len(spread) == 1 else self.make("call_function", operator.getitem, numbers, spread)
             slots = frozenset({variable.slot})
             value = Value(shaped, slots, min(variable.values), max(variable.values), shaped)
             self.dynamic[variable.slot] = (positions, value)
 
     # ---- leaves
 
-    def input(self, key: Input, name: str) -> fx.Node:
+    def input(self, key: Input, name: str) -> Node:
         """Return the placeholder for ``key``, made on first use."""
         if key not in self.inputs:
-            # Placeholders come before everything else, whenever they are asked for.
-            with self.graph.inserting_after(self._last_input):  # pyright: ignore[reportArgumentType]
-                self.inputs[key] = self._last_input = self.graph.placeholder(self._argument_name(name))
+            self.inputs[key] = Node("placeholder", self._argument_name(name))
         return self.inputs[key]
 
     def _argument_name(self, name: str) -> str:
@@ -140,19 +139,22 @@ class Builder:
         self._taken.add(name)
         return name
 
-    def tensor(self, key: InputKey) -> fx.Node:
+    def tensor(self, key: InputKey) -> Node:
         """Return the placeholder of a bound tensor."""
         name, component = key
         return self.input(key, name if component is None else f"{name}_{component}")
 
-    def function(self, name: str) -> fx.Node:
+    def function(self, name: str) -> Node:
         """Return the placeholder of a bound function."""
         return self.input(name, name)
 
     def constant(self, number: float | bool) -> Value:
         """Return a number as a value."""
-        dtype = torch.bool if isinstance(number, bool) else torch.float64
-        return self.fold(torch.full((1,) * self.rank, number, dtype=dtype))
+        key = ("number", type(number), number, math.copysign(1, number))  # 0.0 == -0.0, yet they are two constants
+        if key not in self._made:
+            dtype = torch.bool if isinstance(number, bool) else torch.float64
+            self._made[key] = self.fold(torch.full((1,) * self.rank, number, dtype=dtype))
+        return self._made[key]
 
     def index(self, variable: Variable, add: int = 0) -> Value:
         """Return the values of an index variable, ``add`` more."""
@@ -175,10 +177,11 @@ class Builder:
         key = ("constant", tensor.dtype, tuple(tensor.shape), tensor.numpy().tobytes())
         if key not in self._made:
             low, high = (float(tensor.min()), float(tensor.max())) if tensor.numel() else (0.0, 0.0)
-            self._made[key] = Value(key, frozenset(slots), low, high, static=tensor)
+            number = tensor.item() if tensor.numel() == 1 else None  # at compile time: no device is waited for
+            self._made[key] = Value(key, frozenset(slots), low, high, static=tensor, number=number)
         return self._made[key]
 
-    def buffer(self, tensor: Tensor) -> fx.Node:
+    def buffer(self, tensor: Tensor) -> Node:
         """Return a constant tensor as a node; floats take the dtype and device of the inputs."""
         key = ("buffer", tensor.dtype, tuple(tensor.shape), tensor.numpy().tobytes())
         if self.variables:
@@ -186,7 +189,7 @@ class Builder:
         if key not in self._made:
             name = f"constant_{sum(isinstance(kept, Tensor) for kept in self.root.values())}"
             self.root[name] = tensor.clone()
-            self._made[key] = Value(key, frozenset(), -math.inf, math.inf, self.graph.get_attr(name))
+            self._made[key] = Value(key, frozenset(), -math.inf, math.inf, self.make("get_attr", name))
         node = self._made[key].node
         assert node is not None
         return node
@@ -212,31 +215,45 @@ class Builder:
             slots: what the result varies with; by default what any of the arguments does.
             tensors: hand over single numbers as tensors, for functions that need one.
         """
-        key = (target, tensors, *(_key_of(argument) for argument in arguments))
+        key = (target, tensors, *[_key_of(argument) for argument in arguments])
         if key in self._made:
             return self._made[key]
         values = [argument for argument in arguments if isinstance(argument, Value)]
         if slots is None:
-            slots = frozenset[int]().union(*(value.slots for value in values))
-        nodes = any(isinstance(argument, fx.Node) for argument in arguments)
+            slots = frozenset[int]().union(*[value.slots for value in values])
         made: Value | None = None
-        if not nodes and values and all(value.static is not None for value in values):
+        constant = bool(values)
+        for argument in arguments:
+            if isinstance(argument, Node) or (isinstance(argument, Value) and argument.static is None):
+                constant = False
+                break
+        if constant:
             folded = target(*(a.static if isinstance(a, Value) else a for a in arguments))
             if isinstance(folded, Tensor):
                 made = self.fold(folded, slots if folded.ndim != self.rank else None)
         if made is None:
-            node = self.graph.call_function(target, tuple(self._argument(a, tensors) for a in arguments))
+            scalars = target in _ELEMENTWISE
+            node = self.make("call_function", target, *[self._argument(a, tensors, scalars) for a in arguments])
             # A key of its own: one that nested those of the arguments would be as long as the expression.
-            made = Value(len(self._made), frozenset(slots), low, high, node, None, target, arguments)
+            made = Value(len(self._made), frozenset(slots), low, high, node, None, None, target, arguments)
         self._made[key] = made
         return made
 
-    def _argument(self, argument: Any, tensors: bool) -> Any:
+    def _argument(self, argument: Any, tensors: bool, scalars: bool) -> Any:
         if not isinstance(argument, Value):
             return argument
-        return self.node(argument) if tensors or argument.number is None else _plain(argument)
+        if scalars and argument.number is not None:
+            assert argument.static is not None
+            return self.buffer(argument.static.reshape(()))
+        return self.node(argument) if tensors or argument.number is None else argument.number
 
-    def node(self, value: Value) -> fx.Node:
+    def make(self, op: Literal["get_attr", "call_function", "call_module"], target: Any, *arguments: Any) -> Node:
+        """Return a new node."""
+        node = Node(op, target, arguments)
+        self._nodes.append(node)
+        return node
+
+    def node(self, value: Value) -> Node:
         """Return the node of a value, that of a buffer if it is a constant."""
         if value.static is not None:
             return self.buffer(value.static)
@@ -249,24 +266,18 @@ class Builder:
         """Return the axes of slots, ascending."""
         return tuple(sorted(slot - self.rank for slot in slots))
 
-    def finish(self, outputs: list[fx.Node]) -> fx.GraphModule:
+    def finish(self, outputs: list[Node]) -> Compiled:
         """Return the graph as a module with these outputs, what none of them needs left out."""
-        self.graph.output(tuple(outputs))
-        # From the last to the first, users go before what they use. `eliminate_dead_code` would keep random operations,
-        # and takes another opinion only from torch 2.5 on.
-        for node in reversed(self.graph.nodes):
-            if not node.users and node.op not in ("placeholder", "output"):
-                self.graph.erase_node(node)
-        return fx.GraphModule(self.root, self.graph)
-
-
-def _plain(value: Value) -> float | bool:
-    assert value.static is not None
-    return value.static.item()  # a constant of the program, at compile time: no device is waited for
+        needed = set(outputs)
+        for node in reversed(self._nodes):  # from the last to the first, users come before what they use
+            if node in needed:
+                needed.update(argument for argument in node.arguments if isinstance(argument, Node))
+        nodes = [node for node in self._nodes if node in needed]
+        return Compiled(self.root, list(self.inputs.values()), nodes, outputs)
 
 
 def _key_of(argument: Any) -> Hashable:
     if isinstance(argument, Value):
         return argument.key
     # 1, 1.0 and True are equal as keys, yet not as arguments.
-    return argument if isinstance(argument, fx.Node) else (type(argument).__name__, str(argument))
+    return argument if isinstance(argument, Node) else (type(argument).__name__, str(argument))

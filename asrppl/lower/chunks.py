@@ -11,12 +11,13 @@ from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 import torch
-from torch import fx, nn
+from torch import nn
 
 from asrppl.core.typed import AtLeast, CountTerm, Every, Reduction, Some, Variable
 from asrppl.core.walk import TypedNode, children
 from asrppl.lower.algebra import Algebra
 from asrppl.lower.builder import ConstantTensor, Hidden, Input, Value
+from asrppl.lower.code import Compiled, Node
 from asrppl.lower.recompute import Parts, recomputed
 
 BOUND = 2**22
@@ -47,7 +48,7 @@ class Chunked(nn.Module):
         steps: for each variable, how many values it has, and how many make a part.
     """
 
-    def __init__(self, body: fx.GraphModule, reducer: Reducer, steps: Sequence[tuple[int, int]]) -> None:
+    def __init__(self, body: Compiled, reducer: Reducer, steps: Sequence[tuple[int, int]]) -> None:
         super().__init__()
         self.body = body
         self.reducer = reducer
@@ -92,14 +93,14 @@ def reduced(
     body = inner.finish([inner.node(value) for value in found])
     name = f"loop_{sum(isinstance(kept, nn.Module) for kept in g.root.values())}"
     g.root[name] = Chunked(body, reducer, [(len(variable.values), length) for variable, length in loops])
-    call = g.graph.call_module(name, tuple(_argument(g, key, node.name, own) for key, node in inner.inputs.items()))
+    call = g.make("call_module", name, *(_argument(g, key, node.target, own) for key, node in inner.inputs.items()))
 
     def outcome(place: int, value: Value) -> Value:
         if value.static is not None:
             return g.fold(value.static)
         # Bounds of one part's result need not be bounds of the merged one; signs are.
         low = 0.0 if value.low >= 0 else -math.inf
-        item = g.graph.call_function(operator.getitem, (call, place))
+        item = g.make("call_function", operator.getitem, call, place)
         return Value((name, place), value.slots, low, math.inf, item)
 
     return [outcome(place, value) for place, value in enumerate(found)]
@@ -118,7 +119,7 @@ def _loops(variables: tuple[Variable, ...], size: int, allowed: int) -> list[tup
     return loops
 
 
-def _argument(g: Algebra, key: Input, name: str, own: tuple[Variable, ...]) -> fx.Node:
+def _argument(g: Algebra, key: Input, name: str, own: tuple[Variable, ...]) -> Node:
     """Return what a loop hands to its body for one of the body's inputs."""
     match key:
         case Hidden(of=ConstantTensor() as constant):

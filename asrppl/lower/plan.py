@@ -1,12 +1,12 @@
 """What runs in a training step: a lowered program."""
 
-import copy
 from collections.abc import Callable, Iterator, Mapping
-from types import MappingProxyType
+from functools import partial
+from types import MappingProxyType, SimpleNamespace
 from typing import Any
 
 import torch
-from torch import Tensor, fx
+from torch import Tensor
 
 from asrppl.bind.bound import InputKey
 from asrppl.core.signature import Signature
@@ -17,10 +17,10 @@ from asrppl.lower import chunks, nans
 from asrppl.lower.algebra import Algebra
 from asrppl.lower.builder import Hidden
 from asrppl.lower.chunks import Chunked
+from asrppl.lower.code import Compiled
 from asrppl.lower.force import in_force
 from asrppl.lower.formulas import Style, total_violation
 
-_CPU = torch.device("cpu")
 _NO_FUNCTIONS: Mapping[str, Callable[..., Tensor]] = MappingProxyType({})
 
 
@@ -31,7 +31,7 @@ class Plan:
         arguments: of the graph, in order: the tensors that it reads by key, the functions that it calls by name.
         rules: names of its outputs, in order.
         speaking: the rules that may be vacuous, whose further outputs say where they are not.
-        module: the graph; its constants are in torch's default dtype on the CPU.
+        module: the graph; its constants are in double precision on the CPU.
         source: the arguments of `lower` that made it.
     """
 
@@ -40,7 +40,7 @@ class Plan:
         arguments: tuple[InputKey | str, ...],
         rules: tuple[str, ...],
         speaking: tuple[str, ...],
-        module: fx.GraphModule,
+        module: Compiled,
         source: tuple[TypedProgram, dict[str, Any]],
     ) -> None:
         self.arguments = arguments
@@ -56,7 +56,8 @@ class Plan:
             for rule in source[0].rules
             if rule.name in rules and (reads := nans.deciding(rule))
         }
-        self._placed: dict[tuple[torch.device, torch.dtype], fx.GraphModule] = {}
+        self._placed: dict[tuple[torch.device, torch.dtype], Callable[..., tuple[Tensor, ...]]] = {}
+        self._forward = self._place(torch.device("cpu"), self._dtype)
 
     def __call__(
         self, tensors: Mapping[InputKey, Tensor], functions: Mapping[str, Callable[..., Tensor]] = _NO_FUNCTIONS
@@ -81,19 +82,24 @@ class Plan:
             (a scalar for a rule of population level). A rule about one datum that indexes it (`TypedRule.datum`) has
             that axis last.
         """
+        # For a few objects this work is a tenth of the step: what is usual (all of one dtype, on the CPU) goes first.
         given = [tensors[key] for key in self.inputs]
-        first = next((tensor for tensor in given if tensor.dtype.is_floating_point), given[0] if given else None)
-        dtype, module = self._dtype, self.module
-        if first is not None:
+        dtype, forward = self._dtype, self._forward
+        if given:
+            first = given[0]
+            if not first.dtype.is_floating_point:
+                first = next((tensor for tensor in given if tensor.dtype.is_floating_point), first)
             dtype = first.dtype if first.dtype.is_floating_point else torch.get_default_dtype()
-            given = [tensor if tensor.dtype is dtype else tensor.to(dtype) for tensor in given]
-            if dtype is not self._dtype or first.device != _CPU:
-                module = self._place(first.device, dtype)
+            for place, tensor in enumerate(given):
+                if tensor.dtype is not dtype:
+                    given[place] = tensor.to(dtype)
+            if dtype is not self._dtype or not first.is_cpu:
+                forward = self._place(first.device, dtype)
         if self.functions:
             by_name = {key: tensor for key, tensor in zip(self.inputs, given, strict=True)}
-            results = module.forward(*[functions[k] if isinstance(k, str) else by_name[k] for k in self.arguments])
+            results = forward(*[functions[k] if isinstance(k, str) else by_name[k] for k in self.arguments])
         else:
-            results = module.forward(*given)
+            results = forward(*given)
         if not self.speaking and not self._deciding:
             return dict(zip(self.rules, results, strict=True)), {}
         count = len(self.rules)
@@ -102,9 +108,17 @@ class Plan:
             violations[name] = nans.spoilt(violations[name], reads, tensors, whole=whole)
         return violations, dict(zip(self.speaking, results[count:], strict=True))
 
-    def _place(self, device: torch.device, dtype: torch.dtype) -> fx.GraphModule:
+    def _place(self, device: torch.device, dtype: torch.dtype) -> Callable[..., tuple[Tensor, ...]]:
+        """Return the function of the graph, with its constants where the inputs are."""
         if (device, dtype) not in self._placed:
-            self._placed[device, dtype] = copy.deepcopy(self.module).to(device, dtype)
+            # Plain attributes: a module has to search for each of its own, a step after the other. Bodies of loops
+            # have no constants, and so the loops are shared.
+            constants = {
+                name: constant.to(device, dtype if constant.is_floating_point() else constant.dtype)
+                for name, constant in self.module.named_buffers(recurse=False)
+            }
+            read = SimpleNamespace(**constants, **dict(self.module.named_children()))
+            self._placed[device, dtype] = partial(self.module.function, read)
         return self._placed[device, dtype]
 
     @property
@@ -150,7 +164,7 @@ def lower(
     g = Algebra(rank, (), max(1, elements * data), bound, entries)
     outputs = [_output(g, rule) for rule in rules]
     speaking = [(rule.name, found) for rule in rules if shares and (found := _output(g, rule, force=True)) is not None]
-    module = g.finish([*outputs, *(found for _, found in speaking)]).to(torch.get_default_dtype())
+    module = g.finish([*outputs, *(found for _, found in speaking)])
     names = tuple(rule.name for rule in rules)
     arguments = tuple(key for key in g.inputs if not isinstance(key, Hidden))  # (only bodies of loops have those)
     return Plan(arguments, names, tuple(name for name, _ in speaking), module, (program, options))
@@ -169,7 +183,7 @@ def _lower_again(program: TypedProgram, options: dict[str, Any]) -> Plan:
     return lower(program, **options)
 
 
-def _codes(module: fx.GraphModule, name: str) -> Iterator[str]:
+def _codes(module: Compiled, name: str) -> Iterator[str]:
     yield (f"# {name}\n" if name else "") + module.code.strip()
     for part, child in module.named_children():
         if isinstance(child, Chunked):

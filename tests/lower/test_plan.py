@@ -86,6 +86,13 @@ def test_the_dtype_is_that_of_the_inputs(options: dict[str, int]) -> None:
     _same(single, again)
 
 
+def test_constants_have_the_precision_of_the_inputs() -> None:
+    x = torch.tensor([[1.0, 2.0]], dtype=torch.float64)
+    assert torch.get_default_dtype() is torch.float32
+    assert float(violation("rule r: forall i: x[i] * 0.1 <= 0", {"x": x})) == 1.0 * 0.1 + 2.0 * 0.1
+    assert float(violation("rule r: forall i: x[i] <= [0.1, 0.2][i]", {"x": x})) == (1 - 0.1) + (2 - 0.2)
+
+
 def test_ints_and_booleans_alone_work_in_the_default_dtype() -> None:
     found = violation("rule r: forall i: b[i] implies a[i] <= 2", {"b": [True, False, True], "a": [5, 6, 1]})
     assert found.dtype == torch.get_default_dtype()

@@ -62,6 +62,10 @@ def entry_of(ctx: Context, name: str, span: Span, env: Env) -> Entry | None:
 
 def offset(ctx: Context, expr: ast.Expr, env: Env) -> Offset | Term | None:
     """Expand an index: a variable plus or minus a constant, or any whole term. None after an error."""
+    bound = env.bindings.get(expr.text) if isinstance(expr, ast.Name) else None
+    if isinstance(bound, IndexVariable):  # most indices are, and are read often: at once, without the term
+        ctx.step(expr.span, env)
+        return Offset(bound.variable)
     if is_unknown(expr, env):
         return None
     index = term(ctx, expr, env)

@@ -65,6 +65,8 @@ def unfold(ctx: Context, expr: ast.Expr, env: Env) -> tuple[ast.Expr, Env]:
     while True:
         ctx.step(expr.span, env)
         match expr:
+            case ast.Binary() | ast.Field() | ast.Number():  # what is most frequent, and stands for itself
+                return expr, env
             case ast.Name():
                 found = look_up(expr.text, env)
                 if isinstance(found, Thunk):
@@ -172,9 +174,12 @@ def _fits(ctx: Context, parameter: ast.Parameter, thunk: Thunk, found: DefDefini
     note = Note(f"`{parameter.name.text}` is declared here", parameter.span)
     span, env = thunk.expr.span, thunk.env
     if kind == "formula":
-        with ctx.deeper(span, env):
+        ctx.descend(span, env)
+        try:
             if sort(ctx, thunk.expr, env) != "number":
                 return True
+        finally:
+            ctx.depth -= 1
         ctx.add("ASR036", span, f"{wanted}, and this is a number", env, notes=(note,))
         return False
     if kind not in PARAMETER_TYPES:

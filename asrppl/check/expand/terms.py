@@ -35,25 +35,27 @@ from asrppl.syntax import ast
 def expand_value(ctx: Context, expr: ast.Expr, env: Env) -> Value:
     """Expand an expression that is not a formula."""
     expr, env = unfold(ctx, expr, env)
-    match expr:
-        case ast.Number():
-            return build.number(expr.value, expr.span)
-        case ast.Truth():
-            return Constant(Kind.BOOL, build.NO_LEVELS, expr.span, expr.value)
+    match expr:  # what is most frequent first
         case ast.Name():
             return _name(ctx, expr, env)
-        case ast.Call():
-            return call(ctx, expr, env)
-        case ast.Divergence():
-            return divergence(ctx, expr, env)
-        case ast.Restricted():
-            return restricted(ctx, expr, env)
-        case ast.Index():
-            return _index(ctx, expr, env)
         case ast.Field():
             if is_unknown(expr.base, env):
                 return Poison()
             return field(ctx, ctx.value(expr.base, env), expr.name, expr.span, env)
+        case ast.Index():
+            return _index(ctx, expr, env)
+        case ast.Binary():
+            return _arithmetic(ctx, expr, env)
+        case ast.Number():
+            return build.number(expr.value, expr.span)
+        case ast.Call():
+            return call(ctx, expr, env)
+        case ast.Truth():
+            return Constant(Kind.BOOL, build.NO_LEVELS, expr.span, expr.value)
+        case ast.Divergence():
+            return divergence(ctx, expr, env)
+        case ast.Restricted():
+            return restricted(ctx, expr, env)
         case ast.SetLiteral():
             return _number_set(ctx, expr, env)
         case ast.Interval():
@@ -66,8 +68,6 @@ def expand_value(ctx: Context, expr: ast.Expr, env: Env) -> Value:
         case ast.Negate():
             operand = term(ctx, expr.operand, env)
             return defined(ctx, lambda: build.unary("neg", operand, expr.span), expr.span, env)
-        case ast.Binary():
-            return _arithmetic(ctx, expr, env)
         case ast.Conditional():
             return _conditional(ctx, expr, env)
         case ast.Reduced():
@@ -130,11 +130,11 @@ def _index(ctx: Context, node: ast.Index, env: Env) -> Value:
     if operator is not None:
         return bracketed(ctx, operator, node, env)
     base, base_env = unfold(ctx, node.base, env)
-    if is_unknown(base, base_env):
-        _note_indices_of_unknown(ctx, node, env)
-        return Poison()
     if isinstance(base, ast.Name):
         found = look_up(base.text, base_env)
+        if isinstance(found, Unknown):
+            _note_indices_of_unknown(ctx, node, env)
+            return Poison()
         if isinstance(found, LetDefinition):
             count = len(found.node.indices)
             message = f"`{base.text}` takes {count} {'index' if count == 1 else 'indices'}, not {len(node.indices)}"
@@ -144,8 +144,10 @@ def _index(ctx: Context, node: ast.Index, env: Env) -> Value:
             inside = ", ".join(index.span.text for index in node.indices)
             ctx.add("ASR053", node.span, "`q` takes round brackets", env, help=f"write `q({inside})`")
             return Poison()
-    if isinstance(base, ast.Name) and base.text == "inf" and look_up("inf", base_env) is None:
-        value = Array(base.text, (), base.span, base_env)
+        if found is None and base.text == "inf":
+            value = Array(base.text, (), base.span, base_env)
+        else:
+            value = _name(ctx, base, base_env)
     else:
         value = ctx.value(base, base_env)
     if isinstance(value, Array):
@@ -233,10 +235,13 @@ def _arithmetic(ctx: Context, node: ast.Binary, env: Env) -> Term:
         else:
             runs.append([part])
     deep = sum(len(run) if len(run) < _SHORT else len(run).bit_length() for run in runs)
-    with ctx.deeper(node.span, env, deep):
+    ctx.descend(node.span, env, deep)
+    try:
         result = term(ctx, left, env)
         for run in runs:
             result = _joined(ctx, result, [(part, term(ctx, part.right, env)) for part in run], env)
+    finally:
+        ctx.depth -= deep
     return result
 
 
