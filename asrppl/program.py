@@ -76,7 +76,7 @@ class Program:
         self._typed: Bounded[Signature, tuple[TypedProgram, tuple[Diagnostic, ...]]] = Bounded(_KEPT)
         self._warned: Bounded[Signature, bool] = Bounded(_KEPT)
         self._nans: Bounded[str, bool] = Bounded(_KEPT * _KEPT)  # messages that were warned of
-        self._plans: Bounded[tuple[Signature, int, bool, bool], Plan] = Bounded(_KEPT)
+        self._plans: Bounded[tuple[Signature, int, bool, frozenset[str] | None, bool], Plan] = Bounded(_KEPT)
         self.source = source
         self.files: Mapping[str, str] = MappingProxyType({source.name: source.text, **checked.imported})
         self.diagnostics: tuple[Diagnostic, ...] = diagnostics

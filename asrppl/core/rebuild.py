@@ -35,14 +35,14 @@ def rebuilt(node: Node, exchange: Exchange) -> Node:
 
 def _part(part: object, exchange: Exchange) -> object:
     if isinstance(part, _NODES):
-        return rebuilt(part, exchange)
+        return rebuilt(cast(TypedNode, part), exchange)
     if isinstance(part, Computed):
         term = rebuilt(part.term, exchange)
         return part if term is part.term else replace(part, term=term)
     if isinstance(part, tuple):
         parts = cast("tuple[object, ...]", part)
         new = tuple(_part(each, exchange) for each in parts)
-        return part if all(a is b for a, b in zip(parts, new, strict=True)) else new
+        return parts if all(a is b for a, b in zip(parts, new, strict=True)) else new
     return part
 
 
@@ -64,7 +64,8 @@ def free_variables(node: TypedNode) -> tuple[Variable, ...]:
                 pending.extend((each, bound) for each in cast("tuple[object, ...]", part))
             case _ if isinstance(part, _NODES):
                 inside = bound | frozenset(getattr(part, "variables", ()))
-                names = (field.name for field in fields(part) if field.name not in (*_SKIPPED, "variables"))
+                parts = fields(cast(TypedNode, part))
+                names = (field.name for field in parts if field.name not in (*_SKIPPED, "variables"))
                 pending.extend((getattr(part, name), inside) for name in names)
             case _:
                 pass

@@ -1,11 +1,9 @@
 """What runs in a training step: a lowered program."""
 
 from collections.abc import Callable, Iterator, Mapping
-from functools import partial
-from types import MappingProxyType, SimpleNamespace
+from types import MappingProxyType
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from asrppl.bind.bound import InputKey
@@ -20,11 +18,12 @@ from asrppl.lower.chunks import Chunked
 from asrppl.lower.code import Compiled
 from asrppl.lower.force import in_force
 from asrppl.lower.formulas import Style, total_violation
+from asrppl.lower.placed import Placed
 
 _NO_FUNCTIONS: Mapping[str, Callable[..., Tensor]] = MappingProxyType({})
 
 
-class Plan:
+class Plan(Placed):
     """A program lowered to one graph with an output per rule. Immutable; pickled as what it was lowered from.
 
     Args:
@@ -43,21 +42,15 @@ class Plan:
         module: Compiled,
         source: tuple[TypedProgram, dict[str, Any]],
     ) -> None:
-        self.arguments = arguments
-        self.inputs: tuple[InputKey, ...] = tuple(key for key in arguments if not isinstance(key, str))
-        self.functions: tuple[str, ...] = tuple(key for key in arguments if isinstance(key, str))
+        super().__init__(arguments, module)
         self.rules = rules
         self.speaking = speaking
-        self.module = module
         self._source = source
-        self._dtype = torch.get_default_dtype()
         self._deciding = {
             rule.name: (reads, rule.datum is not None)
             for rule in source[0].rules
             if rule.name in rules and (reads := nans.deciding(rule))
         }
-        self._placed: dict[tuple[torch.device, torch.dtype], Callable[..., tuple[Tensor, ...]]] = {}
-        self._forward = self._place(torch.device("cpu"), self._dtype)
 
     def __call__(
         self, tensors: Mapping[InputKey, Tensor], functions: Mapping[str, Callable[..., Tensor]] = _NO_FUNCTIONS
@@ -82,24 +75,7 @@ class Plan:
             (a scalar for a rule of population level). A rule about one datum that indexes it (`TypedRule.datum`) has
             that axis last.
         """
-        # For a few objects this work is a tenth of the step: what is usual (all of one dtype, on the CPU) goes first.
-        given = [tensors[key] for key in self.inputs]
-        dtype, forward = self._dtype, self._forward
-        if given:
-            first = given[0]
-            if not first.dtype.is_floating_point:
-                first = next((tensor for tensor in given if tensor.dtype.is_floating_point), first)
-            dtype = first.dtype if first.dtype.is_floating_point else torch.get_default_dtype()
-            for place, tensor in enumerate(given):
-                if tensor.dtype is not dtype:
-                    given[place] = tensor.to(dtype)
-            if dtype is not self._dtype or not first.is_cpu:
-                forward = self._place(first.device, dtype)
-        if self.functions:
-            by_name = {key: tensor for key, tensor in zip(self.inputs, given, strict=True)}
-            results = forward(*[functions[k] if isinstance(k, str) else by_name[k] for k in self.arguments])
-        else:
-            results = forward(*given)
+        results = self.run(tensors, functions)
         if not self.speaking and not self._deciding:
             return dict(zip(self.rules, results, strict=True)), {}
         count = len(self.rules)
@@ -107,19 +83,6 @@ class Plan:
         for name, (reads, whole) in self._deciding.items():
             violations[name] = nans.spoilt(violations[name], reads, tensors, whole=whole)
         return violations, dict(zip(self.speaking, results[count:], strict=True))
-
-    def _place(self, device: torch.device, dtype: torch.dtype) -> Callable[..., tuple[Tensor, ...]]:
-        """Return the function of the graph, with its constants where the inputs are."""
-        if (device, dtype) not in self._placed:
-            # Plain attributes: a module has to search for each of its own, a step after the other. Bodies of loops
-            # have no constants, and so the loops are shared.
-            constants = {
-                name: constant.to(device, dtype if constant.is_floating_point() else constant.dtype)
-                for name, constant in self.module.named_buffers(recurse=False)
-            }
-            read = SimpleNamespace(**constants, **dict(self.module.named_children()))
-            self._placed[device, dtype] = partial(self.module.function, read)
-        return self._placed[device, dtype]
 
     @property
     def code(self) -> str:

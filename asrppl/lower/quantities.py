@@ -43,7 +43,7 @@ class Quantities:
         self._rank = max(rank_of(nodes), 1 + max(slots, default=-1))
         g = Algebra(self._rank, (), max(1, elements), chunks.BOUND, dict(signature.entries))
         outputs = [g.node(_value(g, node)) for node in nodes]
-        module = g.finish(outputs).to(torch.get_default_dtype())
+        module = g.finish(outputs)
         self._graph = Placed(tuple(key for key in g.inputs if not isinstance(key, Hidden)), module)
 
     @property
@@ -57,7 +57,7 @@ class Quantities:
         """Return each quantity as ``(*batch, *axes)``, of a distribution its probabilities with the support last."""
         if not self.asked:
             return []
-        found = self._graph(tensors, functions)
+        found = self._graph.run(tensors, functions)
         return [self._axes(tensor, quantity) for tensor, quantity in zip(found, self.asked, strict=True)]
 
     def _axes(self, value: Tensor, quantity: Quantity) -> Tensor:

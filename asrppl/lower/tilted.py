@@ -1,9 +1,11 @@
 """The amount of a comparison that has a multiplier."""
 
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
+
+from asrppl.bind.shapes import broadcast
 
 
 def tilted(excess: Tensor, multiplier: Tensor) -> Tensor:
@@ -16,7 +18,7 @@ def tilted(excess: Tensor, multiplier: Tensor) -> Tensor:
         excess: g.
         multiplier: ν.
     """
-    return _Tilted.apply(*torch.broadcast_tensors(excess, multiplier))  # pyright: ignore[reportReturnType]
+    return cast(Any, _Tilted).apply(*broadcast(excess, multiplier))
 
 
 class _Tilted(torch.autograd.Function):

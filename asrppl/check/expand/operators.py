@@ -63,13 +63,17 @@ def bracketed(ctx: Context, operator: str, index: ast.Index, env: Env) -> Value:
     term = scalar(ctx, value, body.span, env)
     if Level.DRAW not in term.levels:
         return term  # what reads no draw is its own expectation
-    return Expectation(Kind.REAL, term.levels - _DRAW, span, term)
+    where = defined(span, term)  # a draw without a value is not meant
+    levels = term.levels if where is None else term.levels | where.levels
+    return Expectation(Kind.REAL, levels - _DRAW, span, term, where)
 
 
 def _expected_distribution(body: Distribution, span: Span) -> Distribution:
     if Level.DRAW not in body.levels:
         return body
-    return ExpectedDistribution(body.support, body.levels - _DRAW, span, body)
+    where = defined(span, body)
+    levels = body.levels if where is None else body.levels | where.levels
+    return ExpectedDistribution(body.support, levels - _DRAW, span, body, where)
 
 
 def _settled(ctx: Context, body: ast.Expr, term: Term) -> str:

@@ -1,15 +1,20 @@
 """Where terms have a value: `min` over nothing, an absent entry and an index outside its axis have none."""
 
 from asrppl.check.expand import build
+from asrppl.core.signature import Kind, Level
 from asrppl.core.typed import (
     AggregateDistribution,
     AggregateTerm,
+    AtMost,
     CategoricalOf,
     Choose,
     Complement,
     Computed,
+    Constant,
     CountTerm,
     Every,
+    Expectation,
+    ExpectedDistribution,
     Formula,
     Populated,
     Posterior,
@@ -49,6 +54,8 @@ def _conditions(node: TypedNode) -> list[Formula]:
             return _of_reduction(node)
         case Choose():
             return _of_choice(node)
+        case Expectation() | ExpectedDistribution():
+            return [] if node.where is None else [_happens(node.where, node.span)]
         case AggregateTerm() | AggregateDistribution():
             # A datum without a value is not among those that are meant: `aggregate` leaves it out.
             if node.where is None:
@@ -56,6 +63,13 @@ def _conditions(node: TypedNode) -> list[Formula]:
             return [Populated(build.NO_LEVELS, node.span, node.where)]
         case _:
             return [condition for child in children(node) for condition in _conditions(child)]
+
+
+def _happens(where: Formula, span: Span) -> Formula:
+    """Return that some draw is meant: that the probability of it is above 0."""
+    levels = where.levels - {Level.DRAW}
+    zero = Constant(Kind.REAL, build.NO_LEVELS, span, 0.0)
+    return AtMost(levels, span, zero, Probability(Kind.REAL, levels, span, where), "graded", None, strict=True)
 
 
 def _of_reduction(node: Reduction) -> list[Formula]:

@@ -103,12 +103,14 @@ def _stages(moments: tuple[Moment, ...]) -> list[tuple[Moment, ...]]:
     names = {moment.name for moment in moments}
     stages: list[tuple[Moment, ...]] = []
     known: set[str] = set()
-    left = list(moments)
-    while left:
-        ready = tuple(moment for moment in left if {name for name, _ in _inputs(moment)} & names <= known)
+    while len(known) < len(names):
+        ready = tuple(
+            moment
+            for moment in moments
+            if moment.name not in known and {name for name, _ in _inputs(moment)} & names <= known
+        )
         stages.append(ready)
         known |= {moment.name for moment in ready}
-        left = [moment for moment in left if moment not in ready]
     return stages
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from asrppl.bind.shapes import broadcast, broadcast_shape
 from asrppl.core.signature import Level
 from asrppl.diagnostics import AsrError, Diagnostic
 from asrppl.infer.estimate.attachment import Attachment
@@ -16,7 +17,7 @@ from asrppl.infer.estimate.means import probability_of
 from asrppl.infer.estimate.moments import Batch, Evaluation, Leaf, estimates, evaluate, is_whole
 from asrppl.infer.estimate.multipliers import Multipliers, Place
 from asrppl.infer.sites.layout import Reading
-from asrppl.infer.watch.pyro_internals import unmark
+from asrppl.infer.watch.pyro_internals import marked_as, unmark
 from asrppl.infer.watch.recording import PARTICLES, Frame, Recording, Site, full_size
 
 Further = Callable[[Attachment, Recording, int], Iterator[Reading]]
@@ -135,6 +136,8 @@ class Memory:
                 if each.name in about and place is None and (shared := kept.shared(each.name)) is not None
             },
         )
+        # TraceGraph_ELBO asks the term what it depends on.
+        found.term = marked_as(found.term, (here.reading.tensors[key] for key in attached.inputs))
         kept.add(found, place)
         self._touched[functional.name] = (weight, about)
         return found
@@ -183,7 +186,7 @@ def _drawn(functional: Functional, here: Here, names: frozenset[str], plates: in
         for leaf, mean in own.items():
             if leaf[0] in names:
                 found.setdefault(leaf, []).append(mean)
-    return {leaf: torch.stack(torch.broadcast_tensors(*each)).mean(0) for leaf, each in found.items()}
+    return {leaf: torch.stack(broadcast(*each)).mean(0) for leaf, each in found.items()}
 
 
 def _equal(a: Tensor, b: Tensor) -> bool:
@@ -197,7 +200,7 @@ def _batch(attached: AttachedRule, here: Here) -> Batch:
         tensor, entry = here.reading.tensors[name, component], signature.get(name)
         axes = (len(entry.axes) if entry is not None else 0) + (component == "log_probs")
         shapes.append(tuple(tensor.shape[: tensor.dim() - axes]))
-    shape = torch.broadcast_shapes(*shapes)
+    shape = broadcast_shape(shapes)
     if any("_enum_total" in site.infer for site in here.enumerated):
         message = f"rule `{attached.rule.name}` takes a mean over draws, and they are enumerated one by one"
         help = 'enumerate them in parallel, as in config_enumerate(guide, "parallel")'

@@ -13,11 +13,13 @@ the data is exact: v is then a function of it as of any other value.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
+from typing import cast
 
 import torch
 from torch import Tensor
 
 from asrppl.bind.bound import InputKey
+from asrppl.bind.shapes import broadcast_shape
 from asrppl.core.moments import Moment
 from asrppl.core.signature import Level
 from asrppl.infer.estimate.functional import Functional, Functions, Sampled, axes_of
@@ -221,7 +223,7 @@ class _Run:
             else:
                 weight = weight.reshape((*(1,) * (batch - weight.dim()), *weight.shape)).to(value.dtype)
                 value = (value * weight).sum(draws) / weight.expand(
-                    torch.broadcast_shapes(weight.shape, value.shape[axes:])
+                    broadcast_shape([weight.shape, value.shape[axes:]])
                 ).sum(draws)
         value = value.reshape((*value.shape[:axes], *(1,) * (self.batch.plates - plates), *value.shape[axes:]))
         if not whole:
@@ -360,8 +362,8 @@ class _Run:
             axes = len(comparison.variables)
             moves = _directional(spread, list(leaves.values()), list(moved.values()))
             whole = Level.DATUM not in comparison.excess.levels
-            mean = self._mean(moves, axes, whole=whole)
-            found[comparison.name] = excess, mean, self._mean(moves.square(), axes, whole=whole)
+            mean, square = (self._mean(part, axes, whole=whole).detach() for part in (moves, moves.square()))
+            found[comparison.name] = excess, mean, square
         return found
 
 
@@ -376,7 +378,8 @@ def _directional(value: Tensor, leaves: Sequence[Tensor], moved: Sequence[Tensor
         return torch.zeros_like(value)
     dual = torch.zeros_like(value).requires_grad_()
     rows = torch.autograd.grad(value, leaves, dual, create_graph=True, allow_unused=True)
-    total = sum((row * move).sum() for row, move in zip(rows, moved, strict=True) if row is not None)
+    known = zip(cast("tuple[Tensor | None, ...]", rows), moved, strict=True)
+    total = sum((row * move).sum() for row, move in known if row is not None)
     if not isinstance(total, Tensor) or not total.requires_grad:
         return torch.zeros_like(value)
     (found,) = torch.autograd.grad(total, dual)

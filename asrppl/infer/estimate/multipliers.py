@@ -86,11 +86,8 @@ class Multipliers:
 
     def slopes_at(self, weight: float | Tensor, place: Place | None, about_data: frozenset[str]) -> dict[str, Tensor]:
         """Return ν = μ / w of each comparison, of a hard rule μ."""
-        return {
-            name: self._slope(multiplier if name not in about_data else place.take(multiplier), weight)
-            for name, multiplier in self.multipliers.items()
-            if name not in about_data or place is not None
-        }
+        kept = {(name, ""): multiplier for name, multiplier in self.multipliers.items()}
+        return {name: self._slope(multiplier, weight) for (name, _), multiplier in _at(kept, place, about_data).items()}
 
     def shared(self, name: str) -> Tensor | None:
         """Return the one multiplier of a hard comparison of data that are not told apart."""
@@ -224,11 +221,13 @@ class Multipliers:
 
 
 def _at(kept: Mapping[Leaf, Tensor], place: Place | None, about_data: frozenset[str]) -> dict[Leaf, Tensor]:
-    return {
-        leaf: mean if leaf[0] not in about_data else place.take(mean)
-        for leaf, mean in kept.items()
-        if leaf[0] not in about_data or place is not None
-    }
+    found: dict[Leaf, Tensor] = {}
+    for leaf, mean in kept.items():
+        if leaf[0] not in about_data:
+            found[leaf] = mean
+        elif place is not None:
+            found[leaf] = place.take(mean)
+    return found
 
 
 def _by_leaf(state: Mapping[str, Tensor]) -> dict[Leaf, Tensor]:

@@ -1,6 +1,6 @@
 """The parts of Pyro and torch that have no types, behind signatures that do."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from typing import Any, cast
 
@@ -55,6 +55,12 @@ def marks_of(value: object) -> frozenset[Draw]:
 def mark(value: Tensor, draws: frozenset[Draw]) -> Tensor:
     """Return ``value`` marked with ``draws`` and nothing else."""
     return _marks.track_provenance(unmark(value), draws)
+
+
+def marked_as(value: Tensor, others: Iterable[Tensor]) -> Tensor:
+    """Return ``value`` with the marks of all ``others``: what was computed from them unmarked depends on them."""
+    marks = frozenset[Any]().union(*(_marks.get_provenance(other) for other in others))
+    return _marks.track_provenance(value, marks) if marks else value
 
 
 def unmark(value: Tensor) -> Tensor:
