@@ -61,7 +61,7 @@ class Runs:
             for key in first.tensors
         }
         masks = {name: self.stack([reading.masks[name] for reading in self.readings]) for name in first.masks}
-        return Reading(tensors, first.frames, masks, first.supports, first.ranks)
+        return Reading(tensors, first.frames, masks, first.supports, first.ranks, first.laws)
 
     def stack(self, tensors: Sequence[Tensor], axes: int = 0) -> Tensor:
         """Return what the runs have one of each, the last ``axes`` axes of which are no batch axes."""
