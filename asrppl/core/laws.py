@@ -79,7 +79,9 @@ FAMILIES: Mapping[str, Family] = MappingProxyType(
         ),
         "Weibull": Family(("scale", "concentration"), POSITIVE, _ALL, bounds=_positive("scale", "concentration")),
         "Pareto": Family(("scale", "alpha"), None, _ALL, bounds=_positive("scale", "alpha")),
-        "Beta": Family(_SHAPES, UNIT, _SCALE_FREE, ("Beta", "Normal"), bounds=_positive(*_SHAPES)),
+        "Beta": Family(
+            _SHAPES, UNIT, _SCALE_FREE, ("Beta", "Normal", "Exponential", "Gamma"), bounds=_positive(*_SHAPES)
+        ),
         "Kumaraswamy": Family(_SHAPES, UNIT, _ALL, bounds=_positive(*_SHAPES)),
         "Uniform": Family(("low", "high"), None, _ALL, ("Normal", "Gumbel")),
         "Poisson": Family(("rate",), POSITIVE, MOMENTS, ("Poisson",), bounds=_positive("rate"), discrete=True),

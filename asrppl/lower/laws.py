@@ -100,6 +100,8 @@ def _cdf(base: Distribution, steps: Sequence[Transform], at: Tensor) -> Tensor:
         step: Any = steps[-1]
         found = _cdf(base, steps[:-1], step.inv(at))
         found = _turned(step, found)
+    elif isinstance(base, torch.distributions.Gumbel):  # torch's own has no slope far below
+        found = torch.exp(-operators.exponential((base.loc - at) / base.scale))
     else:
         found = base.cdf(at)
     return torch.where(below, 0.0, torch.where(above, 1.0, found))

@@ -19,7 +19,8 @@ from asrppl.bind.laws import LawTensors, law_of, through
 from asrppl.bind.shapes import broadcast_shape
 from asrppl.infer.watch.recording import Recording, Site, unwrap
 
-_VECTOR = re.compile(r"_(Auto\w+)_latent")
+_VECTOR = re.compile(r"_(.+)_latent")
+"""How AutoGuides call such a draw: after themselves, or after what they are an attribute of."""
 
 
 class UnknownLawError(Exception):
