@@ -62,7 +62,10 @@ def observed_log_probs(distribution: Distribution, value: Tensor) -> tuple[Suppo
     support, log_probs = found
     if is_one_hot(distribution):
         value = value.argmax(-1)
-    there = value.unsqueeze(-1) == torch.tensor(support, dtype=log_probs.dtype, device=value.device)
+    values = torch.arange(len(support), device=value.device)
+    if support != tuple(range(len(support))):
+        values = torch.tensor(support, dtype=log_probs.dtype, device=value.device)
+    there = value.unsqueeze(-1) == values
     return support, torch.where(there, 0.0, LOG_ZERO).to(log_probs.dtype)
 
 

@@ -165,6 +165,31 @@ def test_numbered_sites_and_fields() -> None:
     assert [float(value) for value in violations(program, program, rules).values()] == pytest.approx([5.0, 0.8])
 
 
+def test_numbered_sites_that_a_call_does_not_make() -> None:
+    def program(count: int) -> None:
+        for i in range(count):
+            pyro.sample(f"z_{i}", dist.Normal(number(1.0 + i), 1.0))
+
+    elbo = asrppl.regularize(program, program, "rule r: forall i: mean(q(z[i])) <= 0")
+
+    def violation(count: int) -> float:
+        elbo.loss(program, program, count)
+        return float(elbo.report.violations["r"])
+
+    assert violation(2) == 3.0
+    with pytest.warns(asrppl.AsrWarning, match="no instance"):
+        assert violation(0) == 0.0
+    assert violation(1) == 1.0
+
+
+def test_sites_of_one_name_have_one_law() -> None:
+    def program() -> None:
+        pyro.sample("z_0", dist.Normal(number(1.0), 1.0))
+        pyro.sample("z_1", dist.Laplace(number(1.0), 1.0))
+
+    assert "different supports or laws" in refusal("ASR085", program, program, "forall i: mean(q(z[i])) <= 0")
+
+
 def test_laws_read_earlier_draws_as_the_site_does() -> None:
     def chained() -> None:
         first = pyro.sample("first", dist.Normal(number(0.0), 1.0))

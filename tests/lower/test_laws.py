@@ -1,6 +1,8 @@
 """Functionals of laws: the table of closed forms against torch, values against numbers, and gradients."""
 
 import math
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -50,6 +52,22 @@ def evaluate(functional: str, family: str, *given: Tensor) -> Tensor:
 def test_rules_name_every_family_that_can_be_one() -> None:
     assert set(NAMED) == set(LAWS)
     assert set(PARAMETERS) == set(FAMILIES) - {"Delta"}
+
+
+def test_the_page_of_the_language_has_the_same_table() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "language.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `(\w+)\(([\w, ]+)\)` \|([^|]*)\|([^|]*)\|([^|]*)\|([^|]*)\|$", page, re.MULTILINE)
+    found = {}
+    for name, parameters, moments, entropy, probes, partners in rows:
+        closed = set(MOMENTS[:3]) if moments.strip() == "yes" else set()
+        closed |= {"entropy"} if entropy.strip() == "yes" else set()
+        closed |= {"cdf", "quantile"} if probes.strip() == "yes" else set()
+        found[NAMED[name]] = tuple(parameters.split(", ")), closed, tuple(partners.strip(" `").split())
+    assert found == {
+        family: (known.parameters, set(known.closed), tuple(map(str.lower, known.divergences)))
+        for family, known in FAMILIES.items()
+        if family in NAMED.values()
+    }
 
 
 @pytest.mark.parametrize("functional", [*MOMENTS, "cdf", "quantile"])
