@@ -4,7 +4,7 @@ It follows from the run itself: AutoNormal draws ``x_unconstrained`` before ``x`
 all sites draw a vector (``_AutoDiagonalNormal_latent``), of which each site takes a part; the site is that draw, put
 through ``biject_to`` of its support in the model. So no guide is looked into, and one within another, in a list, in a
 plate that is subsampled or under vectorised particles is read alike. When rules are attached, the draws of that run
-tell whether this holds (`verify`).
+tell whether this holds (`Auxiliaries.verify`).
 """
 
 import re
@@ -32,42 +32,76 @@ class UnknownLawError(Exception):
         self.help = help
 
 
-def law_behind(site: Site, recording: Recording) -> LawTensors | None:
-    """Return the law of a Delta site of the guide that is made from an auxiliary draw; None where none is known.
+class Auxiliaries:
+    """The auxiliary draws of one run, and the sites that are made from them."""
 
-    Raises:
-        UnknownLawError: it is made from one, and its law has no parameters of its own.
-    """
-    found = _source(site, recording)
-    if found is None:
-        return None
-    source, part = found
-    base = law_of(source.fn)
-    if base is None or base.law.family == "Delta":
-        raise UnknownLawError(*_no_law(source))
-    transform = _bijection(site, recording)
-    made = through(LawTensors(base.law, tuple(part.of(parameter) for parameter in base.parameters)), transform)
-    if made is None:
-        kind = type(unwrap(recording.model[site.name].fn)).__name__
-        raise UnknownLawError(
-            f"its values ({kind} in the model) are made from several draws together, and one of them has no law known",
-        )
-    return made
+    def __init__(self, recording: Recording) -> None:
+        self._recording = recording
+        self._sources: dict[str, tuple[Site, _Part]] = {}
+        self._laws: dict[str, LawTensors | None] = {}  # of whole draws: many sites share one
+        vector: Site | None = None
+        start = 0
+        for name, site in recording.guide.items():
+            own = recording.guide.get(f"{name}_unconstrained")
+            if site.infer.get("is_auxiliary"):
+                vector, start = (site, 0) if _VECTOR.fullmatch(name) else (None, 0)
+            elif name not in recording.model or type(unwrap(site.fn)).__name__ != "Delta":
+                continue
+            elif own is not None and own.infer.get("is_auxiliary"):
+                self._sources[name] = own, _Part()
+            elif vector is not None:
+                shape = _shape(site)
+                try:
+                    count = prod(self._bijection(site).inverse_shape(shape))
+                except NotImplementedError:  # a support without a bijection: no AutoGuide made this
+                    vector = None
+                    continue
+                self._sources[name] = vector, _Part(start, shape, site.event_dim)
+                start += count
 
+    def law(self, site: Site) -> LawTensors | None:
+        """Return the law of a Delta site of the guide that is made from an auxiliary draw; None of one that is not.
 
-def verify(site: Site, recording: Recording) -> None:
-    """Check that the site's value is the auxiliary draw put through the bijection, in this run.
+        Raises:
+            UnknownLawError: it is made from one, and its law has no parameters of its own.
+        """
+        found = self._sources.get(site.name)
+        if found is None:
+            return None
+        source, part = found
+        if source.name not in self._laws:
+            self._laws[source.name] = law_of(source.fn)
+        base = self._laws[source.name]
+        if base is None or base.law.family == "Delta":
+            raise UnknownLawError(*_no_law(source))
+        parameters = tuple(part.of(parameter) for parameter in base.parameters)
+        made = through(LawTensors(base.law, parameters), self._bijection(site))
+        if made is None:
+            kind = type(unwrap(self._recording.model[site.name].fn)).__name__
+            raise UnknownLawError(
+                f"its values ({kind} in the model) are made from several draws together, and one of them has no law "
+                "that is known",
+            )
+        return made
 
-    Raises:
-        UnknownLawError: it is something else, so that its law is, too.
-    """
-    found = _source(site, recording)
-    if found is None:
-        return
-    source, part = found
-    value: Tensor = _bijection(site, recording)(part.of(source.value))
-    if value.shape != site.value.shape or not torch.allclose(value, site.value, rtol=1e-4, atol=1e-6, equal_nan=True):
-        raise UnknownLawError(f"its value is not the draw of {source.name!r} in the support that the model has for it")
+    def verify(self, site: Site) -> None:
+        """Check that the site's value is the auxiliary draw put through the bijection, in this run.
+
+        Raises:
+            UnknownLawError: it is something else, so that its law is, too.
+        """
+        found = self._sources.get(site.name)
+        if found is None:
+            return
+        source, part = found
+        value: Tensor = self._bijection(site)(part.of(source.value))
+        if value.shape != site.value.shape or not torch.allclose(value, site.value, rtol=1e-4, atol=1e-6):
+            message = f"its value is not the draw of {source.name!r} in the support that the model has for it"
+            raise UnknownLawError(message)
+
+    def _bijection(self, site: Site) -> Any:  # (torch's transforms declare no types of what they return)
+        fn: Any = self._recording.model[site.name].fn
+        return cast(Any, biject_to)(fn.support)
 
 
 class _Part:
@@ -90,34 +124,11 @@ class _Part:
         return vector[..., self.start : self.start + prod(self.shape)].reshape(broadcast_shape((self.shape, batch)))
 
 
-def _source(site: Site, recording: Recording) -> tuple[Site, _Part] | None:
-    if site.name not in recording.model:
-        return None
-    own = recording.guide.get(f"{site.name}_unconstrained")
-    if own is not None and own.infer.get("is_auxiliary"):
-        return own, _Part()
-    vector: Site | None = None
-    start = 0
-    for name, other in recording.guide.items():
-        if other.infer.get("is_auxiliary"):
-            vector, start = (other, 0) if _VECTOR.fullmatch(name) else (None, 0)
-        elif name == site.name:
-            return None if vector is None else (vector, _Part(start, _shape(other), other.event_dim))
-        elif vector is not None and name in recording.model and type(unwrap(other.fn)).__name__ == "Delta":
-            start += prod(_bijection(other, recording).inverse_shape(_shape(other)))
-    return None
-
-
 def _shape(site: Site) -> tuple[int, ...]:
     """Return the shape of a site's value in a run with neither particles nor enumeration."""
     plates = {int(frame.dim): frame.size for frame in site.frames if frame.dim is not None}
     batch = tuple(plates.get(dim, 1) for dim in range(min(plates, default=0), 0))
     return (*batch, *site.fn.event_shape)
-
-
-def _bijection(site: Site, recording: Recording) -> Any:  # (torch's transforms declare no types of what they return)
-    fn: Any = recording.model[site.name].fn
-    return cast(Any, biject_to)(fn.support)
 
 
 def _no_law(source: Site) -> tuple[str, str | None]:

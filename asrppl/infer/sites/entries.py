@@ -12,11 +12,11 @@ from asrppl.bind.given import kind_of_given, misfit
 from asrppl.core.laws import is_of_law
 from asrppl.core.signature import BOX_FIELDS, Entry, Kind, Level, Signature
 from asrppl.diagnostics import AsrError, Diagnostic
-from asrppl.infer.sites.auxiliary import UnknownLawError, verify
+from asrppl.infer.sites.auxiliary import Auxiliaries, UnknownLawError
 from asrppl.infer.sites.laws import refuse_unknown
 from asrppl.infer.sites.layout import Reading
 from asrppl.infer.sites.referent import Item, Referent, Resolution
-from asrppl.infer.watch.recording import Draw, Recording, Site, unwrap
+from asrppl.infer.watch.recording import Draw, Recording, Site
 
 Provenance = Mapping[InputKey, frozenset[Draw]]
 """The draws that each tensor was computed from."""
@@ -146,9 +146,9 @@ def _verify_law(
                 what = repr(min(draw.site for draw in draws)) if tracked else "something"
                 raise UnknownLawError(f"what it is at is computed from the draw of {what}")
             return
+        auxiliaries = Auxiliaries(recording)
         for site in sites:
-            if type(unwrap(site.fn)).__name__ == "Delta":
-                verify(site, recording)
+            auxiliaries.verify(site)
     except UnknownLawError as error:
         refuse_unknown(referent, error)
 

@@ -10,7 +10,7 @@ from asrppl.bind.finite import Support, finite_log_probs, is_one_hot, observed_l
 from asrppl.bind.laws import LawTensors, law_of, point_mass, unwrapped
 from asrppl.bind.records import RecordError, from_columns
 from asrppl.core.laws import component
-from asrppl.infer.sites.auxiliary import UnknownLawError, law_behind
+from asrppl.infer.sites.auxiliary import Auxiliaries, UnknownLawError
 from asrppl.infer.sites.layout import Reading, index, move_plates, refuse, stack
 from asrppl.infer.sites.referent import Item, Referent
 from asrppl.infer.watch.recording import Exposure, Recording, Site
@@ -25,7 +25,8 @@ def read_law(name: str, referent: Referent, items: list[Item], recording: Record
         AsrError: its law is not known (ASR089), or its sites have different ones (ASR085).
     """
     if referent.site_distribution:
-        found = [_of_site(item, referent, recording) for item in items]
+        auxiliaries = Auxiliaries(recording)
+        found = [_of_site(item, referent, auxiliaries) for item in items]
         one_hot = any(isinstance(item, Site) and is_one_hot(item.fn) for item in items)
     else:
         exposed, one_hot = recording.exposed[name], False
@@ -83,7 +84,7 @@ def _columns(parameter: Tensor, item: Item, referent: Referent) -> dict[str | No
 # ---- of one thing
 
 
-def _of_site(item: Item, referent: Referent, recording: Recording) -> _Finite | LawTensors:
+def _of_site(item: Item, referent: Referent, auxiliaries: Auxiliaries) -> _Finite | LawTensors:
     if not isinstance(item, Site) or item.deterministic:
         what = "is a param" if not isinstance(item, Site) else "is computed"
         refuse(
@@ -97,7 +98,7 @@ def _of_site(item: Item, referent: Referent, recording: Recording) -> _Finite | 
     found = _finite_of(item.fn, referent)
     if found is None and type(unwrapped(item.fn)).__name__ == "Delta":
         try:
-            found = law_behind(item, recording)
+            found = auxiliaries.law(item)
         except UnknownLawError as error:
             refuse_unknown(referent, error)
     found = law_of(item.fn) if found is None else found
