@@ -9,7 +9,7 @@ from asrppl.bind.laws import unwrapped
 Support = tuple[int | float, ...]
 
 LOG_ZERO = -1e4
-"""The logarithm of probability 0, finite."""
+"""The logarithm of probability 0: its exponential is 0 in every dtype, and sums of it stay finite."""
 
 
 def finite_log_probs(distribution: Distribution) -> tuple[Support, Tensor] | None:
