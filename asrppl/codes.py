@@ -112,7 +112,7 @@ _ALL = (
     Code("ASR072", "a value is not a number, an array or a tensor", "bind"),
     Code("ASR073", "a value has too few axes, or shapes do not fit together", "bind"),
     Code("ASR074", "columns or fields of a value do not make the record that the rules read", "bind"),
-    Code("ASR075", "`q(name)` or `categorical(name)` was not given a distribution over finitely many numbers", "bind"),
+    Code("ASR075", "`q(name)` or `categorical(name)` was not given a distribution that rules can read", "bind"),
     Code("ASR076", "a rule file is not UTF-8 text", "bind"),
     Code("ASR077", "a function was given for a value, or a value for a function", "bind"),
     Code("ASR078", "`E[..]` or `P[..]` is read where only values are given", "bind"),
@@ -133,7 +133,7 @@ _ALL = (
     Code("ASR088", "a plate that a rule indexes is subsampled", "bind"),
     Code(
         "ASR089",
-        "`q(name)` of a site without finitely many values, or the value of what is exposed as a distribution",
+        "`q(name)` of a site whose law is not known, or the value of what is exposed as a distribution",
         "bind",
     ),
     # ---- infer
@@ -158,6 +158,7 @@ _ALL = (
         "wrong arguments: params with a parsed program, an unknown name in bind=, a file that cannot be read",
         "infer",
     ),
+    Code("ASR120", "a functional that has no closed form for the law", "check"),
     Code("ASR119", "a drawn Boolean before a claim about ints", "check", Severity.WARNING),
     Code("ASR118", "a rule that `regularize` refuses, whatever the guide", "infer", Severity.WARNING),
     Code("ASR110", "the data plate has no size, and neither has `data_size=`", "infer", Severity.WARNING),

@@ -262,12 +262,12 @@ class Program:
             {'line 1': tensor([2., 0.])}
 
         Args:
-            values: by name. The last axes of a value are those that the rule writes indices for; axes before them are
-                batch axes, which broadcast between names. A number, list, NumPy array or tensor; for a box
+            values: by name. The last axes of a value are those that the rule writes indices for; axes before them
+                are batch axes, which broadcast between names. A number, list, NumPy array or tensor; for a box
                 ``(*batch, objects, 4)`` with columns x, y, w, h (centre and sides), or 3 columns x, y, side for
-                squares, or a mapping of fields; for ``q(name)`` a distribution over finitely many numbers; for a name
-                that is called, a function that acts on each number. ``{"value": .., "mask": ..}`` says which entries
-                are there. Numbered names (``w_0``, ``w_1``, …) make one array.
+                squares, or a mapping of fields; for ``q(name)`` a distribution whose law is known (a Normal, a
+                Categorical); for a name that is called, a function that acts on each number. ``{"value": ..,
+                "mask": ..}`` says which entries are there. Numbered names (``w_0``, ``w_1``, …) make one array.
 
         Returns:
             By rule: a tensor of the batch shape that the rule reads (0-d for a rule about the whole batch).

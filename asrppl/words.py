@@ -21,13 +21,28 @@ OPTIONS = ("weight", "hard", "smooth", "margin", "power")
 ELEMENTWISE = ("abs", "sqrt", "exp", "log", "relu", "sin", "cos", "tanh", "sigmoid", "floor", "detach")
 DISTRIBUTIONS = ("q", "delta", "uniform", "categorical")
 DIVERGENCES = ("kl", "js", "tv")
-MOMENTS = ("entropy", "mean", "var")
+MOMENTS = ("entropy", "mean", "var", "sd")
+PROBES = ("cdf", "quantile")
+"""Functionals of a distribution at a number."""
+LAWS = (
+    *("normal", "lognormal", "halfnormal", "cauchy", "halfcauchy", "laplace", "gumbel", "studentt"),
+    *("exponential", "gamma", "chi2", "inversegamma", "weibull", "pareto", "beta", "kumaraswamy"),
+    *("poisson", "geometric", "negativebinomial"),
+)
+"""Families of laws, as Pyro calls them, in lower case."""
 OPERATORS = ("E", "P", "aggregate")
 BUILTINS = frozenset(
-    (*ELEMENTWISE, "min", "max", "clamp", "mod", "len", "box", *DISTRIBUTIONS, *DIVERGENCES, *MOMENTS, *OPERATORS)
+    (
+        *(*ELEMENTWISE, "min", "max", "clamp", "mod", "len", "box", *DISTRIBUTIONS, *DIVERGENCES, *MOMENTS, *OPERATORS),
+        *(*PROBES, *LAWS),
+    )
 )
 """What can be called without being defined."""
-CLOSED_NAMES = BUILTINS - {"box"}
-"""Names that no definition or binder may take; boxes are so often called `box` that only its `def` is closed."""
+CLOSED_NAMES = BUILTINS - {"box", "sd", *PROBES, *LAWS}
+"""Names that no definition or binder may take.
+
+Boxes are so often called `box`, and params `beta` or `gamma`, that of those only the `def` is closed: where no bracket
+follows, they are names like others.
+"""
 PARAMETER_TYPES = ("box", "number", "formula")
 GIVEN_TYPES = ("bool", "int")

@@ -164,6 +164,15 @@ def test_importing_the_package_and_checking_import_no_torch() -> None:
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
+def test_rules_about_laws_are_checked_without_torch() -> None:
+    rules = (
+        "forall d: kl(q(z[d]) || normal(0, s)) >= 0.5 and cdf(q(z[d]), 1) + sd(q(y)) <= quantile(q(x), 0.9) + q(n)[2]"
+    )
+    code = f"import sys, asrppl; print(sorted(asrppl.parse({rules!r}).free)); sys.exit('torch' in sys.modules)"
+    found = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
+    assert (found.returncode, found.stdout) == (0, "['n', 's', 'x', 'y', 'z']\n")
+
+
 def test_the_package_offers_what_it_says() -> None:
     assert set(asrppl.__all__) == {
         "AsrError",

@@ -13,9 +13,11 @@ from asrppl.bind.bound import Bound, InputKey
 from asrppl.bind.finite import Support, finite_log_probs
 from asrppl.bind.functions import WatchedFunction
 from asrppl.bind.given import kind_of_given, misfit
+from asrppl.bind.laws import law_of
 from asrppl.bind.records import RecordError, from_columns, from_fields
 from asrppl.bind.shapes import broadcast_shape
 from asrppl.core.families import Family, family, members
+from asrppl.core.laws import FAMILIES, Law, component, fields_of, is_of_law
 from asrppl.core.signature import BOX_FIELDS, Entry, Kind, Level, Signature
 from asrppl.core.typed import FreeName, FreeNames
 from asrppl.diagnostics import Sink
@@ -33,10 +35,11 @@ def bind_values(free: FreeNames, given: Mapping[str, object], *, plain_is_data: 
 
     A value is a number, a (nested) list, a NumPy array or a tensor; of a box, 4 columns (x, y, w, h) or 3 (x, y, size)
     in one further last axis, or a mapping of fields; of another record, its fields as columns or as a mapping; of
-    ``q(name)``, a distribution over finitely many numbers; of ``categorical(name[k])``, probabilities along one further
-    last axis; of a name that is called, a function of tensors that acts elementwise. A mapping may have ``"mask"``
-    beside the fields: which entries are there; and for a plain value ``{"value": …, "mask": …}``, and for one that is
-    read both ways ``{"value": …, "distribution": …}``. Numbered values (``w_0``, ``w_1``, …) make one array ``w``.
+    ``q(name)``, a distribution whose law is known (`law_of`, `finite_log_probs`); of ``categorical(name[k])``,
+    probabilities along one further last axis; of a name that is called, a function of tensors that acts
+    elementwise. A mapping may have ``"mask"`` beside the fields: which entries are there; and for a plain value
+    ``{"value": …, "mask": …}``, and for one that is read both ways ``{"value": …, "distribution": …}``. Numbered
+    values (``w_0``, ``w_1``, …) make one array ``w``.
 
     Args:
         free: what the program expects.
@@ -115,6 +118,7 @@ class _Binder:
     tensors: dict[InputKey, Tensor] = field(default_factory=dict[InputKey, Tensor])
     functions: dict[str, Callable[..., Tensor]] = field(default_factory=dict[str, Callable[..., Tensor]])
     supports: dict[str, Support] = field(default_factory=dict[str, Support])
+    laws: dict[str, Law] = field(default_factory=dict[str, Law])
     booleans: set[str] = field(default_factory=set[str])
     first: dict[str, tuple[int, ...]] = field(default_factory=dict[str, tuple[int, ...]])
     data: frozenset[str] = frozenset()
@@ -126,7 +130,7 @@ class _Binder:
                 self._function(use, value)
             elif isinstance(value, Mapping):
                 self._mapping(use, cast(Mapping[str, object], value))
-            elif use.shape == "distribution":
+            elif use.law:
                 if use.draw:
                     what = "the distribution" if isinstance(value, Distribution) else "the value"
                     _refuse(
@@ -152,7 +156,7 @@ class _Binder:
         components: dict[str | None, Tensor] = {}
         rest = dict(parts)
         mask = rest.pop("mask", None)
-        if use.shape == "distribution" and "distribution" in rest:
+        if use.law and "distribution" in rest:
             components |= self._distribution(use, rest.pop("distribution"))
         if "value" in rest:
             components |= self._columns(use, self._tensor(use, rest.pop("value")))
@@ -167,9 +171,11 @@ class _Binder:
                 _refuse(
                     "ASR072", f"the mask of `{use.name}` says 1 or 0 (true or false) of each entry, nothing between"
                 )
-        draw = set(components) - {"mask", "log_probs"} != set()
+        draw = any(name != "mask" and not is_of_law(name) for name in components)
         if use.draw and not draw:
             _refuse("ASR072", f"the value of `{use.name}` is read, but only its distribution was given")
+        if use.law and not any(map(is_of_law, components)):
+            _refuse("ASR075", f"`q({use.name})` is read, but only the value of `{use.name}` was given")
         self._entry(use, components, draw=draw)
 
     def _tensor(self, use: FreeName, value: object) -> Tensor:
@@ -227,18 +233,26 @@ class _Binder:
         return {name: spread[id(tensor)] for name, tensor in tensors.items()}
 
     def _distribution(self, use: FreeName, value: object) -> dict[str | None, Tensor]:
-        found = finite_log_probs(value) if isinstance(value, Distribution) else None
-        if found is None:
+        found = finite_log_probs(value) if isinstance(value, Distribution) and use.shape == "distribution" else None
+        if found is not None:
+            support, log_probs = found
+            self.supports[use.name] = support
+            if _is_boolean(value):
+                self.booleans.add(use.name)
+            return {"log_probs": log_probs}
+        read = law_of(value) if isinstance(value, Distribution) else None
+        if read is None:
             _refuse(
                 "ASR075",
-                f"`q({use.name})` needs a distribution over finitely many numbers; a {_type_name(value)} was given",
-                "give a torch.distributions.Categorical, say",
+                f"`q({use.name})` needs a distribution whose law is known; a {_type_name(value)} was given",
+                "give a torch.distributions.Categorical or Normal, say",
             )
-        support, log_probs = found
-        self.supports[use.name] = support
-        if _is_boolean(value):
-            self.booleans.add(use.name)
-        return {"log_probs": log_probs}
+        self.laws[use.name] = read.law
+        return {
+            component(part, name): column
+            for part, tensor in zip(read.law.parts, read.parameters, strict=True)
+            for name, column in self._columns(use, tensor).items()
+        }
 
     # ---- entries
 
@@ -246,8 +260,8 @@ class _Binder:
         rank = 1 if use.rank is None else use.rank  # an argument of `len` only is an array
         index_axes = rank + (use.shape == "probabilities")
         axes: tuple[int, ...] | None = None
-        for component, tensor in components.items():
-            tail = 1 if component == "log_probs" else 0
+        for part, tensor in components.items():
+            tail = 1 if part == "log_probs" else 0
             if tensor.ndim < index_axes + tail:
                 what = f"`{use.name}` has {rank} {'index' if rank == 1 else 'indices'} in the rules"
                 _refuse("ASR073", f"{what}, but the value given has shape {tuple(tensor.shape[: tensor.ndim - tail])}")
@@ -255,8 +269,9 @@ class _Binder:
             if axes is not None and shape != axes:
                 _refuse("ASR073", f"the parts of `{use.name}` differ in shape: {axes} and {shape}")
             axes = shape
-            self.tensors[use.name, component] = tensor
-        names = tuple(name for name in components if name is not None and name not in ("mask", "log_probs"))
+            self.tensors[use.name, part] = tensor
+        fields = fields_of(components)
+        names = tuple(name for name in fields if name in components)
         if use.given:
             wrong = [
                 message
@@ -266,14 +281,18 @@ class _Binder:
             if wrong:
                 _refuse("ASR072", wrong[0])
         support = self.supports.get(use.name)
+        law = self.laws.get(use.name)
         drawn = None if support is None else Kind.BOOL if use.name in self.booleans else _support_kind(support)
+        if law is not None and FAMILIES[law.family].discrete:
+            drawn = Kind.INT
         given = use.given or use.name in self.data
         self.entries[use.name] = Entry(
             axes=axes or (),
             kind=kind_of_given(use.kind, drawn if drawn is not None and not draw else _kind(use, components, drawn)),
-            fields=names or None,
-            squares=names == BOX_FIELDS and components["w"] is components["h"],
+            fields=fields or None,
+            squares=fields == BOX_FIELDS and _are_squares(components),
             support=support,
+            law=law,
             masked="mask" in components,
             given=given,
             levels=frozenset({Level.DATUM} if given else {Level.DRAW, Level.DATUM}),
@@ -282,6 +301,12 @@ class _Binder:
             distribution_levels=frozenset({Level.DATUM}),
             origin=_ORIGIN,
         )
+
+
+def _are_squares(components: Mapping[str | None, Tensor]) -> bool:
+    """Whether both sides of a box are one tensor, in its value or in the first parameter of its law."""
+    width = next(name for name in components if name is not None and name.split(".")[-1] == "w")
+    return components[width] is components[width[:-1] + "h"]
 
 
 def _verify_probabilities(name: str, tensor: Tensor) -> None:
@@ -302,7 +327,7 @@ def _kind(use: FreeName, components: Mapping[str | None, Tensor], drawn: Kind | 
     kinds = {
         _KINDS.get(tensor.dtype, Kind.INT) if not tensor.is_floating_point() else Kind.REAL
         for name, tensor in components.items()
-        if name not in ("mask", "log_probs")
+        if name != "mask" and not is_of_law(name)
     }
     if drawn is not None and kinds <= {Kind.REAL, Kind.INT, drawn}:
         return drawn  # draws of whole numbers, and Boolean ones, often come as floats

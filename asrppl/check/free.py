@@ -31,7 +31,7 @@ _NUMBERS = ("value", "bool", "int", "distribution", "probabilities")
 class Use:
     """One use: with how many indices (a function: arguments; a length: at least so many), as what, of which field.
 
-    ``span`` is where the name stands, ``whole`` the expression with its field.
+    ``span`` is where the name stands, ``whole`` the expression with its field; ``law``: what is read is the law of it.
     """
 
     rank: int
@@ -39,6 +39,7 @@ class Use:
     field: str | None
     span: Span
     whole: Span
+    law: bool = False
 
 
 @dataclass(slots=True)
@@ -49,11 +50,19 @@ class Uses:
     on: bool = True
 
     def add(
-        self, name: str, rank: int, shape: Shape, span: Span, field: str | None = None, whole: Span | None = None
+        self,
+        name: str,
+        rank: int,
+        shape: Shape,
+        span: Span,
+        field: str | None = None,
+        whole: Span | None = None,
+        *,
+        law: bool = False,
     ) -> None:
         """Record a use."""
         if self.on:
-            self.by_name.setdefault(name, []).append(Use(rank, shape, field, span, whole or span))
+            self.by_name.setdefault(name, []).append(Use(rank, shape, field, span, whole or span, law))
 
 
 def infer_free(
@@ -77,23 +86,24 @@ def _infer_name(name: str, uses: list[Use], site: ast.Site | None, sink: Sink) -
     shapes = {use.shape for use in uses}
     first = uses[0]
     rank = _rank(name, uses, site, sink)
-    draw = bool(shapes - {"distribution", "probabilities", "length"}) or shapes == {"length"}
+    law = any(use.law for use in uses)
+    drawn = {use.shape for use in uses if not use.law}
+    draw = bool(drawn - {"probabilities", "length"}) or shapes == {"length"}
     pattern = site.pattern if site is not None else None
     if site is not None and site.fields is not None:
         fields = tuple(field.text for field in site.fields)
         shape = "box" if "box" in shapes or set(fields) == set(BOX_FIELDS) else "record"
-        return FreeName(name, rank, shape, fields, pattern, first.span, draw, declared=True)
+        return FreeName(name, rank, shape, fields, pattern, first.span, draw, declared=True, law=law)
     _verify_consistent(name, uses, sink)
     fields = tuple(dict.fromkeys(use.field for use in uses if use.field is not None))
     if shapes & set(_RECORDS):
         box = "box" in shapes or any(field in BOX_WORDS for field in fields) or all(map(is_of_boxes, fields))
         if box:
             _verify_fields(name, uses, sink)
-        return FreeName(
-            name, rank, "box" if box else "record", BOX_FIELDS if box else fields, pattern, first.span, draw
-        )
+        shape, fields = ("box", BOX_FIELDS) if box else ("record", fields)
+        return FreeName(name, rank, shape, fields, pattern, first.span, draw, law=law)
     shape = next((s for s in ("function", "probabilities", "distribution", "bool", "int") if s in shapes), "scalar")
-    return FreeName(name, rank, shape, None, pattern, first.span, draw)
+    return FreeName(name, rank, shape, None, pattern, first.span, draw, law=law)
 
 
 def _rank(name: str, uses: list[Use], site: ast.Site | None, sink: Sink) -> int | None:

@@ -8,6 +8,7 @@ What is under ``detach`` is held fixed on purpose.
 
 from collections.abc import Iterator
 
+from asrppl.core.laws import is_of_law
 from asrppl.core.signature import Kind, Signature
 from asrppl.core.typed import (
     AggregateDistribution,
@@ -107,6 +108,9 @@ def _reparameterised(node: TypedNode, signature: Signature) -> Iterator[Read]:
             continue
         if isinstance(part, Read) and part.component != "mask":
             entry = signature.get(part.name)
-            if entry is not None and entry.reparameterised:
+            moved = entry is not None and (
+                entry.distribution_reparameterised if is_of_law(part.component) else entry.reparameterised
+            )
+            if moved:
                 yield part
         pending.extend(children(part))

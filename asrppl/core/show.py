@@ -28,6 +28,7 @@ from asrppl.core.typed import (
     Index,
     IndexValue,
     Offset,
+    Parametric,
     PointMass,
     Populated,
     Posterior,
@@ -114,8 +115,11 @@ def show_term(term: Term) -> str:
         case Apply():
             return f"{term.function}({', '.join(map(show_term, term.arguments))})"
         case Functional():
-            separator = " || " if len(term.distributions) == 2 else ""
-            return f"{term.functional}({separator.join(map(show_distribution, term.distributions))})"
+            shown = " || ".join(map(show_distribution, term.distributions))
+            if term.functional == "mass" and term.at is not None:
+                return f"{shown}[{show_term(term.at)}]"
+            at = f", {show_term(term.at)}" if term.at is not None else ""
+            return f"{term.functional}({shown}{at})"
         case Expectation():
             return f"E[{show_term(term.body)}]"
         case Probability():
@@ -132,6 +136,9 @@ def show_distribution(distribution: Distribution) -> str:
     match distribution:
         case Posterior():
             return f"q({_entry(distribution.name, distribution.indices)})"
+        case Parametric():
+            name = ".".join((distribution.law.family.lower(), *distribution.law.transforms))
+            return f"{name}({', '.join(map(show_term, distribution.parameters))})"
         case PointMass():
             at = _offset(distribution.at) if isinstance(distribution.at, Offset) else _number(distribution.at)
             return f"delta({at})"

@@ -11,6 +11,8 @@ from enum import Enum
 from operator import itemgetter
 from typing import Literal
 
+from asrppl.core.laws import Law
+
 
 class Kind(Enum):
     """What values a scalar takes, read from its support (not from its dtype)."""
@@ -54,12 +56,14 @@ class Entry:
         fields: components of a record (``BOX_FIELDS`` for a box), None for a scalar.
         squares: a box whose ``w`` and ``h`` are one value, so that ``.size`` has a meaning.
         support: the finite support, in the order of the log-probabilities, where ``q(name)`` has one.
+        law: of each scalar, where ``q(name)`` has a family and no finite support; its parameters are components.
         density: drawn from a distribution with a density, so that it equals nothing.
         reparameterised: a reparameterised draw: the pathwise gradient of an indicator of it is silently wrong.
         masked: some entries may be absent.
         given: data, which training does not change.
         function: a function that Python bound; ``axes`` is then empty.
         distribution_levels: what ``q(name)`` varies with (its probabilities may read the datum, or draws before it).
+        distribution_reparameterised: among those draws are reparameterised ones.
         first: of numbered names the lowest numbers, 0 or 1 each; empty for others.
         origin: how it was found, for messages ("guide site 'n'", "bind=").
         data: which of its axes is the data plate's, None where none is.
@@ -71,12 +75,14 @@ class Entry:
     fields: tuple[str, ...] | None = None
     squares: bool = False
     support: tuple[int | float, ...] | None = None
+    law: Law | None = None
     density: bool = False
     reparameterised: bool = False
     masked: bool = False
     given: bool = False
     function: bool = False
     distribution_levels: frozenset[Level] = frozenset({Level.DRAW, Level.DATUM})
+    distribution_reparameterised: bool = False
     first: tuple[int, ...] = ()
     origin: str = ""
     data: int | None = None

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from asrppl.core.laws import Law
 from asrppl.core.signature import Kind, Level
 from asrppl.source import Span
 
@@ -162,10 +163,15 @@ class Apply(TypedTerm):
 
 @dataclass(frozen=True, slots=True)
 class Functional(TypedTerm):
-    """A functional of one distribution (entropy, mean, var) or of two (kl, js, tv; values aligned, not positions)."""
+    """A functional of one distribution, or of two (kl, js, tv; values aligned, not positions).
 
-    functional: Literal["kl", "js", "tv", "entropy", "mean", "var"]
+    ``at``: what ``cdf`` and ``mass`` (the probability of one value, ``q(n)[k]``) are asked at, and the probability of
+    a ``quantile``.
+    """
+
+    functional: Literal["kl", "js", "tv", "entropy", "mean", "var", "sd", "cdf", "quantile", "mass"]
     distributions: tuple["Distribution", ...]
+    at: "Term | None" = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,12 +226,15 @@ Term = (
     | Cost
 )
 
-# ---- distributions over a finite support
+# ---- distributions
 
 
 @dataclass(frozen=True, slots=True)
 class TypedDistribution:
-    """What all distributions share: the values they range over, in order, and what their probabilities vary with."""
+    """What all distributions share: the values they range over, in order, and what their probabilities vary with.
+
+    ``support`` is empty of what is no law of finitely many values (and, before binding, of what is not known).
+    """
 
     support: tuple[int | float, ...]
     levels: frozenset[Level]
@@ -242,6 +251,17 @@ class Posterior(TypedDistribution):
     name: str
     indices: tuple[Offset, ...]
     defined: "Formula | None" = None
+
+
+@dataclass(frozen=True, slots=True)
+class Parametric(TypedDistribution):
+    """A law of a family, by its parameters (`Law.parts`): ``normal(m, s)``, and ``q(name)`` of such a site.
+
+    Those of a site are read as components of its name, as its values are.
+    """
+
+    law: Law
+    parameters: tuple["Term", ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -285,7 +305,9 @@ class ExpectedDistribution(TypedDistribution):
     where: "Formula | None" = None
 
 
-Distribution = Posterior | PointMass | UniformOver | CategoricalOf | AggregateDistribution | ExpectedDistribution
+Distribution = (
+    Posterior | Parametric | PointMass | UniformOver | CategoricalOf | AggregateDistribution | ExpectedDistribution
+)
 
 # ---- formulas, in negation normal form
 
@@ -507,6 +529,7 @@ class FreeName:
     declared: bool = False  # whether a `site` statement gives the fields, and with them the order of columns
     given: bool = False  # whether a `given` statement says that it is data
     kind: str | None = None  # "bool" or "int", where that statement says so
+    law: bool = False  # whether q(name), or that of a field, is read
 
     @property
     def alias(self) -> str | None:

@@ -26,6 +26,7 @@ def expose(name: str, value: Exposed, *, event_dim: int = 0, mask: Tensor | None
             ...
             asrppl.expose("box", boxes, event_dim=2, mask=present)  # boxes (..., B, 3, 4), present (..., B, 3)
             asrppl.expose("n", dist.Categorical(logits=logits))  # what q(n) is to mean
+            asrppl.expose("score", dist.Normal(loc, scale))  # q(score): any law that rules can read
 
     A rule can then read what the guide computed on its way::
 
@@ -44,7 +45,8 @@ def expose(name: str, value: Exposed, *, event_dim: int = 0, mask: Tensor | None
         value: a tensor of shape ``(*batch, *event)``, a mapping from field names to such tensors (a record:
             each field has ``event_dim`` event axes), or a distribution, which gives ``q(name)`` its meaning.
         event_dim: how many axes on the right are indices or columns of a record; the others are batch axes,
-            right-aligned with the plates around the call as those of a sample site.
+            right-aligned with the plates around the call as those of a sample site. A distribution's own event
+            axes are counted without it.
         mask: presence of each entry, Boolean or 0/1, broadcastable to the value's batch and index axes (for an array
             of boxes: without its columns). Quantifiers skip what is absent.
 

@@ -142,7 +142,7 @@ class Builder:
     def tensor(self, key: InputKey) -> Node:
         """Return the placeholder of a bound tensor."""
         name, component = key
-        return self.input(key, name if component is None else f"{name}_{component}")
+        return self.input(key, name if component is None else f"{name}_{component.replace('.', '_')}")
 
     def function(self, name: str) -> Node:
         """Return the placeholder of a bound function."""

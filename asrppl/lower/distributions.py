@@ -1,5 +1,6 @@
 """Functionals of distributions over finite supports, on log-probabilities aligned by value."""
 
+import math
 from collections.abc import Callable
 
 import torch
@@ -12,11 +13,13 @@ from asrppl.core.typed import (
     ExpectedDistribution,
     Formula,
     Functional,
+    Parametric,
     PointMass,
     Posterior,
+    Term,
     UniformOver,
 )
-from asrppl.lower import operators
+from asrppl.lower import laws, operators
 from asrppl.lower.access import read
 from asrppl.lower.algebra import Algebra
 from asrppl.lower.builder import Value
@@ -29,13 +32,19 @@ _FUNCTIONS: dict[str, Callable[..., Tensor]] = {
     "entropy": operators.entropy,
     "mean": operators.mean,
     "var": operators.variance,
+    "sd": laws.deviation,
+    "cdf": laws.cdf_of_values,
+    "mass": laws.mass,
 }
 
+TermOf = Callable[[Algebra, Term], Value]
 TruthOf = Callable[[Algebra, Formula], Value]
 
 
-def functional(g: Algebra, node: Functional, truth: TruthOf) -> Value:
+def functional(g: Algebra, node: Functional, term: TermOf, truth: TruthOf) -> Value:
     """Return the value of a functional."""
+    if isinstance(node.distributions[0], Parametric):
+        return laws.functional(g, node, term)
     values = [log_probs(g, distribution, truth) for distribution in node.distributions]
     function = _FUNCTIONS[node.functional]
     low = float("-inf") if node.functional == "mean" else 0.0
@@ -51,6 +60,10 @@ def functional(g: Algebra, node: Functional, truth: TruthOf) -> Value:
     if node.functional == "entropy":
         return g.call(function, *values, slots=_slots(values), tensors=True)
     support = g.fold(_tail(g, torch.tensor(node.distributions[0].support, dtype=torch.float64)), ())
+    if node.at is not None:
+        values.append(term(g, node.at))
+        high = 1.0 if node.functional == "mass" else math.inf  # the rounded sum of a cdf may be a hair above 1
+        return g.call(function, values[0], support, values[1], low=0.0, high=high, slots=_slots(values), tensors=True)
     return g.call(function, *values, support, low=low, slots=_slots(values), tensors=True)
 
 
@@ -68,6 +81,8 @@ def log_probs(g: Algebra, node: Distribution, truth: TruthOf) -> Value:
             return g.fold(_tail(g, -torch.full((len(node.support),), count, dtype=torch.float64).log()), ())
         case PointMass():
             return _point_mass(g, node)
+        case Parametric():
+            raise AssertionError("a law of a family has no list of probabilities")
         case ExpectedDistribution():
             raise NeedsGuideError("E", node.span)
         case AggregateDistribution():

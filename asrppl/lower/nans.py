@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from asrppl.bind.bound import Bound, InputKey
+from asrppl.core.laws import is_of_law
 from asrppl.core.pathwise import indicators
 from asrppl.core.typed import CategoricalOf, Posterior, Read, TypedRule
 from asrppl.core.walk import walk
@@ -79,7 +80,8 @@ def culprit(keys: Iterator[InputKey], bound: Bound) -> str:
             places = bad.nonzero()
             if len(places):
                 index = "".join(f"[{int(place)}]" for place in places[0])
-                if component == "log_probs":
-                    return f"a probability of `q({name})` is {word}"
+                if is_of_law(component):
+                    what = "probability" if component == "log_probs" else "parameter"
+                    return f"a {what} of `q({name})` is {word}"
                 return f"`{name}{index}{'' if component is None else '.' + component}` is {word}"
     return "nothing that it reads is, so that the arithmetic or a bound function makes it"

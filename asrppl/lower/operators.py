@@ -12,6 +12,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from asrppl.bind.finite import LOG_ZERO as LOG_ZERO
 from asrppl.bind.functions import WatchedFunction
 from asrppl.bind.shapes import broadcast, broadcast_shape
 
@@ -20,9 +21,6 @@ TINY = 1e-30
 
 NEAR_ZERO = 1e-12
 """A divisor nearer to zero than this is moved here: the quotient and its slope (1e24) are finite in float32."""
-
-LOG_ZERO = -1e4
-"""The logarithm of probability 0: its exponential is 0 in every dtype, and sums of it stay finite."""
 
 
 def narrow(x: Tensor, dim: int, start: int, length: int) -> Tensor:

@@ -89,7 +89,7 @@ def _term(g: Algebra, node: Term) -> Value:
                 return g.indicator(g.call(operators.apply_predicate, *called, *arguments, tensors=True))
             return g.call(operators.apply, *called, *arguments, tensors=True)
         case Functional():
-            return functional(g, node, truth)
+            return functional(g, node, term, truth)
         case AggregateTerm():
             return _aggregate(g, node)
         case Expectation():

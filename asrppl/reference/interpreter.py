@@ -48,9 +48,10 @@ class Reference(Formulas):
 
     Args:
         rules: the text of a file, or its path.
-        values: of one datum, by name: a number, nested lists of numbers, a function of numbers, or a mapping of some of
-            ``value``, ``mask`` (presence), ``probs`` (of ``q(..)``, with ``support``: 0, 1, 2, … without) and of
-            fields. Floats are reals; ints and Booleans are what they are, unless ``given NAME: type`` says otherwise.
+        values: of one datum, by name: a number, nested lists of numbers, a function of numbers, or a mapping of
+            some of ``value``, ``mask`` (presence), ``probs`` (of ``q(..)``, with ``support``: 0, 1, 2, … without),
+            ``law`` (of ``q(..)``, a `statistics.NormalDist`) and of fields. Floats are reals; ints and Booleans are
+            what they are, unless ``given NAME: type`` says otherwise.
         params: values in place of those that the file gives.
         data: the values of all data, this one among them, that an ``aggregate(..)`` is taken over; without, it is
             taken over this one.

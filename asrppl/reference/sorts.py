@@ -70,6 +70,15 @@ class Sorts(Arrays, ABC):
 
     # ---- kinds
 
+    def is_law(self, expr: ast.Expr, scope: Scope) -> bool:
+        """Whether an expression is a distribution, so that an index asks for the probability of one value."""
+        expr, _ = self.unfold(expr, scope)
+        match expr:
+            case ast.Call(function=ast.Name(text="q" | "categorical" | "uniform" | "delta" | "aggregate")):
+                return True
+            case _:
+                return isinstance(expr, ast.Restricted)
+
     def kind(self, expr: ast.Expr, scope: Scope) -> Kind:
         """Return the kind of a term's numbers."""
         expr, scope = self.unfold(expr, scope)
@@ -78,6 +87,8 @@ class Sorts(Arrays, ABC):
                 return "int" if isinstance(expr.value, int) else "real"
             case ast.Name() if isinstance(scope.names.get(expr.text), Variable):
                 return "int"
+            case ast.Index() if self.is_law(expr.base, scope):
+                return "real"
             case ast.Name() | ast.Index():
                 return self._kind_of_entry(expr, scope)
             case ast.Field():

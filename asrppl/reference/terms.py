@@ -6,7 +6,7 @@ from typing import cast
 
 from asrppl.diagnostics import AsrError, Diagnostic
 from asrppl.reference import arithmetic
-from asrppl.reference.laws import Law, mixture, of_one, of_two
+from asrppl.reference.laws import Law, mixture, normal, of_one, of_two
 from asrppl.reference.names import Scope, Variable
 from asrppl.reference.sorts import Sorts
 from asrppl.reference.values import Plain, entry
@@ -73,6 +73,8 @@ class Terms(Sorts, ABC):
             if isinstance(bound, Variable):
                 return bound.value
         array = self.array(expr, scope)
+        if array is None and isinstance(expr, ast.Index) and self.is_law(expr.base, scope):
+            return self._functional("mass", (expr.base,), scope, expr.indices[0])
         if array is None:
             return self._unknown(expr)
         place = self.place(array)
@@ -160,8 +162,10 @@ class Terms(Sorts, ABC):
                     return self._length(arguments[0], scope)
                 case "aggregate":
                     return self._aggregate(arguments[0], None, scope)
-                case "entropy" | "mean" | "var" | "js" | "tv" | "kl":
+                case "entropy" | "mean" | "var" | "sd" | "js" | "tv" | "kl":
                     return self._functional(name, arguments, scope)
+                case "cdf" | "quantile":
+                    return self._functional(name, arguments[:1], scope, arguments[1])
                 case _:
                     pass
         values = [self.term(argument, scope) for argument in arguments]
@@ -181,11 +185,16 @@ class Terms(Sorts, ABC):
 
     # ---- distributions and the data
 
-    def _functional(self, name: str, arguments: tuple[ast.Expr, ...], scope: Scope) -> float | None:
+    def _functional(
+        self, name: str, arguments: tuple[ast.Expr, ...], scope: Scope, at: ast.Expr | None = None
+    ) -> float | None:
+        place = self.term(at, scope) if at is not None else 0.0
+        if place is None:
+            return None
         laws = [law for argument in arguments if (law := self.law(argument, scope)) is not None]
         if len(laws) < len(arguments):
             return None
-        return of_one(name, laws[0]) if len(laws) == 1 else of_two(name, laws[0], laws[1])
+        return of_one(name, laws[0], place) if len(laws) == 1 else of_two(name, laws[0], laws[1])
 
     def law(self, expr: ast.Expr, scope: Scope) -> Law | None:
         """Return a distribution's probabilities by value; None where it is undefined."""
@@ -201,6 +210,12 @@ class Terms(Sorts, ABC):
                 if name == "q":
                     return cast(Law, entry(self.values[array.name].probs, place))
                 return dict(enumerate(cast(Sequence[float], entry(self.values[array.name].value, place))))
+            case ast.Call(function=ast.Name(text="normal")):
+                named = {argument.name.text: argument.value for argument in expr.arguments if argument.name is not None}
+                plain = [argument.value for argument in expr.arguments if argument.name is None]
+                given = dict(zip(("loc", "scale"), plain, strict=False)) | named
+                loc, scale = self.term(given["loc"], scope), self.term(given["scale"], scope)
+                return None if loc is None or scale is None else normal(loc, scale)
             case ast.Call(function=ast.Name(text="delta")):
                 at = self.term(expr.arguments[0].value, scope)
                 return {at: 1.0} if at is not None else None

@@ -17,7 +17,7 @@ class Given:
         value: of numbers, or of rows whose entries are components.
         fields: one nested list a component.
         mask: presence.
-        probs: probabilities by value.
+        probs: probabilities by value, or Normals.
         function: of plain numbers.
     """
 
@@ -64,7 +64,8 @@ def given(name: str, value: object, kind: Kind | None = None) -> Given:
     Args:
         name: for errors.
         value: a number, nested lists of numbers, a function, or a mapping of some of ``value``, ``mask``, ``probs``
-            (probabilities along the last axis, with ``support``: 0, 1, 2, … without) and of fields.
+            (probabilities along the last axis, with ``support``: 0, 1, 2, … without), ``law`` (nested lists of
+            `statistics.NormalDist`, in place of ``probs``) and of fields.
         kind: what its numbers are read as; without it ints and Booleans are what they are.
 
     Raises:
@@ -78,7 +79,7 @@ def given(name: str, value: object, kind: Kind | None = None) -> Given:
         dict(cast(Mapping[str, object], value)) if isinstance(value, Mapping) else {"value": value}
     )
     mask, probs, support = parts.pop("mask", None), parts.pop("probs", None), parts.pop("support", None)
-    whole = parts.pop("value", None)
+    law, whole = parts.pop("law", None), parts.pop("value", None)
     leaves = list(_leaves(whole)) + [leaf for part in parts.values() for leaf in _leaves(part)]
     if kind is not None:
         whole = _read_as(name, whole, kind)
@@ -89,7 +90,7 @@ def given(name: str, value: object, kind: Kind | None = None) -> Given:
         kind = "int"  # of a distribution over 0, 1, 2, …
     if probs is not None:
         probs = _by_value(probs, cast(Sequence[Plain] | None, support))
-    return Given(kind, whole, parts, mask, probs)
+    return Given(kind, whole, parts, mask, probs if law is None else law)
 
 
 def _leaves(nested: object) -> list[object]:

@@ -10,7 +10,7 @@ from asrppl.source import Span
 from asrppl.suggest import nearest
 from asrppl.syntax.extent import CLAUSE, TERM, after, opener
 from asrppl.syntax.stop import COMPARISONS, Stop
-from asrppl.words import BINDING, BUILTINS, JOINING, KEYWORDS, QUANTIFIERS, STATEMENTS
+from asrppl.words import BINDING, BUILTINS, JOINING, KEYWORDS, LAWS, QUANTIFIERS, STATEMENTS
 
 # How other languages write our operators; the longer spellings first.
 _FOREIGN = (
@@ -140,7 +140,7 @@ def named_argument(stop: Stop) -> Diagnostic | None:
     if stop.before[at][0] != "(" or not re.match(r"[A-Za-z_]", called):
         return None
     value, first = after(text, stop.at + 1, CLAUSE), after(text, stop.before[at][1] + 1, CLAUSE)
-    if called not in BUILTINS | BINDING or called == "box":
+    if called not in BUILTINS | BINDING or called == "box" or called in LAWS:
         return stop.found("ASR004", "an argument is named with `:`", f"write `{stop.previous}: {value}`")
     help = f"write them in their order, without `{stop.previous} =`"
     if called in BINDING - {"min", "max"} and ".." in value:

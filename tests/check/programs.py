@@ -5,6 +5,7 @@ from pathlib import Path
 
 from asrppl.check import Checked, check_file, type_program
 from asrppl.check.params import ParamValue
+from asrppl.core.laws import Law
 from asrppl.core.show import show_program
 from asrppl.core.signature import BOX_FIELDS, Entry, Kind, Level, Signature
 from asrppl.diagnostics import Diagnostic
@@ -13,6 +14,7 @@ from asrppl.source import Source
 from asrppl.syntax import parse_file
 
 DATUM = frozenset({Level.DATUM})
+DRAWN = frozenset({Level.DATUM, Level.DRAW})
 NOTHING: frozenset[Level] = frozenset()
 
 SIGNATURE = Signature.of(
@@ -24,6 +26,14 @@ SIGNATURE = Signature.of(
         "many": Entry(axes=(20_000,)),
         "huge": Entry(axes=(200_000,)),
         "normal": Entry(density=True, origin="guide site 'normal'"),
+        "gauss": Entry(law=Law("Normal"), distribution_levels=DATUM, density=True, reparameterised=True),
+        "squashed": Entry(law=Law("Normal", ("sigmoid",)), axes=(2,), distribution_levels=DATUM),
+        "waiting": Entry(law=Law("Gamma"), distribution_levels=DRAWN),
+        "point": Entry(law=Law("Delta"), distribution_levels=DATUM),
+        "observed": Entry(law=Law("Delta"), levels=DATUM, distribution_levels=DATUM, given=True),
+        "squares": Entry(
+            law=Law("Normal"), axes=(2,), fields=("x", "y", "w", "h"), squares=True, distribution_levels=DATUM
+        ),
         "datum": Entry(levels=DATUM),
         "group": Entry(kind=Kind.INT, levels=DATUM),
         "learnt": Entry(levels=NOTHING),

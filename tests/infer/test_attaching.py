@@ -186,8 +186,12 @@ def test_the_likelihood_of_an_observed_site_is_no_posterior() -> None:
             z = pyro.sample("z", dist.Normal(0.0, 1.0))
             pyro.sample("y", dist.Bernoulli(logits=z), obs=torch.tensor([0.0, 1.0, 1.0]))
 
-    with pytest.raises(asrppl.AsrError, match="`y` is observed: its distribution in the model is the likelihood"):
-        asrppl.regularize(program, AutoNormal(poutine.block(program, hide=["y"])), "entropy(q(y)) <= 0").bindings()
+    guide = AutoNormal(poutine.block(program, hide=["y"]))
+    elbo = asrppl.regularize(program, guide, "rule a: entropy(q(y)) + mean(q(y)) <= mean(q(z)) - 9")
+    elbo.loss(program, guide)
+    # It is the point mass at what was observed, without entropy.
+    at = [float(guide.median()["z"][datum]) for datum in range(3)]
+    assert float(elbo.report.violations["a"]) == pytest.approx((2 + 27 - sum(at)) / 3, abs=1e-5)
 
 
 # ---- plates and scales

@@ -210,11 +210,11 @@ def test_the_distributions_of_numbered_sites_are_an_array() -> None:
     assert _violation(guide, "forall i: mean(q(b[i])) <= 0") == pytest.approx(0.75)
 
 
-def test_a_continuous_site_in_q_is_refused() -> None:
+def test_a_continuous_site_is_not_compared_to_finitely_many_values() -> None:
     def guide() -> None:
         _at("z", torch.zeros(()))
 
-    text = _fails("ASR089", guide, "kl(delta(1) || q(z)) <= 0")
+    text = _fails("ASR120", guide, "kl(delta(1) || q(z)) <= 0")
     assert "Normal" in text
     assert "<rules>:1:" in text
 

@@ -194,9 +194,11 @@ def bounds(term: Term) -> Bounds:
 
 def _functional_bounds(term: Functional) -> Bounds:
     match term.functional:
-        case "tv":
+        case "tv" | "cdf" | "mass":
             return 0.0, 1.0
-        case "mean":
+        case "mean" | "quantile":
+            return _ANYTHING
+        case "entropy" if not term.distributions[0].support:  # that of a density may be negative
             return _ANYTHING
         case _:
             return 0.0, math.inf

@@ -5,8 +5,9 @@ from collections.abc import Callable
 from asrppl.check.context import Context
 from asrppl.check.expand import build, operators
 from asrppl.check.expand.arrays import entry_of, term
-from asrppl.check.expand.distributions import functional, make
+from asrppl.check.expand.distributions import make, named
 from asrppl.check.expand.foreign import foreign_call, mend_of_call, note_call_of_index, over_index
+from asrppl.check.expand.functionals import functional
 from asrppl.check.expand.names import arguments_by_name, look_up, resolve_call
 from asrppl.check.expand.values import Array, Env, NumberSet, Poison, Record, Table, Thunk, Unknown, Value
 from asrppl.core.signature import Kind
@@ -14,9 +15,13 @@ from asrppl.core.typed import Apply, Term, TypedDistribution
 from asrppl.core.walk import moves
 from asrppl.source import Span
 from asrppl.syntax import ast
-from asrppl.words import DISTRIBUTIONS, DIVERGENCES, ELEMENTWISE, MOMENTS, OPERATORS
+from asrppl.words import DISTRIBUTIONS, DIVERGENCES, ELEMENTWISE, LAWS, MOMENTS, OPERATORS, PROBES
 
-_ARITY = {"clamp": 3, "mod": 2, "len": 1} | dict.fromkeys((*ELEMENTWISE, *DISTRIBUTIONS, *MOMENTS), 1)
+_ARITY = (
+    {"clamp": 3, "mod": 2, "len": 1}
+    | dict.fromkeys((*ELEMENTWISE, *DISTRIBUTIONS, *MOMENTS), 1)
+    | dict.fromkeys(PROBES, 2)
+)
 
 
 def call(ctx: Context, node: ast.Call, env: Env) -> Value:
@@ -28,6 +33,8 @@ def call(ctx: Context, node: ast.Call, env: Env) -> Value:
         return _apply(ctx, name, node, env)
     if name == "box":
         return _box(ctx, node, env)
+    if name in LAWS:
+        return named(ctx, name, node, env)
     arguments = _plain_arguments(ctx, name, node, env)
     if arguments is None:
         return Poison()
@@ -56,6 +63,8 @@ def call(ctx: Context, node: ast.Call, env: Env) -> Value:
         return make(ctx, name, arguments[0], node.span, env)
     if name in MOMENTS:
         return _moment(ctx, name, arguments[0], node.span, env)
+    if name in PROBES:
+        return functional(ctx, name, arguments[:1], node.span, env, arguments[1])
     if name == "len":
         return _length(ctx, arguments[0], node.span, env)
     terms = [term(ctx, argument, env) for argument in arguments]

@@ -14,6 +14,7 @@ from asrppl.core.typed import (
     Expectation,
     ExpectedDistribution,
     Formula,
+    Parametric,
     Probability,
     Read,
     Term,
@@ -59,7 +60,7 @@ def bracketed(ctx: Context, operator: str, index: ast.Index, env: Env) -> Value:
     if isinstance(value, Poison):
         return value
     if isinstance(value, TypedDistribution):
-        return _expected_distribution(value, span)
+        return _expected_distribution(ctx, value, span, env)
     term = scalar(ctx, value, body.span, env)
     if Level.DRAW not in term.levels:
         return term  # what reads no draw is its own expectation
@@ -68,24 +69,33 @@ def bracketed(ctx: Context, operator: str, index: ast.Index, env: Env) -> Value:
     return Expectation(Kind.REAL, levels - _DRAW, span, term, where)
 
 
-def _expected_distribution(body: Distribution, span: Span) -> Distribution:
+def _expected_distribution(ctx: Context, body: Distribution, span: Span, env: Env) -> Distribution | Poison:
     if Level.DRAW not in body.levels:
         return body
+    if isinstance(body, Parametric):
+        return _mixture(ctx, body, "E[mean(…)]", span, env)
     where = defined(span, body)
     levels = body.levels if where is None else body.levels | where.levels
     return ExpectedDistribution(body.support, levels - _DRAW, span, body, where)
+
+
+def _mixture(ctx: Context, body: Parametric, written: str, span: Span, env: Env) -> Poison:
+    """Report a mixture over draws or data of a law that has no list of probabilities."""
+    message = f"a mixture of laws has no closed form where each is {body.law.title}"
+    ctx.add("ASR120", span, message, env, help=f"take the mean of what you say of each: `{written}`")
+    return Poison()
 
 
 def _settled(ctx: Context, body: ast.Expr, term: Term) -> str:
     """Return how `aggregate` of a draw is written so that training has an estimator for it."""
     written = body.span.text
     entry = ctx.signature.get(term.name) if ctx.signature is not None and isinstance(term, Read) else None
-    if entry is not None and entry.support is not None:
+    if entry is not None and (entry.support is not None or (entry.law is not None and entry.law.closes("mean"))):
         return f"write `aggregate(mean(q({written})))`"
-    finite = f"if its values are finitely many, write `aggregate(mean(q({written})))`; else "
+    known = f"if the mean of its law has a closed form, write `aggregate(mean(q({written})))`; else "
     name = f"{term.name}_mean" if isinstance(term, Read) else "its_mean"
     return (
-        (finite if entry is not None and entry.kind in build.WHOLE else "")
+        (known if entry is not None else "")
         + f'expose its mean in the guide, `asrppl.expose("{name}", …)`, and write `aggregate({name})`; '
         f"`aggregate(E[{written}])` says the same, but `regularize` has no estimator for it yet"
     )
@@ -125,6 +135,8 @@ def aggregate(ctx: Context, body: ast.Expr, where: ast.Expr | None, span: Span, 
         condition = there if condition is None else build.conjunction((condition, there), span)
     outer = condition.levels if condition is not None else build.NO_LEVELS
     if isinstance(value, TypedDistribution):
+        if isinstance(value, Parametric):
+            return _mixture(ctx, value, f"aggregate(mean({body.span.text}))", span, env)
         # aggregate(q(n)) means aggregate(E[q(n)]): the mixture over draws and data at once.
         inner = value.body if isinstance(value, ExpectedDistribution) else value
         return AggregateDistribution(inner.support, (inner.levels | outer) - _DRAW - _DATUM, span, inner, condition)

@@ -9,6 +9,7 @@ from asrppl.check.expand.arrays import field, index_array, index_table, offset, 
 from asrppl.check.expand.binders import bind, chosen, written_guard
 from asrppl.check.expand.calls import call, defined, divergence, is_operator, restricted
 from asrppl.check.expand.foreign import foreign_name
+from asrppl.check.expand.functionals import mass
 from asrppl.check.expand.names import FORMULAS, is_unknown, look_up, unfold
 from asrppl.check.expand.operators import bracketed
 from asrppl.check.expand.values import (
@@ -26,7 +27,7 @@ from asrppl.check.expand.values import (
 )
 from asrppl.check.lint.warn import warn_ignored_in_reduction
 from asrppl.core.signature import Kind
-from asrppl.core.typed import Choose, Constant, CountTerm, Formula, Offset, Reduction, Term
+from asrppl.core.typed import Choose, Constant, CountTerm, Formula, Offset, Reduction, Term, TypedDistribution
 from asrppl.core.walk import is_poisoned
 from asrppl.source import Span
 from asrppl.syntax import ast
@@ -154,6 +155,8 @@ def _index(ctx: Context, node: ast.Index, env: Env) -> Value:
         return index_array(ctx, value, node.indices, node.span, env)
     if isinstance(value, Table):
         return index_table(ctx, value, node.indices, node.span, env)
+    if isinstance(value, TypedDistribution):
+        return mass(ctx, value, node.indices, node.span, env)
     if not isinstance(value, Poison):
         ctx.add("ASR043", node.span, "this cannot be indexed", env)
     return Poison()

@@ -56,10 +56,14 @@ class Attachment:
             raise
 
     def fits(self, reading: Reading) -> bool:
-        """Whether a run of the same structure also has the supports and the index plates that the plan was made for."""
+        """Whether a run of the same structure has the supports, laws and index plates that the plan was made for."""
         for name, support in reading.supports.items():
             entry = self.signature.get(name)
             if entry is None or entry.support != support:
+                return False
+        for name, law in reading.laws.items():
+            entry = self.signature.get(name)
+            if entry is None or entry.law != law:
                 return False
         for name, referent in self.resolution.referents.items():
             entry = self.signature.get(name)

@@ -6,6 +6,7 @@ from pyro.infer import TraceEnum_ELBO, TraceMeanField_ELBO
 from torch import Tensor
 
 from asrppl.bind.bound import InputKey
+from asrppl.core.laws import is_of_law
 from asrppl.core.signature import Kind, Level, Signature
 from asrppl.core.typed import (
     CategoricalOf,
@@ -63,7 +64,7 @@ class Evidence:
         entry = self.signature.get(name)
         if entry is None:
             return frozenset()
-        levels = entry.distribution_levels if component == "log_probs" else entry.levels
+        levels = entry.distribution_levels if is_of_law(component) else entry.levels
         return frozenset({Draw(name, False, False, False)} if Level.DRAW in levels else ())
 
 
@@ -83,7 +84,7 @@ def verify_draws(rule: TypedRule, inputs: frozenset[InputKey], evidence: Evidenc
                 help="let the guide sample it (it can be enumerated there)",
             )
         entry = evidence.signature.get(name)
-        jumps = component == "mask" or (component != "log_probs" and entry is not None and entry.kind is not Kind.REAL)
+        jumps = component == "mask" or (not is_of_law(component) and entry is not None and entry.kind is not Kind.REAL)
         smooth = sorted({draw.site for draw in draws if draw.pathwise and draw.continuous})
         if jumps and smooth:
             what = f"the presence of `{name}`" if component == "mask" else f"`{name}`"
@@ -95,7 +96,7 @@ def verify_draws(rule: TypedRule, inputs: frozenset[InputKey], evidence: Evidenc
                 help="write the comparison in the rule as an amount, or draw the discrete value as a site of its own",
             )
         elif _is_cut(evidence.reading.tensors[key], smooth, evidence.recording):
-            what = f"q({name})" if component == "log_probs" else name
+            what = f"q({name})" if is_of_law(component) else name
             sink.add(
                 "ASR094",
                 referent.free.span,

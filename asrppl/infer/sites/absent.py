@@ -8,6 +8,7 @@ from torch import Tensor
 
 from asrppl.bind.bound import Bound
 from asrppl.core.families import members
+from asrppl.core.laws import component
 from asrppl.core.signature import BOX_FIELDS, Entry, Kind, Signature
 from asrppl.core.typed import FreeName, FreeNames
 from asrppl.infer.watch.recording import Recording
@@ -55,7 +56,7 @@ def families_of(signature: Signature) -> dict[str, Entry]:
 
 def _declared(use: FreeName) -> Entry | None:
     """Return what a ``site`` statement and the uses say of a family; None where they leave a distribution open."""
-    if use.shape == "distribution":
+    if use.law:
         return None
     fields = BOX_FIELDS if use.shape == "box" else use.fields
     axes = (0,) * ((use.rank or 1) + (use.shape == "probabilities"))
@@ -78,6 +79,10 @@ def _parts(use: FreeName, entry: Entry, like: Tensor) -> dict[str | None, Tensor
     if use.draw or use.shape != "distribution":
         side = like.new_zeros(entry.axes)
         parts = {field: side if entry.squares else like.new_zeros(entry.axes) for field in entry.fields or (None,)}
+    if entry.law is not None:
+        fields = entry.fields or (None,)
+        names = [component(part, field) for part in entry.law.parts for field in fields]
+        parts |= dict.fromkeys(names, like.new_ones(entry.axes))
     if entry.support is not None:
         parts["log_probs"] = like.new_zeros((*entry.axes, len(entry.support)))
     return parts

@@ -6,7 +6,8 @@ from dataclasses import replace
 from torch import Tensor
 from torch.distributions import Distribution
 
-from asrppl.bind.finite import finite_log_probs
+from asrppl.bind.finite import finite_log_probs, is_one_hot
+from asrppl.bind.laws import law_of
 from asrppl.core.typed import FreeName
 from asrppl.diagnostics import Sink
 from asrppl.infer.sites.referent import Item, Referent
@@ -39,7 +40,8 @@ def settle(referent: Referent, recording: Recording, data: str | None, sink: Sin
                     columns = use.shape in ("box", "record") and isinstance(first.value, Tensor)
                     return replace(referent, event_dim=event_dim, plates=chosen, columns=columns, drop=drop)
     fn = first.fn if isinstance(first, Site) else first.value
-    if use.shape == "distribution" and not use.draw and isinstance(fn, Distribution) and finite_log_probs(fn) is None:
+    only_law = use.shape == "distribution" and not use.draw
+    if only_law and isinstance(fn, Distribution) and finite_log_probs(fn) is None and law_of(fn) is None:
         return referent  # whatever its rank, it is refused where it is read, for the better reason
     axes = [f"{' × '.join(map(str, referent.lengths))} numbered sites"] if referent.family else []
     axes += [f"plate {frame.name!r} ({full_size(frame)})" for frame in first.plates]
@@ -84,7 +86,7 @@ def inner_axes(item: Item, use: FreeName) -> int:
         return 0
     if use.shape == "distribution" and not use.draw:
         # q(name) reads a site's distribution; an exposed tensor in its place holds probabilities.
-        return 1 if isinstance(item, Exposure) else 0
+        return 1 if isinstance(item, Exposure) or (isinstance(item, Site) and is_one_hot(item.fn)) else 0
     return 1 if use.shape in ("box", "record", "probabilities") else 0
 
 

@@ -9,8 +9,11 @@ from torch.distributions import constraints
 
 from asrppl.bind.bound import Bound, InputKey
 from asrppl.bind.given import kind_of_given, misfit
+from asrppl.core.laws import is_of_law
 from asrppl.core.signature import BOX_FIELDS, Entry, Kind, Level, Signature
 from asrppl.diagnostics import AsrError, Diagnostic
+from asrppl.infer.sites.auxiliary import Auxiliaries, UnknownLawError
+from asrppl.infer.sites.laws import refuse_unknown
 from asrppl.infer.sites.layout import Reading
 from asrppl.infer.sites.referent import Item, Referent, Resolution
 from asrppl.infer.watch.recording import Draw, Recording, Site
@@ -60,7 +63,7 @@ def _as_declared(name: str, referent: Referent, entry: Entry, reading: Reading, 
         help = f"leave `given {name}` out; to hold what it chooses fixed, wrap it in `detach(…)`"
         raise AsrError([Diagnostic("ASR062", message, free.span, help=help)])
     for key, tensor in reading.tensors.items():
-        if key[0] == name and key[1] not in ("mask", "log_probs"):
+        if key[0] == name and key[1] != "mask" and not is_of_law(key[1]):
             wrong = misfit(name, free.kind, tensor)
             if wrong is not None:
                 raise AsrError([Diagnostic("ASR072", wrong, free.span)])
@@ -80,24 +83,36 @@ def _entry(
     name: str, referent: Referent, recording: Recording, reading: Reading, provenance: Provenance | None
 ) -> Entry:
     first = next(iter(referent.items(recording)))
-    components = [key[1] for key in reading.tensors if key[0] == name and key[1] not in ("mask", "log_probs")]
+    parts = [key[1] for key in reading.tensors if key[0] == name and key[1] != "mask"]
+    components = [part for part in parts if not is_of_law(part)]
+    law_parts = tuple(part for part in parts if is_of_law(part))
     datum = frozenset({Level.DATUM}) if reading.frames[name] else frozenset[Level]()
-    log_probs = reading.tensors.get((name, "log_probs"))
-    distribution_draws = _draws(name, ("log_probs",), first, provenance)
+    distribution_draws = _draws(name, law_parts, first, provenance) if law_parts else frozenset[Draw]()
     distribution_levels = datum | (frozenset({Level.DRAW}) if distribution_draws else frozenset[Level]())
+    if name in reading.laws:
+        _verify_law(name, referent, recording, reading, distribution_draws, tracked=provenance is not None)
+    known = Entry(
+        support=reading.supports.get(name),
+        law=reading.laws.get(name),
+        masked=(name, "mask") in reading.tensors,
+        given=isinstance(first, Site) and first.observed,
+        first=referent.first,
+        distribution_levels=distribution_levels,
+        distribution_reparameterised=any(draw.pathwise and draw.continuous for draw in distribution_draws),
+        origin=referent.title,
+    )
     if not components:
-        assert log_probs is not None
-        axes = tuple(log_probs.shape[log_probs.dim() - 1 - reading.ranks[name] : -1])
-        kind = _support_kind(reading.supports[name])
-        return Entry(
-            axes=axes,
-            kind=kind,
-            levels=distribution_levels | {Level.DRAW},
-            support=reading.supports[name],
-            masked=(name, "mask") in reading.tensors,
-            distribution_levels=distribution_levels,
-            first=referent.first,
-            origin=referent.title,
+        assert law_parts
+        of_values = law_parts[0] != "log_probs"
+        tensor = reading.tensors[name, law_parts[0]]
+        last = tensor.dim() if of_values else tensor.dim() - 1
+        rank = referent.rank if of_values else reading.ranks[name]
+        drawn = frozenset[Level]() if known.given else frozenset({Level.DRAW})
+        return replace(
+            known,
+            axes=tuple(tensor.shape[last - rank : last]),
+            kind=_support_kind(known.support) if known.support is not None else _kind_of_law(first),
+            levels=distribution_levels | drawn,
         )
     value = reading.tensors[name, components[0]]
     draws = _draws(name, (*components, "mask"), first, provenance)
@@ -105,22 +120,37 @@ def _entry(
     kind = Kind.REAL if referent.free.shape == "box" else _kind(first, value)
     fields = None if components == [None] else tuple(str(component) for component in components)
     continuous = any(draw.continuous for draw in draws)
-    return Entry(
+    return replace(
+        known,
         axes=tuple(value.shape[value.dim() - referent.rank :]) if referent.rank else (),
         kind=kind,
         levels=datum | (frozenset({Level.DRAW}) if draws else frozenset[Level]()),
         fields=fields,
         squares=fields == BOX_FIELDS and reading.tensors[name, "w"] is reading.tensors[name, "h"],
-        support=reading.supports.get(name),
         density=kind is Kind.REAL and continuous,
         reparameterised=any(draw.pathwise and draw.continuous for draw in draws)
         and not (is_draw and kind is not Kind.REAL),
-        masked=(name, "mask") in reading.tensors,
-        given=isinstance(first, Site) and first.observed,
-        first=referent.first,
-        distribution_levels=distribution_levels,
-        origin=referent.title,
     )
+
+
+def _verify_law(
+    name: str, referent: Referent, recording: Recording, reading: Reading, draws: frozenset[Draw], *, tracked: bool
+) -> None:
+    """Refuse a Delta around something drawn whose law is another one than was read (ASR089)."""
+    sites = [item for item in referent.items(recording) if isinstance(item, Site) and not item.observed]
+    if not referent.site_distribution:
+        return
+    try:
+        if reading.laws[name].family == "Delta":
+            if draws and sites:
+                what = repr(min(draw.site for draw in draws)) if tracked else "something"
+                raise UnknownLawError(f"what it is at is computed from the draw of {what}")
+            return
+        auxiliaries = Auxiliaries(recording)
+        for site in sites:
+            auxiliaries.verify(site)
+    except UnknownLawError as error:
+        refuse_unknown(referent, error)
 
 
 def _draws(name: str, components: tuple[str | None, ...], item: Item, provenance: Provenance | None) -> frozenset[Draw]:
@@ -147,6 +177,11 @@ def constraint_kind(support: object) -> Kind:
     if support is constraints.boolean or support is constraints.one_hot:
         return Kind.BOOL
     return Kind.INT if getattr(support, "is_discrete", False) else Kind.REAL
+
+
+def _kind_of_law(item: Item) -> Kind:
+    fn = item.fn if isinstance(item, Site) else getattr(item, "value", None)
+    return constraint_kind(getattr(fn, "support", constraints.real))
 
 
 def _support_kind(support: tuple[int | float, ...]) -> Kind:

@@ -13,6 +13,7 @@ from torch import Tensor
 from asrppl.bind.bound import InputKey
 from asrppl.bind.finite import Support
 from asrppl.bind.shapes import broadcast_shape
+from asrppl.core.laws import Law
 from asrppl.diagnostics import AsrError, Diagnostic
 from asrppl.infer.sites.referent import Item, Referent
 from asrppl.infer.watch.recording import Frame
@@ -27,7 +28,8 @@ class Reading:
         frames: by name, the plates that the tensors still have batch axes for.
         masks: by name, which batch entries count where no index can skip them (`poutine.mask` around a whole datum).
         supports: by name, what ``q(name)`` ranges over.
-        ranks: by name, how many index axes ``q(name)`` has.
+        ranks: by name, how many index axes such a ``q(name)`` has.
+        laws: by name, the law of ``q(name)`` where it has a family; its parameters are laid out as the values are.
     """
 
     tensors: dict[InputKey, Tensor] = field(default_factory=dict[InputKey, Tensor])
@@ -35,6 +37,7 @@ class Reading:
     masks: dict[str, Tensor] = field(default_factory=dict[str, Tensor])
     supports: dict[str, Support] = field(default_factory=dict[str, Support])
     ranks: dict[str, int] = field(default_factory=dict[str, int])
+    laws: dict[str, Law] = field(default_factory=dict[str, Law])
 
 
 def index(value: Tensor, event_dim: int, referent: Referent, item: Item) -> Tensor:

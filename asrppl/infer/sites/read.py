@@ -3,22 +3,22 @@
 from dataclasses import replace
 
 from torch import Tensor
-from torch.distributions import Categorical, Distribution
+from torch.distributions import Distribution
 
 from asrppl.bind.bound import Bound
-from asrppl.bind.finite import Support, finite_log_probs
 from asrppl.bind.records import RecordError, from_columns, from_fields
-from asrppl.infer.sites.layout import Reading, index, move_plates, refuse, stack
+from asrppl.infer.sites.laws import read_law
+from asrppl.infer.sites.layout import Reading, index, refuse, stack
 from asrppl.infer.sites.presence import read_presence
 from asrppl.infer.sites.referent import Item, Referent, Resolution
-from asrppl.infer.watch.recording import Recording, Site, unwrap
+from asrppl.infer.watch.recording import Recording
 
 
 def read(resolution: Resolution, recording: Recording, given: Bound) -> Reading:
     """Return the tensors that ``resolution`` names in ``recording``, with those that ``bind=`` gave.
 
     Raises:
-        AsrError: columns that make no record (ASR086), or ``q(..)`` of what has no finite support (ASR089).
+        AsrError: columns that make no record (ASR086), or ``q(..)`` of what has no law that is known (ASR089).
     """
     reading = Reading(tensors=dict(given.tensors))
     for name, referent in resolution.referents.items():
@@ -31,8 +31,8 @@ def read(resolution: Resolution, recording: Recording, given: Bound) -> Reading:
         reading.frames[name] = tuple(frame for frame in items[0].plates if frame.name not in indexed)
         if referent.free.draw or referent.free.shape != "distribution":
             _read_values(name, flat, items, reading)
-        if referent.free.shape == "distribution":
-            _read_distribution(name, flat, items, recording, reading)
+        if referent.free.law:
+            read_law(name, flat, items, recording, reading)
         read_presence(name, flat, items, reading)
         if flat is not referent:
             _split_numbers(name, flat, referent.lengths, reading)
@@ -77,53 +77,3 @@ def _components(item: Item, referent: Referent) -> dict[str | None, Tensor]:
         return {**from_columns(use, columns, referent.title)}
     except RecordError as error:
         refuse(referent, "ASR086", error.message, error.help)
-
-
-# ---- distributions
-
-
-def _read_distribution(
-    name: str, referent: Referent, items: list[Item], recording: Recording, reading: Reading
-) -> None:
-    event_axes = referent.event_axes
-    if referent.site_distribution:
-        if referent.origin == "model":
-            refuse(
-                referent,
-                "ASR089",
-                f"`{name}` is observed: its distribution in the model is the likelihood, and no posterior",
-                "write `q(..)` of a site that the guide draws",
-            )
-        found = [_log_probs(item.fn if isinstance(item, Site) else None, referent) for item in items]
-        if referent.drop:  # of values the last axis, of length 1, is left out too
-            found = [(support, log_probs.squeeze(-2)) for support, log_probs in found]
-    else:
-        exposed = recording.exposed[name]
-        value, event_axes = exposed.value, exposed.event_dim
-        if isinstance(value, Tensor):  # probabilities along the last axis
-            value, event_axes = Categorical(probs=value, validate_args=False), max(0, event_axes - 1)
-        found = [_log_probs(value if isinstance(value, Distribution) else None, referent)]
-    supports = {support for support, _ in found}
-    if len(supports) > 1:
-        refuse(referent, "ASR085", f"the sites of `{name}` have different supports")
-    reading.supports[name] = found[0][0]
-    moved = [
-        move_plates(log_probs, event_axes + 1, referent, item)
-        for (_, log_probs), item in zip(found, items, strict=True)
-    ]
-    axes = event_axes + 1 + len(referent.plates)
-    reading.tensors[name, "log_probs"] = stack(moved, axes) if referent.family else moved[0]
-    reading.ranks[name] = axes - 1 + referent.family
-
-
-def _log_probs(fn: Distribution | None, referent: Referent) -> tuple[Support, Tensor]:
-    found = None if fn is None else finite_log_probs(fn)
-    if found is None:
-        what = "a value without one" if fn is None else f"distributed as {type(unwrap(fn)).__name__}"
-        refuse(
-            referent,
-            "ASR089",
-            f"`q({referent.free.name})` needs a distribution over finitely many numbers; {referent.title} is {what}",
-            'expose one in the guide: asrppl.expose("' + referent.free.name + '", dist.Categorical(...))',
-        )
-    return found

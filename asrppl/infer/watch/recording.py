@@ -13,6 +13,9 @@ from pyro.poutine.indep_messenger import CondIndepStackFrame
 from torch import Tensor
 from torch.distributions import Distribution
 
+from asrppl.bind.finite import is_one_hot
+from asrppl.bind.laws import unwrapped as unwrap
+
 
 class Draw(NamedTuple):
     """A draw that a tensor was computed from.
@@ -232,11 +235,14 @@ def read_site(message: Message) -> Site | None:
 
 
 def read_exposure(message: Message) -> Exposure:
-    """Return what an `expose` message carries."""
+    """Return what an `expose` message carries; the event axes of a distribution need not be counted by the caller."""
+    value, event_dim = message["value"], int(message["kwargs"]["event_dim"])
+    if isinstance(value, Distribution):
+        event_dim = max(event_dim, len(value.event_shape) - is_one_hot(value))
     return Exposure(
         name=str(message["name"]),
-        value=message["value"],
-        event_dim=int(message["kwargs"]["event_dim"]),
+        value=value,
+        event_dim=event_dim,
         presence=message["kwargs"]["presence"],
         frames=_frames(message),
         mask=_tensor_mask(message["mask"]),
@@ -250,13 +256,6 @@ def read_parameter(message: Message) -> ParamStatement:
     if event_dim is None:
         return ParamStatement(str(message["name"]), value, value.dim(), ())
     return ParamStatement(str(message["name"]), value, event_dim, _frames(message))
-
-
-def unwrap(fn: Distribution) -> Distribution:
-    """Return the distribution inside Independent, MaskedDistribution and ExpandedDistribution wrappers."""
-    while type(fn).__name__ in ("Independent", "MaskedDistribution", "ExpandedDistribution"):
-        fn = cast(Distribution, getattr(fn, "base_dist"))  # noqa: B009 (no common base class declares it)
-    return fn
 
 
 def distribution_mask(fn: Distribution) -> tuple[Tensor | None, bool]:
