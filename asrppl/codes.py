@@ -142,7 +142,7 @@ _ALL = (
     Code("ASR092", "a rule reads what depends on a latent that the guide does not draw", "infer"),
     Code(
         "ASR093",
-        "no sound estimator yet: `hard`, `E[..]`, `P[..]`, or an aggregate of draws that are not reparameterised",
+        "no sound estimator: a mean over draws of what is not there in each, or a mask of parts of an event",
         "infer",
     ),
     Code(
@@ -160,7 +160,7 @@ _ALL = (
     ),
     Code("ASR120", "a functional that has no closed form for the law", "check"),
     Code("ASR119", "a drawn Boolean before a claim about ints", "check", Severity.WARNING),
-    Code("ASR118", "a rule that `regularize` refuses, whatever the guide", "infer", Severity.WARNING),
+    Code("ASR118", "a hard rule does not come to hold", "infer", Severity.WARNING),
     Code("ASR110", "the data plate has no size, and neither has `data_size=`", "infer", Severity.WARNING),
     Code("ASR115", "a rule asks nothing of most data", "infer", Severity.WARNING),
     Code("ASR117", "a violation is no number (nan)", "bind", Severity.WARNING),

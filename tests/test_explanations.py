@@ -19,7 +19,10 @@ from asrppl.explanations import Block, explanations, page
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "asrppl" / "explanations.md"
-NO_EXAMPLE = {"ASR063"}  # typing by itself says it; whatever binds names has said it before
+NO_EXAMPLE = {
+    "ASR063",  # typing by itself says it; whatever binds names has said it before
+    "ASR118",  # takes thousands of steps; tests/infer/test_moments.py has it
+}
 INTRODUCTION = """\
 # Diagnostics
 

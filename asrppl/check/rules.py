@@ -8,7 +8,6 @@ from asrppl.check.expand import build
 from asrppl.check.expand.bounds import always_holds, never_holds
 from asrppl.check.expand.terms import constant
 from asrppl.check.expand.values import Env, Module
-from asrppl.core.estimable import Unestimated, unestimated
 from asrppl.core.signature import Level
 from asrppl.core.typed import AtMost, Every, Formula, Schedule, TruthValue, TypedRule
 from asrppl.core.walk import is_poisoned, walk
@@ -35,7 +34,6 @@ class RuleInfo:
         formula: its tree.
         where: that of the rule's guard.
         span: the whole statement.
-        unestimated: what `regularize` will refuse of it, whatever the guide.
     """
 
     name: str
@@ -49,7 +47,6 @@ class RuleInfo:
     formula: ast.Expr = field(compare=False, repr=False)
     where: ast.Expr | None = field(compare=False, repr=False)
     span: Span = field(compare=False, repr=False)
-    unestimated: tuple[Unestimated, ...] = field(default=(), compare=False, repr=False)
 
     def scaled(self, factor: float) -> "RuleInfo":
         """Return the rule with its weight multiplied by ``factor``; a hard rule has none, and stays as it is."""
@@ -97,7 +94,7 @@ def _check_rule(ctx: Context, rule: ast.Rule, name: str, env: Env) -> RuleInfo:
     where = next((option.condition for option in rule.options if isinstance(option, ast.Where)), None)
     formula = expand_rule(ctx, rule.formula, env, where)
     levels = formula.levels if formula is not None else build.ALL_LEVELS
-    info = RuleInfo(
+    return RuleInfo(
         name=name,
         weight=options.weight,
         hard=options.hard,
@@ -110,7 +107,6 @@ def _check_rule(ctx: Context, rule: ast.Rule, name: str, env: Env) -> RuleInfo:
         where=where,
         span=rule.span,
     )
-    return info if formula is None else replace(info, unestimated=tuple(unestimated(info.typed(formula))))
 
 
 def expand_rule(ctx: Context, expr: ast.Expr, env: Env, where: ast.Expr | None = None) -> Formula | None:

@@ -111,14 +111,7 @@ def check_path(file: str, params: Mapping[str, Any], *, alone: bool = True) -> F
         known = check_file(parsed.file, {}, library=library).params
         params = {name: value for name, value in params.items() if name in known}
     checked = check_file(parsed.file, params, library=library)
-    refused = [
-        Diagnostic(
-            "ASR118", f"`regularize` refuses this, whatever the guide: {part.message}", part.span, help=part.help
-        )
-        for rule in checked.rules
-        for part in rule.unestimated
-    ]
-    diagnostics = in_order((*parsed.diagnostics, *checked.diagnostics, *refused))
+    diagnostics = in_order((*parsed.diagnostics, *checked.diagnostics))
     expects, rules = tuple(checked.free.values()), tuple(checked.rules)
     return FileReport(file, None, diagnostics, expects, rules, dict(checked.params), source)
 

@@ -248,6 +248,7 @@ class RegularizedELBO(ELBO):
             # The model's terms of channel P are zero in value; this is what they stand for.
             extra = cast(Tensor, sum(tally.corrections.values())) / runs
             returned = returned + (extra if isinstance(returned, Tensor) else extra.item())
+        self._warn_stuck()
         self._report = tally.report(runs, returned.detach() if isinstance(returned, Tensor) else returned)
         self._warn_vacuous(pair)
         return returned
@@ -263,6 +264,16 @@ class RegularizedELBO(ELBO):
             pair = Pair(model, guide, self.program, self.given, self.data, self.data_size, self.base, self.memory)
             found = self._pairs.put(key, pair)
         return found
+
+    def _warn_stuck(self) -> None:
+        for name in self.memory.stuck():
+            rule = next(rule for rule in self.program.rules if rule.name == name)
+            message = f"hard rule `{name}` does not come to hold: its multipliers rise, and its violation does not fall"
+            help = (
+                "it contradicts another rule, or the guide cannot keep it; give it a weight, or a larger ε: "
+                "`hard within 0.1`"
+            )
+            warn_of([Diagnostic("ASR118", message, rule.span, help=help)])
 
     def _warn_vacuous(self, pair: Pair) -> None:
         """Warn of rules that ask nothing of most data: now and then, since a device is waited for."""

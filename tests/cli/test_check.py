@@ -36,12 +36,6 @@ def test_a_good_file_lists_rules_and_what_it_expects(write, capsys: pytest.Captu
     )
 
 
-def test_what_no_guide_can_make_trainable_is_warned_of(write, capsys: pytest.CaptureFixture[str]) -> None:
-    name = write("a.asr", "rule few hard: n <= 3\nrule mean: E[n] <= 2\nP[n <= 1] >= 0.5\n")
-    assert main(["check", name]) == 0
-    assert capsys.readouterr().out.count("warning[ASR118]: `regularize` refuses this, whatever the guide: ") == 3
-
-
 def test_the_examples_have_neither_errors_nor_warnings(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["check", *map(str, sorted(EXAMPLES.glob("*.asr")))]) == 0
     assert "warning" not in capsys.readouterr().out

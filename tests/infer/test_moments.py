@@ -127,3 +127,122 @@ def _backward(value: Tensor, inputs: list[Tensor]) -> list[Tensor]:
     for x, gradient in zip(inputs, found, strict=True):
         x.grad = gradient
     return inputs
+
+
+# ---- training
+
+
+def train(
+    rules: str, steps: int, *, batch: int = N, lr: float = 0.05, guide: Callable[[], None] | None = None
+) -> tuple[Tensor, Tensor, Any]:
+    """Return means and probabilities, averaged over the last fifth of a run, and the objective."""
+    programs = Programs(batch)
+    guide = programs.guide if guide is None else guide
+    elbo = asrppl.regularize(programs.model, guide, rules, elbo=Trace_ELBO(max_plate_nesting=1))
+    svi = SVI(programs.model, guide, pyro.optim.ClippedAdam({"lr": lr, "lrd": 0.01 ** (1 / steps)}), elbo)
+    tail: list[tuple[Tensor, Tensor]] = []
+    for step in range(steps):
+        svi.step()
+        if step >= 0.8 * steps:
+            tail.append((pyro.param("m").detach().clone(), pyro.param("logits").detach().softmax(-1)))
+    m, p = (torch.stack(part).mean(0) for part in zip(*tail, strict=True))
+    return m, p, elbo
+
+
+def test_a_weighted_rule_on_a_mean_stops_where_its_price_is_its_weight() -> None:
+    """The divergence is Σ (m_i − A_i)²/2, so that m_i = A_i − 0.2."""
+    m, _, _ = train("rule r weight 0.2: aggregate(E[z]) <= 0", 600, lr=0.1)
+    assert float(m.mean()) == pytest.approx(0.3, abs=0.06)
+
+
+def test_a_hard_rule_on_a_mean_holds_and_no_more() -> None:
+    m, _, elbo = train("rule r hard: aggregate(E[z]) <= 0", 1500)
+    assert float(m.mean()) == pytest.approx(0.0, abs=0.06)
+    multiplier = float(elbo.report.weights["r"])
+    assert multiplier == pytest.approx(0.5, abs=0.1)  # what the mean has been moved by
+
+
+def test_a_hard_rule_on_a_share_of_a_batch_holds() -> None:
+    _, p, _ = train("rule r hard: aggregate(P[k == 0]) >= 0.5", 1200, batch=4)
+    assert float(p[:, 0].mean()) == pytest.approx(0.5, abs=0.05)
+
+
+def test_a_branch_that_is_cheaper_is_taken_and_the_other_left_alone() -> None:
+    m, p, _ = train("rule r hard: aggregate(E[z]) <= 0 or aggregate(P[k == 0]) >= 0.99", 1400)
+    assert float(m.mean()) == pytest.approx(0.0, abs=0.08)
+    assert float(p[:, 0].mean()) < 0.3
+
+
+def test_each_datum_has_a_multiplier_of_its_own() -> None:
+    m, _, _ = train("rule r hard: E[z] <= 0", 1500)
+    torch.testing.assert_close(m, A.clamp_max(0.0), atol=0.2, rtol=0)
+
+
+def test_a_weighted_rule_of_each_datum_moves_those_that_it_pays_for() -> None:
+    m, _, _ = train("rule r weight 0.5: E[z] <= 0", 1200)
+    wanted = torch.where(A > 0.5, A - 0.5, A.clamp_max(0.0))
+    torch.testing.assert_close(m, wanted, atol=0.15, rtol=0)
+
+
+def test_a_hard_rule_of_draws_holds_of_all_of_them() -> None:
+    def guide() -> None:
+        m = pyro.param("m", A.clone())
+        with pyro.plate("data", N):
+            pyro.sample("z", dist.Uniform(m - 0.1, m + 0.1))
+            pyro.sample("k", dist.Categorical(logits=pyro.param("logits", PRIOR.log().repeat(N, 1))))
+
+    _, _, elbo = train("rule r hard: z <= 0.5", 1000, guide=guide)
+    assert float(pyro.param("m").detach().max()) < 0.55  # 2 without the rule
+    assert float(elbo.report.violations["r"]) < 0.02
+
+
+def test_a_rule_that_cannot_hold_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("asrppl.infer.estimate.multipliers.PATIENCE", 100)
+    monkeypatch.setattr("asrppl.infer.estimate.multipliers.KAPPA", 0.5)
+    with pytest.warns(asrppl.AsrWarning, match="hard rule `r` does not come to hold") as found:
+        train("rule r hard: aggregate(E[z]) <= -1\nrule s weight 1000: aggregate(E[z]) >= 1", 320)
+    assert [warning.message.diagnostic.code for warning in found] == ["ASR118"]  # pyright: ignore
+
+
+def test_a_run_goes_on_bit_for_bit_where_it_was_stopped() -> None:
+    rules = "rule a hard: E[z] <= 0\nrule b weight 3: aggregate(E[z * k]) <= 0.1"
+    programs = Programs(3)
+
+    def run(elbo: Any, steps: int) -> list[float]:
+        losses: list[float] = []
+        for _ in range(steps):
+            for param in unconstrained(["m", "logits"]):
+                param.grad = None
+            losses.append(elbo.loss_and_grads(programs.model, programs.guide))
+            with torch.no_grad():
+                for param in unconstrained(["m", "logits"]):
+                    param -= 0.01 * _grad(param)
+        return losses
+
+    programs.guide()
+    elbo = asrppl.regularize(programs.model, programs.guide, rules)
+    run(elbo, 20)
+    kept = io.BytesIO()
+    torch.save((elbo.state_dict(), pyro.get_param_store().get_state(), pyro.util.get_rng_state()), kept)
+    whole = run(elbo, 10)
+    kept.seek(0)
+    state, params, generators = torch.load(kept, weights_only=False)
+    pyro.get_param_store().set_state(params)
+    again = asrppl.regularize(programs.model, programs.guide, rules)
+    again.load_state_dict(state)
+    pyro.util.set_rng_state(generators)
+    again.bindings()
+    assert run(again, 10) == whole
+
+
+def test_calls_that_are_no_training_steps_move_nothing() -> None:
+    programs = Programs(3)
+    elbo = asrppl.regularize(programs.model, programs.guide, "rule a hard: E[z] <= 0\naggregate(E[z]) <= 0")
+    for _ in range(3):
+        elbo.loss_and_grads(programs.model, programs.guide)
+    before = copy.deepcopy(elbo.state_dict())
+    elbo.loss(programs.model, programs.guide)
+    elbo.bindings()
+    with torch.no_grad():
+        elbo.differentiable_loss(programs.model, programs.guide)
+    assert str(before) == str(elbo.state_dict())

@@ -87,18 +87,12 @@ def _mixture(ctx: Context, body: Parametric, written: str, span: Span, env: Env)
 
 
 def _settled(ctx: Context, body: ast.Expr, term: Term) -> str:
-    """Return how `aggregate` of a draw is written so that training has an estimator for it."""
+    """Return how `aggregate` of a draw is written."""
     written = body.span.text
     entry = ctx.signature.get(term.name) if ctx.signature is not None and isinstance(term, Read) else None
     if entry is not None and (entry.support is not None or (entry.law is not None and entry.law.closes("mean"))):
-        return f"write `aggregate(mean(q({written})))`"
-    known = f"if the mean of its law has a closed form, write `aggregate(mean(q({written})))`; else "
-    name = f"{term.name}_mean" if isinstance(term, Read) else "its_mean"
-    return (
-        (known if entry is not None else "")
-        + f'expose its mean in the guide, `asrppl.expose("{name}", …)`, and write `aggregate({name})`; '
-        f"`aggregate(E[{written}])` says the same, but `regularize` has no estimator for it yet"
-    )
+        return f"write `aggregate(mean(q({written})))`, or `aggregate(E[{written}])`"
+    return f"write `aggregate(E[{written}])`"
 
 
 def aggregate(ctx: Context, body: ast.Expr, where: ast.Expr | None, span: Span, env: Env) -> Value:

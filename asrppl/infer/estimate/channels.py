@@ -21,6 +21,7 @@ from asrppl.infer.estimate.soundness import (
     verify_axes,
     verify_draws,
     verify_indices,
+    verify_moments,
     verify_plates,
 )
 from asrppl.infer.sites.read import read
@@ -71,6 +72,8 @@ def choose_channel(rule: TypedRule, evidence: Evidence, sink: Sink, elements: in
     verify_indices(rule, outside, stuck, evidence, sink)
     functional = Functional.of(rule, evidence.signature, elements) if moments else None
     drawless = frozenset[str]() if functional is None else _drawless(functional, evidence)
+    if functional is not None:
+        verify_moments(rule, functional.moments, evidence, sink)
     if stuck:
         verify_plates(rule, names, stuck, evidence, sink)
         reason = (

@@ -201,7 +201,7 @@ def emit(
                     silent, _ = _in_the_data_plate(silent, (), plate)
                 silence[key] = mean_over(_expand(silent, own), mask, enumerated, counted, max_plate_nesting)
             tally.leave_out(name, silence[key])
-        tally.weights[name] = weights[name]
+        tally.weights[name] = weights[name] if attached.rule.hard is None else memory.pull(name)
         if name in attachment.idle:
             tally.idle.add(name)
 

@@ -72,6 +72,7 @@ class Memory:
         self._same = True
         self._looked = False
         self._touched: dict[str, tuple[float | Tensor, frozenset[str]]] = {}
+        self._said: set[str] = set()
 
     # ---- calls
 
@@ -163,6 +164,18 @@ class Memory:
         if index is None:
             index = torch.arange(data.size)
         return Place(data.dim, index, full_size(data))
+
+    def stuck(self) -> list[str]:
+        """Return the hard rules that do not come to hold, each once."""
+        found = [name for name, kept in self.rules.items() if kept.stuck and name not in self._said]
+        self._said.update(found)
+        return found
+
+    def pull(self, name: str) -> Tensor:
+        """Return the largest multiplier of a hard rule."""
+        kept = self.rules[name]
+        every = [*kept.multipliers.values(), *kept.together.values()]
+        return torch.stack([multiplier.max() for multiplier in every]).max() if every else torch.zeros(())
 
     # ---- state
 

@@ -10,6 +10,7 @@ mean by g costs at least g²/(2 s²) nats, and so μ does not depend on the unit
 it turns on and off with the noise of m̂, and settles where that noise is, not where the constraint is.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -30,6 +31,9 @@ KAPPA = 0.01
 
 CAP = 100.0
 """The most that a hard rule pulls with: μ s, in nats for each standard deviation."""
+
+PATIENCE = 2000
+"""After so many steps a hard rule's violation should have fallen."""
 
 _SPREAD_RATE = 0.01
 _DECAY = 0.999
@@ -72,6 +76,9 @@ class Multipliers:
         self.cotangents: dict[Leaf, Tensor] = {}  # of a rule on draws: those of one draw say nothing of another
         self.visits: Tensor | None = None  # of each datum
         self.together: dict[str, Tensor] = {}  # multipliers of mean violations, where data are not told apart
+        self.violation: Tensor | float = 0.0  # of late
+        self.looked_back: tuple[float, float] = (math.inf, 0.0)  # that and the pull, some thousand steps ago
+        self.stuck: bool = False
         self._runs: list[tuple[Evaluation, Place | None]] = []
 
     # ---- what a run reads
@@ -137,11 +144,26 @@ class Multipliers:
                 step = self._step(name, value, spread, value.abs()) * (counted > 0)
                 known = self.multipliers.get(name, torch.zeros_like(value))
                 self.multipliers[name] = self._clipped(known + step, name, weight)
+        if self.hard is not None and self.multipliers:
+            self._look_back(runs)
         for run, place in runs:
             if place is not None:
                 self._visit(run, place, weight, about_data)
             elif self.hard is not None:
                 self._visit_all(run, about_data)
+
+    def _look_back(self, runs: list[tuple[Evaluation, Place | None]]) -> None:
+        """Notice a rule that does not come to hold: its multipliers rise, and its violation does not fall."""
+        wrong = _mean([torch.stack([x.clamp_min(0).sum() for x, _, _ in run.excess.values()]).sum() for run, _ in runs])
+        self.violation = self.violation + _SPREAD_RATE * (wrong - self.violation)
+        if self.calls % PATIENCE:  # no device is waited for in between
+            return
+        violation = float(self.violation)
+        pull = max(float((kept * self._scale(name).sqrt()).max()) for name, kept in self.multipliers.items())
+        before, pulled = self.looked_back
+        self.looked_back = violation, pull
+        short = violation > (self.hard or 0.0) + 1e-6
+        self.stuck = self.calls > PATIENCE and short and violation > 0.9 * before and pull > pulled + 1
 
     def _visit_all(self, run: Evaluation, about_data: frozenset[str]) -> None:
         """Update what data that are not told apart have together: their mean violation is to be 0."""
@@ -204,6 +226,8 @@ class Multipliers:
             "spreads": dict(self.spreads),
             "reach": dict(self.reach),
             "visits": self.visits,
+            "violation": self.violation,
+            "looked_back": self.looked_back,
             "together": dict(self.together),
         }
 
@@ -216,6 +240,8 @@ class Multipliers:
         self.spreads = dict(state["spreads"])
         self.reach = dict(state["reach"])
         self.visits = state["visits"]
+        self.violation = state["violation"]
+        self.looked_back = tuple(state["looked_back"])
         self.together = dict(state["together"])
         self._runs = []
 

@@ -1,5 +1,6 @@
 """What no base objective has a sound estimator for, refused rule by rule."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from pyro.infer import TraceEnum_ELBO, TraceMeanField_ELBO
@@ -7,9 +8,11 @@ from torch import Tensor
 
 from asrppl.bind.bound import InputKey
 from asrppl.core.laws import is_of_law
+from asrppl.core.moments import Moment
 from asrppl.core.signature import Kind, Level, Signature
 from asrppl.core.typed import (
     CategoricalOf,
+    Offset,
     Posterior,
     Read,
     TypedRule,
@@ -66,6 +69,27 @@ class Evidence:
             return frozenset()
         levels = entry.distribution_levels if is_of_law(component) else entry.levels
         return frozenset({Draw(name, False, False, False)} if Level.DRAW in levels else ())
+
+
+def verify_moments(rule: TypedRule, moments: Iterable[Moment], evidence: Evidence, sink: Sink) -> None:
+    """Note an error for means over draws of what is not there in each of them (ASR093)."""
+    for moment in moments:
+        for node in walk(moment.integrand):
+            if not isinstance(node, Read | Posterior):
+                continue
+            mask = (node.name, "mask")
+            absent = mask in evidence.reading.tensors and bool(evidence.draws(mask))
+            outside = {index.variable for index in node.indices if isinstance(index, Offset)} & set(moment.variables)
+            if absent and outside:
+                names = ", ".join(variable.name for variable in moment.variables if variable in outside)
+                sink.add(
+                    "ASR093",
+                    moment.operator.span,
+                    f"`{node.name}` is not there in every draw, and so rule `{rule.name}` asks for a mean over draws "
+                    "of what some of them lack",
+                    help=f"let the index run inside: `E[sum {names}: …]`, `P[forall {names}: …]`",
+                )
+                break
 
 
 def verify_draws(rule: TypedRule, inputs: frozenset[InputKey], evidence: Evidence, sink: Sink) -> None:
