@@ -60,6 +60,11 @@ class Functional:
         return self.decomposed.comparisons
 
     @property
+    def lengths(self) -> str:
+        """The lengths of its moments' and comparisons' axes: what it remembers has those."""
+        return " ".join("x".join(map(str, each.lengths)) for each in (*self.moments, *self.comparisons))
+
+    @property
     def reads(self) -> tuple[dict[str, frozenset[InputKey]], ...]:
         """By stage and moment what its integrand reads, other moments among it."""
         return tuple({moment.name: _inputs(moment) for moment in stage} for stage, _ in self.stages)

@@ -67,11 +67,11 @@ class Memory:
     """By rule what it remembers, and the data of the last call."""
 
     def __init__(self) -> None:
-        self.rules: dict[str, Multipliers] = {}
+        self.rules: dict[tuple[str, str], Multipliers] = {}  # by rule, and the lengths of what it indexes
         self._seen: tuple[Tensor, ...] = ()
         self._same = True
         self._looked = False
-        self._touched: dict[str, tuple[float | Tensor, frozenset[str]]] = {}
+        self._touched: dict[tuple[str, str], tuple[float | Tensor, frozenset[str]]] = {}
         self._said: set[str] = set()
 
     # ---- calls
@@ -83,11 +83,11 @@ class Memory:
 
     def finish(self, *, training: bool) -> None:
         """End a call: one that is a training step moves the means and multipliers on."""
-        for name, (weight, about) in self._touched.items():
+        for key, (weight, about) in self._touched.items():
             if training:
-                self.rules[name].advance(weight, about)
+                self.rules[key].advance(weight, about)
             else:
-                self.rules[name].forget()
+                self.rules[key].forget()
 
     def look(self, recording: Recording) -> None:
         """Notice whether the observations are those of the call before: the batch is then all that there is.
@@ -111,8 +111,10 @@ class Memory:
         """Return what a run says of a rule that reads moments."""
         functional = attached.functional
         assert functional is not None
-        self.look(here.recording)
-        kept = self.rules.setdefault(functional.name, Multipliers(attached.rule.hard))
+        if here.all_data:
+            self.look(here.recording)
+        key = functional.name, functional.lengths
+        kept = self.rules.setdefault(key, Multipliers(attached.rule.hard))
         batch = _batch(attached, here)
         about = _about(functional, attached, here)
         place = self._place(here)
@@ -140,7 +142,7 @@ class Memory:
         # TraceGraph_ELBO asks the term what it depends on.
         found.term = marked_as(found.term, (here.reading.tensors[key] for key in attached.inputs))
         kept.add(found, place)
-        self._touched[functional.name] = (weight, about)
+        self._touched[key] = (weight, about)
         return found
 
     def _exact(self, attached: AttachedRule, functional: Functional, here: Here) -> frozenset[str]:
@@ -167,28 +169,29 @@ class Memory:
 
     def stuck(self) -> list[str]:
         """Return the hard rules that do not come to hold, each once."""
-        found = [name for name, kept in self.rules.items() if kept.stuck and name not in self._said]
-        self._said.update(found)
-        return found
+        found = {name for (name, _), kept in self.rules.items() if kept.stuck} - self._said
+        self._said |= found
+        return sorted(found)
 
     def pull(self, name: str) -> Tensor:
         """Return the largest multiplier of a hard rule."""
-        kept = self.rules[name]
-        every = [*kept.multipliers.values(), *kept.together.values()]
+        own = [kept for (rule, _), kept in self.rules.items() if rule == name]
+        every = [each for kept in own for each in (*kept.multipliers.values(), *kept.together.values())]
         return torch.stack([multiplier.max() for multiplier in every]).max() if every else torch.zeros(())
 
     # ---- state
 
     def state_dict(self) -> dict[str, Any]:
         """Return what every rule remembers."""
-        return {name: kept.state_dict() for name, kept in self.rules.items()}
+        return {"\n".join(key): kept.state_dict() for key, kept in self.rules.items()}
 
     def load_state_dict(self, state: Mapping[str, Any], hard: Mapping[str, float | None]) -> None:
         """Go on where `state_dict` was taken."""
         self.rules = {}
-        for name, kept in state.items():
-            self.rules[name] = Multipliers(hard.get(name))
-            self.rules[name].load_state_dict(kept)
+        for key, kept in state.items():
+            name, _, lengths = key.partition("\n")
+            self.rules[name, lengths] = Multipliers(hard.get(name))
+            self.rules[name, lengths].load_state_dict(kept)
 
 
 def _drawn(functional: Functional, here: Here, names: frozenset[str], plates: int) -> dict[Leaf, Tensor]:

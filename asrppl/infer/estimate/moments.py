@@ -167,7 +167,7 @@ class _Run:
                 self.leaves[leaf] = mean
                 continue
             tracked = self.means.get(leaf)
-            value = (self.estimates[leaf] if tracked is None else tracked).detach().requires_grad_()
+            value = (self.estimates[leaf] if tracked is None else tracked).detach().clone().requires_grad_()
             self.leaves[leaf] = value
             if kind in moves:
                 move = self._mean(moves[kind], axes, whole=whole, unit=True)
@@ -254,7 +254,7 @@ class _Run:
             elif given is None:
                 given = torch.zeros_like(excess) if hard else excess > 0
             slope = given.to(excess.dtype).expand(excess.shape)
-            slopes[comparison.name] = slope.detach().requires_grad_()
+            slopes[comparison.name] = slope.detach().clone().requires_grad_()
             self.tensors[comparison.name, None] = _axes_last(slopes[comparison.name], len(comparison.variables))
         violations, speaking = self.functional.outer.evaluate(self.tensors, self.functions)
         violation = violations[self.functional.name]

@@ -13,7 +13,7 @@ it turns on and off with the noise of m̂, and settles where that noise is, not 
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
@@ -76,9 +76,10 @@ class Multipliers:
         self.cotangents: dict[Leaf, Tensor] = {}  # of a rule on draws: those of one draw say nothing of another
         self.visits: Tensor | None = None  # of each datum
         self.together: dict[str, Tensor] = {}  # multipliers of mean violations, where data are not told apart
-        self.violation: Tensor | float = 0.0  # of late
+        self._violations: dict[str, Tensor] = {}  # of late
         self.looked_back: tuple[float, float] = (math.inf, 0.0)  # that and the pull, some thousand steps ago
         self.stuck: bool = False
+        self._clock: Tensor | None = None
         self._runs: list[tuple[Evaluation, Place | None]] = []
 
     # ---- what a run reads
@@ -124,16 +125,12 @@ class Multipliers:
             return
         self.calls += 1
         first = runs[0][0]
-        for leaf in first.estimates:
-            if leaf[0] not in about_data:
-                mean = _mean([run.estimates[leaf] for run, _ in runs])
-                known = self.means.get(leaf, mean)
-                self.means[leaf] = known + max(RATE, 1 / self.calls) * (mean - known)
-        for leaf in first.cotangents:
-            if leaf[0] not in about_data:
-                mean = _mean([run.cotangents[leaf] for run, _ in runs])
-                known = self.cotangents.get(leaf, mean)
-                self.cotangents[leaf] = known + max(RATE, 1 / self.calls) * (mean - known)
+        self._tick(next(iter(first.estimates.values()), first.violation))
+        whole = [leaf for leaf in first.estimates if leaf[0] not in about_data]
+        for leaf in whole:
+            _average(self.means, leaf, _mean([run.estimates[leaf] for run, _ in runs]), self._rate(RATE))
+        for leaf in set(whole) & first.cotangents.keys():
+            _average(self.cotangents, leaf, _mean([run.cotangents[leaf] for run, _ in runs]), self._rate(RATE))
         for name in first.excess if self.calls > 1 else ():  # at first g was taken at each run's own mean
             if name not in about_data:
                 found = [run.excess[name] for run, _ in runs]
@@ -143,7 +140,7 @@ class Multipliers:
                 counted = _mean([run.counted[name] for run, _ in runs])
                 step = self._step(name, value, spread, value.abs()) * (counted > 0)
                 known = self.multipliers.get(name, torch.zeros_like(value))
-                self.multipliers[name] = self._clipped(known + step, name, weight)
+                _keep(self.multipliers, name, self._clipped(known + step, name, weight))
         if self.hard is not None and self.multipliers:
             self._look_back(runs)
         for run, place in runs:
@@ -152,13 +149,23 @@ class Multipliers:
             elif self.hard is not None:
                 self._visit_all(run, about_data)
 
+    def _tick(self, like: Tensor) -> None:
+        """Count a call where the tensors are: a step that a CUDA graph repeats does not come by here in Python."""
+        if self._clock is None:
+            self._clock = torch.full((), float(self.calls - 1), device=like.device)
+        self._clock += 1
+
+    def _rate(self, least: float) -> Tensor:
+        assert self._clock is not None
+        return (1 / self._clock).clamp_min(least)
+
     def _look_back(self, runs: list[tuple[Evaluation, Place | None]]) -> None:
         """Notice a rule that does not come to hold: its multipliers rise, and its violation does not fall."""
         wrong = _mean([torch.stack([x.clamp_min(0).sum() for x, _, _ in run.excess.values()]).sum() for run, _ in runs])
-        self.violation = self.violation + _SPREAD_RATE * (wrong - self.violation)
+        _average(self._violations, "all", wrong, torch.full_like(wrong, _SPREAD_RATE))
         if self.calls % PATIENCE:  # no device is waited for in between
             return
-        violation = float(self.violation)
+        violation = float(self._violations["all"])
         pull = max(float((kept * self._scale(name).sqrt()).max()) for name, kept in self.multipliers.items())
         before, pulled = self.looked_back
         self.looked_back = violation, pull
@@ -173,7 +180,7 @@ class Multipliers:
                 value = excess.clamp_min(0).mean(plates)
                 step = self._step(name, value, square.mean(plates), value)
                 known = self.together.get(name, torch.zeros_like(value))
-                self.together[name] = self._clipped(known + step, name, 0.0)
+                _keep(self.together, name, self._clipped(known + step, name, 0.0))
 
     def _visit(self, run: Evaluation, place: Place, weight: float | Tensor, about_data: frozenset[str]) -> None:
         """Update the rows of a batch's data."""
@@ -198,10 +205,8 @@ class Multipliers:
                 table.index_copy_(place.dim, place.index, self._clipped(place.take(table) + step, name, weight))
 
     def _step(self, name: str, value: Tensor, spread: Tensor, reach: Tensor) -> Tensor:
-        rate = max(_SPREAD_RATE, 1 / max(1, self.calls - 1))
-        known = self.spreads.get(name, spread)
-        self.spreads[name] = known + rate * (spread - known)
-        self.reach[name] = torch.maximum(_DECAY * self.reach.get(name, reach), reach)
+        _average(self.spreads, name, spread, self._rate(_SPREAD_RATE))
+        _keep(self.reach, name, torch.maximum(_DECAY * self.reach.get(name, reach), reach))
         return KAPPA / self._scale(name) * (value - (self.hard or 0.0))
 
     def _scale(self, name: str) -> Tensor:
@@ -220,30 +225,41 @@ class Multipliers:
         """Return all of it as plain data and tensors."""
         return {
             "calls": self.calls,
-            "means": {"\n".join(leaf): mean for leaf, mean in self.means.items()},
-            "cotangents": {"\n".join(leaf): mean for leaf, mean in self.cotangents.items()},
-            "multipliers": dict(self.multipliers),
-            "spreads": dict(self.spreads),
-            "reach": dict(self.reach),
-            "visits": self.visits,
-            "violation": self.violation,
+            "visits": None if self.visits is None else self.visits.clone(),
             "looked_back": self.looked_back,
-            "together": dict(self.together),
+            **{name: {_text(key): kept.clone() for key, kept in table.items()} for name, table in self._tables()},
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on where `state_dict` was taken."""
         self.calls = int(state["calls"])
-        self.means = _by_leaf(state["means"])
-        self.cotangents = _by_leaf(state["cotangents"])
-        self.multipliers = dict(state["multipliers"])
-        self.spreads = dict(state["spreads"])
-        self.reach = dict(state["reach"])
-        self.visits = state["visits"]
-        self.violation = state["violation"]
+        self.visits = None if state["visits"] is None else state["visits"].clone()
         self.looked_back = tuple(state["looked_back"])
-        self.together = dict(state["together"])
+        for name, table in self._tables():
+            table.clear()
+            table.update({_key(text): kept.clone() for text, kept in state[name].items()})
+        self._clock = None
         self._runs = []
+
+    def _tables(self) -> list[tuple[str, dict[Any, Tensor]]]:
+        return [
+            ("means", self.means),
+            ("cotangents", self.cotangents),
+            ("multipliers", self.multipliers),
+            ("spreads", self.spreads),
+            ("reach", self.reach),
+            ("together", self.together),
+            ("violations", self._violations),
+        ]
+
+
+def _text(key: Leaf | str) -> str:
+    return key if isinstance(key, str) else "\n".join(key)
+
+
+def _key(text: str) -> Leaf | str:
+    name, newline, kind = text.partition("\n")
+    return (name, kind) if newline else name
 
 
 def _at(kept: Mapping[Leaf, Tensor], place: Place | None, about_data: frozenset[str]) -> dict[Leaf, Tensor]:
@@ -256,8 +272,20 @@ def _at(kept: Mapping[Leaf, Tensor], place: Place | None, about_data: frozenset[
     return found
 
 
-def _by_leaf(state: Mapping[str, Tensor]) -> dict[Leaf, Tensor]:
-    return {(name.split("\n")[0], name.split("\n")[1]): mean for name, mean in state.items()}
+_Key = TypeVar("_Key")
+
+
+def _keep(table: dict[_Key, Tensor], key: _Key, value: Tensor) -> None:
+    """Put a value where the one before was: a CUDA graph has its addresses."""
+    if key in table:
+        table[key].copy_(value)
+    else:
+        table[key] = value.detach().clone()
+
+
+def _average(table: dict[_Key, Tensor], key: _Key, value: Tensor, rate: Tensor) -> None:
+    known = table.get(key, value)
+    _keep(table, key, known + rate.to(value.dtype) * (value - known))
 
 
 def _mean(values: list[Tensor]) -> Tensor:
