@@ -17,7 +17,8 @@ from torch import Tensor
 
 from asrppl.bind.bound import InputKey
 from asrppl.bind.functions import WatchedFunction
-from asrppl.core.chances import NORMAL, Knowledge, Law, smoothed
+from asrppl.core.chances import smoothed
+from asrppl.core.halflines import NORMAL, Knowledge, Law
 from asrppl.core.moments import Decomposed, Moment
 from asrppl.core.pathwise import jumps, reparameterised
 from asrppl.core.rebuild import free_variables
