@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from math import prod
 from types import MappingProxyType
 
+import torch
 from torch import Tensor
 
 from asrppl.bind.bound import Bound, InputKey
@@ -15,14 +16,19 @@ from asrppl.core.units import averaged
 from asrppl.diagnostics import Diagnostic, Sink
 from asrppl.infer.estimate.attachment import Attachment
 from asrppl.infer.estimate.channels import AttachedRule, Rerun, choose_channel, recheck_pathwise, warn_of_data
+from asrppl.infer.estimate.known import Run
 from asrppl.infer.estimate.lengths import verify_lengths
 from asrppl.infer.estimate.soundness import Evidence
 from asrppl.infer.sites.absent import with_absent
+from asrppl.infer.sites.cdfs import SiteLaw, read_laws, site_laws
 from asrppl.infer.sites.entries import Provenance, signature_of
+from asrppl.infer.sites.layout import Reading
+from asrppl.infer.sites.lineage import Lineage
 from asrppl.infer.sites.read import read
 from asrppl.infer.sites.referent import Resolution
 from asrppl.infer.sites.resolve import resolve
 from asrppl.infer.sites.warn import warnings_of
+from asrppl.infer.watch.again import Fixed
 from asrppl.infer.watch.pyro_internals import marks_of
 from asrppl.infer.watch.recorder import Tracker
 from asrppl.infer.watch.recording import Recording
@@ -67,17 +73,20 @@ def attach(
         program.free, recording, given=set(given.signature), own=program.defined, data=data, data_size=data_size
     )
     reading = read(resolution, recording, given)
-    provenance = _with_seen(_provenance(resolution, given, rerun), seen, recording)
+    tracked = _tracked(resolution, given, rerun)
+    provenance = _with_seen(None if tracked is None else _marks(tracked[1]), seen, recording)
     signature = signature_of(resolution, recording, reading, given, provenance)
     typed = program.typed(signature)
     sink = Sink()
     verify_pathwise(typed, signature)
     evidence = Evidence(recording, resolution, reading, signature, provenance, base)
     elements = max((_batch_elements(signature, key, tensor) for key, tensor in reading.tensors.items()), default=1)
+    taken = [rule for rule in typed.rules if not rule.weight.off or rule.hard is not None]
+    moments = any(needs_decomposing(rule) for rule in taken)
+    run = _run(tracked[0], resolution, given, signature, rerun) if tracked is not None and moments else None
     rules = tuple(
-        choose_channel(averaged(rule) if needs_decomposing(rule) else rule, evidence, sink, elements)
-        for rule in typed.rules
-        if not rule.weight.off or rule.hard is not None
+        choose_channel(averaged(rule) if needs_decomposing(rule) else rule, evidence, sink, elements, run)
+        for rule in taken
     )
     sink.raise_if_failed()
     if provenance is not None:
@@ -92,11 +101,12 @@ def attach(
         given,
         signature,
         plan,
-        given.functions,
+        given.functions if run is None else {**given.functions, **run.law_functions},
         rules,
         frozenset(reading.masks),
         (*found, *warnings_of(resolution, recording), *warn_of_data(rules, evidence)),
         _idle(rules, found),
+        {} if run is None else _read_in(rules, run),
     )
 
 
@@ -115,6 +125,15 @@ def _idle(rules: Iterable[AttachedRule], found: Iterable[Diagnostic]) -> frozens
         for span, own in ((span, attached.rule.span) for span in places)
         if span.source == own.source and own.start <= span.start and span.end <= own.end
     )
+
+
+def _read_in(rules: Iterable[AttachedRule], run: Run) -> dict[str, SiteLaw]:
+    """Return the laws whose parameters the rules read."""
+    functionals = [attached.functional for attached in rules if attached.functional is not None]
+    read = {
+        name for functional in functionals for moment in functional.moments for name, _ in functional.inputs(moment)
+    }
+    return {name: law for name, law in run.laws.items() if read & set(law.parameters)}
 
 
 def _with_seen(
@@ -136,12 +155,33 @@ def _batch_elements(signature: Signature, key: InputKey, tensor: Tensor) -> int:
     return prod(tensor.shape[: tensor.dim() - axes])
 
 
-def _provenance(resolution: Resolution, given: Bound, rerun: Rerun) -> Provenance | None:
+def _tracked(resolution: Resolution, given: Bound, rerun: Rerun) -> tuple[Recording, Reading] | None:
     try:
-        marked = read(resolution, rerun(Tracker()), given)
+        recording = rerun(Tracker())
+        return recording, read(resolution, recording, given)
     except Exception as error:  # whatever a user's code makes of a tensor subclass
         logger.warning(
             "asrppl: the guide cannot be tracked (%s: %s); its draws count as read", type(error).__name__, error
         )
         return None
-    return {key: marks_of(tensor) for key, tensor in marked.tensors.items()}
+
+
+def _marks(tracked: Reading) -> Provenance:
+    return {key: marks_of(tensor) for key, tensor in tracked.tensors.items()}
+
+
+def _run(tracked: Recording, resolution: Resolution, given: Bound, signature: Signature, rerun: Rerun) -> Run | None:
+    """Return what rules that read moments have to know of the guide's laws; None where nothing of them jumps."""
+    if not any(entry.reparameterised for _, entry in signature.entries):
+        return None
+    with torch.enable_grad():
+        plain, fixed = rerun(None), rerun(Fixed())
+        laws = site_laws(resolution, plain, signature)
+
+        def reading_of(recording: Recording) -> Reading:
+            reading = read(resolution, recording, given)
+            read_laws(laws, resolution, recording, reading)
+            return reading
+
+        lineage = Lineage(tracked, plain)
+        return Run(lineage, reading_of(tracked), reading_of(plain), reading_of(fixed), laws, given.functions)

@@ -15,13 +15,16 @@ from asrppl.core.signature import Entry
 from asrppl.diagnostics import AsrError, Diagnostic, warn_of
 from asrppl.infer.attach import attach
 from asrppl.infer.estimate.attachment import Attachment
-from asrppl.infer.estimate.factor import Tally, emit
+from asrppl.infer.estimate.channels import AttachedRule
+from asrppl.infer.estimate.factor import Tally, emit, open_plates
 from asrppl.infer.estimate.memory import Memory
+from asrppl.infer.estimate.soundness import draws_of
 from asrppl.infer.sites.absent import families_of
 from asrppl.infer.sites.layout import Reading
+from asrppl.infer.watch.again import Generators, run_again
 from asrppl.infer.watch.dependence import Watch
-from asrppl.infer.watch.recorder import Recorder, Tracker, further_draws, recording_of, run_apart
-from asrppl.infer.watch.recording import Recording
+from asrppl.infer.watch.recorder import Recorder, Watcher, further_draws, recording_of, run_apart
+from asrppl.infer.watch.recording import Recording, Site
 from asrppl.program import Program
 
 _KEPT = 32
@@ -79,6 +82,7 @@ class Pair:
         self.watch: Watch | None = None
         self.leaks: Bounded[object, bool] = Bounded(_KEPT)  # those of runs that attachments were made with
         self.step: int = 0
+        self.start: Generators | None = None  # before the guide ran
         self.weights: Mapping[str, float | Tensor] | None = None
 
     @contextmanager
@@ -92,7 +96,7 @@ class Pair:
             yield self.tally
         finally:
             # Recorded tensors hold graphs: memory, and deepcopy refuses them.
-            self.recorder, self.watch, self.last = Recorder(), None, None
+            self.recorder, self.watch, self.last, self.start = Recorder(), None, None, None
 
     def is_empty(self, rule: RuleInfo) -> bool:
         """Whether it is said already that (a part of) a rule runs over no instance."""
@@ -103,6 +107,7 @@ class Pair:
     def run_guide(self, *args: Any, **kwargs: Any) -> Any:
         """Run the guide and keep what it does."""
         self.watch = Watch() if self._watches() else None
+        self.start = Generators.now() if self._repeats() else None
         self.recorder = recorder = Recorder(self.watch)
         with self.watch or nullcontext(), recorder:
             return self.guide(*args, **kwargs)
@@ -122,6 +127,11 @@ class Pair:
         # The first run too: what it leaks is what its attachment is made with.
         known = list(self.attachments.values())
         return torch.is_grad_enabled() and (not known or any(attachment.watched for attachment in known))
+
+    def _repeats(self) -> bool:
+        """Whether the guide may have to run a second time with the same random numbers."""
+        known = list(self.attachments.values())
+        return torch.is_grad_enabled() and (not known or any(attachment.repeats for attachment in known))
 
     def _emit(self, recording: Recording, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         # Whether gradients reach a value from its draw (ASR094) shows only in a run that takes them.
@@ -147,6 +157,14 @@ class Pair:
             for found in further_draws(self.guide, args, kwargs, recording, count):
                 yield attachment.read(found)
 
+        second: dict[str, Site] = {}
+
+        def again(attached: AttachedRule) -> Mapping[str, Site]:
+            if not second:
+                assert self.start is not None
+                second.update(self._run_again(recording, self.start, attached, args, kwargs))
+            return second
+
         emit(
             attachment,
             recording,
@@ -156,7 +174,21 @@ class Pair:
             tally=self.tally,
             memory=self.memory,
             further=further,
+            again=again,
         )
+
+    def _run_again(
+        self, recording: Recording, start: Generators, attached: AttachedRule, args: tuple[Any, ...], kwargs: Any
+    ) -> Mapping[str, Site]:
+        sites, differing = run_again(self.guide, args, kwargs, recording, start, open_plates())
+        if differing:
+            message = (
+                f"rule `{attached.rule.name}` jumps in reparameterised draws, and its gradient takes a second run of "
+                f"the guide with the same random numbers, in which {draws_of(sorted(differing))} came out otherwise"
+            )
+            help = "let the guide be the same function each time it is called (no counters, no generators of its own)"
+            raise AsrError([Diagnostic("ASR095", message, attached.rule.span, help=help)])
+        return sites
 
     def warn_of_nan(self) -> None:
         """Warn of rules whose violation became NaN in this call, from the last run's values."""
@@ -187,7 +219,7 @@ class Pair:
             seen: sites whose draws that run was seen to compute tensors from.
         """
 
-        def rerun(tracker: Tracker | None) -> Recording:
+        def rerun(tracker: Watcher | None) -> Recording:
             return run_apart(self.model, self.guide, args, kwargs, tracker)
 
         attachment = attach(

@@ -22,7 +22,7 @@ def deciding(rule: TypedRule) -> Reads:
     """Return the tensors that a rule's conditions read."""
     found = {
         ((node.name, node.component), len(node.indices))
-        for condition, _ in indicators(rule.formula)
+        for condition in indicators(rule.formula)
         for node in walk(condition)
         if isinstance(node, Read) and node.component != "mask"
     }

@@ -77,7 +77,7 @@ def test_guides_that_run_the_model_themselves(messenger: Any) -> None:
 @pytest.mark.parametrize(
     ("rules", "code", "why"),
     [
-        ("rule a: P[z >= 0] >= 0.5", "ASR064", "reparameterised"),
+        ("rule a: P[z * z >= b] >= 0.5 and (if z >= 0 then 1 else 0) <= 1", "ASR064", "reparameterised"),
         ("rule a: (if z >= 0 then 1 else 0) + b <= 1", "ASR064", "reparameterised"),
     ],
 )

@@ -1,7 +1,7 @@
 """Rules attached: what stays the same from step to step."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 from torch import Tensor
 
@@ -10,6 +10,7 @@ from asrppl.core.signature import Signature
 from asrppl.diagnostics import Diagnostic
 from asrppl.infer.estimate.channels import AttachedRule
 from asrppl.infer.estimate.lengths import verify_lengths
+from asrppl.infer.sites.cdfs import SiteLaw, read_laws
 from asrppl.infer.sites.layout import Reading
 from asrppl.infer.sites.read import read
 from asrppl.infer.sites.referent import Resolution
@@ -30,15 +31,23 @@ class Attachment:
     masked: frozenset[str]  # names whose whole data may be absent
     warnings: tuple[Diagnostic, ...]
     idle: frozenset[str] = frozenset()  # rules that run over no instance, wholly or in a part
+    laws: Mapping[str, SiteLaw] = field(default_factory=dict[str, SiteLaw])  # of names that rules may read by their cdf
 
     @property
     def watched(self) -> bool:
         """Whether a rule's channel may become wrong while the structure stays."""
         return any(attached.watched for attached in self.rules)
 
+    @property
+    def repeats(self) -> bool:
+        """Whether a step takes a second run of the guide."""
+        return any(scored.again for attached in self.rules for scored in attached.scored.values())
+
     def read(self, recording: Recording) -> Reading:
         """Return the tensors of a run."""
-        return read(self.resolution, recording, self.given)
+        reading = read(self.resolution, recording, self.given)
+        read_laws(self.laws, self.resolution, recording, reading)
+        return reading
 
     def violations(self, reading: Reading) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """Return the violation over the batch of a run of each rule that reads no moments.

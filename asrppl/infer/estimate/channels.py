@@ -1,8 +1,8 @@
 """The channel of each rule, decided by the draws that it depends on."""
 
 import logging
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import torch
@@ -14,6 +14,7 @@ from asrppl.core.typed import Apply, TypedRule
 from asrppl.core.walk import walk
 from asrppl.diagnostics import Diagnostic, Sink
 from asrppl.infer.estimate.functional import Functional
+from asrppl.infer.estimate.known import Knower, Run, Scored
 from asrppl.infer.estimate.soundness import (
     Evidence,
     draws_of,
@@ -25,13 +26,13 @@ from asrppl.infer.estimate.soundness import (
     verify_plates,
 )
 from asrppl.infer.sites.read import read
-from asrppl.infer.watch.recorder import Tracker
+from asrppl.infer.watch.recorder import Tracker, Watcher
 from asrppl.infer.watch.recording import Recording, Site
 
 logger: logging.Logger = logging.getLogger(__name__)
 
 Channel = Literal["S", "P"]
-Rerun = Callable[[Tracker | None], Recording]
+Rerun = Callable[[Watcher | None], Recording]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +48,7 @@ class AttachedRule:
         watched: whether a guide of the same structure could let it depend on a draw that it does not depend on now.
         functional: the rule taken apart, where it reads moments or is hard.
         drawless: names of its moments that no draw enters.
+        scored: by name those that jump in reparameterised draws, and are known by the score function.
     """
 
     rule: TypedRule
@@ -57,9 +59,12 @@ class AttachedRule:
     watched: bool
     functional: Functional | None = None
     drawless: frozenset[str] = frozenset()
+    scored: Mapping[str, Scored] = field(default_factory=dict[str, Scored])
 
 
-def choose_channel(rule: TypedRule, evidence: Evidence, sink: Sink, elements: int) -> AttachedRule:
+def choose_channel(
+    rule: TypedRule, evidence: Evidence, sink: Sink, elements: int, run: Run | None = None
+) -> AttachedRule:
     """Return a rule with the channel that is right for it; note an error where there is none."""
     inputs = inputs_of(rule.formula)
     moments = needs_decomposing(rule)
@@ -70,28 +75,35 @@ def choose_channel(rule: TypedRule, evidence: Evidence, sink: Sink, elements: in
     outside = tuple(sorted({name for name, _ in inputs_of(rule.formula, aggregates=False)}))
     verify_axes(rule, names, evidence, sink)
     verify_indices(rule, outside, stuck, evidence, sink)
-    functional = Functional.of(rule, evidence.signature, elements) if moments else None
-    drawless = frozenset[str]() if functional is None else _drawless(functional, evidence)
+    knower = Knower(run, evidence.recording, evidence.signature, sink)
+    functional = Functional.of(rule, knower.with_laws(), elements, knower.known) if moments else None
+    drawless = frozenset[str]() if functional is None else _drawless(functional, evidence, run)
     if functional is not None:
         verify_moments(rule, functional.moments, evidence, sink)
+    how = "".join(f"; {words}" for words in (knower.words(drawless),) if words)
     if stuck:
         verify_plates(rule, names, stuck, evidence, sink)
         reason = (
             f"depends on {draws_of(stuck)}" if evidence.provenance is not None else "the guide could not be tracked"
         )
-        return AttachedRule(rule, "S", names, reason, inputs, False, functional, drawless)
+        return AttachedRule(rule, "S", names, reason + how, inputs, False, functional, drawless, knower.scored)
     reason = "depends on reparameterised draws only" if draws else "depends on no draw"
-    return AttachedRule(rule, "P", names, reason, inputs, _may_change(inputs, evidence), functional, drawless)
+    watched = _may_change(inputs, evidence)
+    return AttachedRule(rule, "P", names, reason + how, inputs, watched, functional, drawless, knower.scored)
 
 
-def _drawless(functional: Functional, evidence: Evidence) -> frozenset[str]:
+def _drawless(functional: Functional, evidence: Evidence, run: Run | None) -> frozenset[str]:
     """Return the moments that no draw enters, by way of another one neither."""
     found: set[str] = set()
     for (moments, _), reads in zip(functional.stages, functional.reads, strict=True):
         for moment in moments:
             own = {key for key in reads[moment.name] if key[0] in evidence.resolution.referents}
             others = {key[0] for key in reads[moment.name]} & {other.name for other in functional.moments}
-            if others <= found and not any(evidence.draws(key) for key in own):
+            drawn = any(evidence.draws(key) for key in own)
+            if run is not None:
+                laws = (key for key in reads[moment.name] if key[0] in run.parameters)
+                drawn = drawn or any(run.draws(key) for key in laws)
+            if others <= found and not drawn:
                 found.add(moment.name)
     return frozenset(found)
 

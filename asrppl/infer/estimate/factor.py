@@ -26,7 +26,7 @@ from asrppl.diagnostics import AsrError, Diagnostic
 from asrppl.infer.estimate.attachment import Attachment
 from asrppl.infer.estimate.channels import AttachedRule
 from asrppl.infer.estimate.means import enumerates, mean_over
-from asrppl.infer.estimate.memory import Further, Here, Memory, about_data
+from asrppl.infer.estimate.memory import Again, Further, Here, Memory, about_data
 from asrppl.infer.estimate.moments import Evaluation
 from asrppl.infer.report import Report
 from asrppl.infer.sites.layout import Reading
@@ -109,6 +109,11 @@ def _probe() -> _Surroundings:
     return _Surroundings(tuple(message["cond_indep_stack"]), message["scale"])
 
 
+def open_plates() -> tuple[Frame, ...]:
+    """Return the plates that are open here."""
+    return _probe().frames
+
+
 def emit(
     attachment: Attachment,
     recording: Recording,
@@ -119,6 +124,7 @@ def emit(
     tally: Tally,
     memory: Memory,
     further: Further,
+    again: Again,
 ) -> None:
     """Evaluate the rules on a run and put their terms into the model that is running.
 
@@ -131,6 +137,7 @@ def emit(
         tally: gets each rule's violation and cost.
         memory: what rules that read moments remember of the steps before, and of which data the batch is.
         further: draws the guide anew.
+        again: runs it once more at the values that it drew, with the plates around that are open here.
 
     Raises:
         AsrError: a violation varies over an axis that no plate explains (ASR096).
@@ -153,7 +160,9 @@ def emit(
         frames = _frames(attached, reading)
         evaluation: Evaluation | None = None
         if attached.functional is not None:
-            here = Here(attachment, recording, reading, plate, enumerated, around.frames, max_plate_nesting, further)
+            here = Here(
+                attachment, recording, reading, plate, enumerated, around.frames, max_plate_nesting, further, again
+            )
             evaluation = memory.evaluate(attached, here, weights[name])
             violations[name] = evaluation.term
             if evaluation.speaking is not None:

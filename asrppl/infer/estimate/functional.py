@@ -14,6 +14,7 @@ from asrppl.lower import Plan, lower
 from asrppl.lower.quantities import Quantities, Quantity
 
 Functions = Mapping[str, Callable[..., Tensor]]
+Known = Callable[[Decomposed], Decomposed]
 Sampled = dict[str, tuple[Tensor, Tensor | None]]
 """By moment its integrand and which draws and data are meant, as ``(*axes, *batch)``."""
 
@@ -35,9 +36,12 @@ class Functional:
     excesses: Quantities
 
     @classmethod
-    def of(cls, rule: TypedRule, signature: Signature, elements: int) -> "Functional":
-        """Return a rule lowered against ``signature``, for batches of about so many elements."""
-        parts = decomposed(rule)
+    def of(cls, rule: TypedRule, signature: Signature, elements: int, known: Known) -> "Functional":
+        """Return a rule lowered against ``signature``, for batches of about so many elements.
+
+        ``known`` exchanges the integrands of moments for others of the same means, whose gradients are right.
+        """
+        parts = known(decomposed(rule))
         signature = parts.signature(signature)
         stages = tuple((stage, _integrands(stage, signature, elements)) for stage in _stages(parts.moments))
         outer = lower(TypedProgram((parts.rule,)), signature=signature, elements=elements, shares=True)
@@ -68,6 +72,10 @@ class Functional:
     def reads(self) -> tuple[dict[str, frozenset[InputKey]], ...]:
         """By stage and moment what its integrand reads, other moments among it."""
         return tuple({moment.name: _inputs(moment) for moment in stage} for stage, _ in self.stages)
+
+    def inputs(self, moment: Moment) -> frozenset[InputKey]:
+        """What the integrand of a moment reads."""
+        return _inputs(moment)
 
     @property
     def about_data(self) -> bool:

@@ -16,11 +16,13 @@ from asrppl.infer.estimate.functional import Functional
 from asrppl.infer.estimate.means import probability_of
 from asrppl.infer.estimate.moments import Batch, Evaluation, Leaf, estimates, evaluate, is_whole
 from asrppl.infer.estimate.multipliers import Multipliers, Place
+from asrppl.infer.estimate.scores import log_q
 from asrppl.infer.sites.layout import Reading
 from asrppl.infer.watch.pyro_internals import marked_as, unmark
 from asrppl.infer.watch.recording import PARTICLES, Frame, Recording, Site, full_size
 
 Further = Callable[[Attachment, Recording, int], Iterator[Reading]]
+Again = Callable[[AttachedRule], Mapping[str, Site]]
 
 FURTHER = 32
 """How often the guide is drawn anew for the mean of a datum that is not told from others."""
@@ -38,6 +40,7 @@ class Here:
         enumerated: sites whose draws are enumerated.
         around: the plates that are open.
         further: draws the guide anew, so often, on the same data.
+        again: runs the guide once more at the values that it drew, for a rule; returns its sites.
         max_plate_nesting: axes further left are enumerated.
     """
 
@@ -49,6 +52,7 @@ class Here:
     around: tuple[Frame, ...]
     max_plate_nesting: float
     further: Further
+    again: Again
 
     @property
     def all_data(self) -> bool:
@@ -123,6 +127,7 @@ class Memory:
         drawn = about - exact - {each.name for each in functional.comparisons}
         if drawn and place is None:
             means |= _drawn(functional, here, drawn, batch.plates)
+        scores = _scores(attached, functional, here) if torch.is_grad_enabled() else {}
         found = evaluate(
             functional,
             {key: unmark(tensor) for key, tensor in here.reading.tensors.items()},
@@ -138,6 +143,7 @@ class Memory:
                 for each in functional.comparisons
                 if each.name in about and place is None and (shared := kept.shared(each.name)) is not None
             },
+            scores=scores,
         )
         # TraceGraph_ELBO asks the term what it depends on.
         found.term = marked_as(found.term, (here.reading.tensors[key] for key in attached.inputs))
@@ -192,6 +198,22 @@ class Memory:
             name, _, lengths = key.partition("\n")
             self.rules[name, lengths] = Multipliers(hard.get(name))
             self.rules[name, lengths].load_state_dict(kept)
+
+
+def _scores(attached: AttachedRule, functional: Functional, here: Here) -> dict[str, Tensor]:
+    """Return of each moment that is known by the score function the log-probability of what was drawn."""
+    particles = [-frame.dim - 1 for frame in here.around if frame.name == PARTICLES and frame.dim is not None]
+    found: dict[str, Tensor] = {}
+    for moment in functional.moments:
+        how = attached.scored.get(moment.name)
+        if how is not None:
+            sites = here.again(attached) if how.again else here.recording.guide
+            names = {name for name, _ in functional.inputs(moment)}
+            frames = {frame.name for name in names for frame in here.reading.frames.get(name, ())}
+            total = log_q(sites, how.sites, frames, particles[0] if particles else here.max_plate_nesting)
+            if total is not None:
+                found[moment.name] = unmark(total)
+    return found
 
 
 def _drawn(functional: Functional, here: Here, names: frozenset[str], plates: int) -> dict[Leaf, Tensor]:

@@ -23,6 +23,7 @@ from asrppl.bind.shapes import broadcast_shape
 from asrppl.core.moments import Moment
 from asrppl.core.signature import Level
 from asrppl.infer.estimate.functional import Functional, Functions, Sampled, axes_of
+from asrppl.infer.estimate.scores import scored
 
 Leaf = tuple[str, str]
 """A mean that is tracked: of the integrand where it is meant (``"sum"``), or of what is meant (``"share"``)."""
@@ -85,6 +86,7 @@ def evaluate(
     exact: frozenset[str],
     hard: bool = False,
     shared: Mapping[str, Tensor] = _NONE,
+    scores: Mapping[str, Tensor] = _NONE,
 ) -> Evaluation:
     """Return a rule's violation, its term, and what its state learns of a run.
 
@@ -99,8 +101,9 @@ def evaluate(
         exact: names of the moments whose own mean is the moment.
         hard: whether the multipliers are all that the rule costs.
         shared: of comparisons of data that are not told apart the multiplier of their mean violation.
+        scores: of moments that are known by the score function the log-probability of what was drawn, ``(*batch)``.
     """
-    run = _Run(functional, dict(tensors), functions, batch, dict(means), exact)
+    run = _Run(functional, dict(tensors), functions, batch, dict(means), exact, scores)
     run.read_moments()
     return run.evaluate(cotangents, multipliers, hard=hard, shared=shared)
 
@@ -123,6 +126,7 @@ class _Run:
         batch: Batch,
         means: dict[Leaf, Tensor],
         exact: frozenset[str],
+        scores: Mapping[str, Tensor] = _NONE,
     ) -> None:
         self.functional = functional
         self.tensors = tensors
@@ -130,6 +134,7 @@ class _Run:
         self.batch = batch
         self.means = means
         self.exact = exact
+        self.scores = scores
         self.integrands: dict[Leaf, Tensor] = {}
         self.estimates: dict[Leaf, Tensor] = {}
         self.leaves: dict[Leaf, Tensor] = {}
@@ -169,6 +174,9 @@ class _Run:
             tracked = self.means.get(leaf)
             value = (self.estimates[leaf] if tracked is None else tracked).detach().clone().requires_grad_()
             self.leaves[leaf] = value
+            if moment.name in self.scores:
+                baseline = _padded(value.detach(), axes, integrand.dim() - axes)
+                self.integrands[leaf] = scored(integrand, baseline, self.scores[moment.name], axes)
             if kind in moves:
                 move = self._mean(moves[kind], axes, whole=whole, unit=True)
                 value = value + (move - move.detach())

@@ -30,7 +30,7 @@ def read(resolution: Resolution, recording: Recording, given: Bound) -> Reading:
         indexed = {plate for plate, _ in referent.plates}
         reading.frames[name] = tuple(frame for frame in items[0].plates if frame.name not in indexed)
         if referent.free.draw or referent.free.shape != "distribution":
-            _read_values(name, flat, items, reading)
+            _read_members(name, flat, items, reading)
         if referent.free.law:
             read_law(name, flat, items, recording, reading)
         read_presence(name, flat, items, reading)
@@ -52,7 +52,15 @@ def _split_numbers(name: str, flat: Referent, lengths: tuple[int, ...], reading:
 # ---- values
 
 
-def _read_values(name: str, referent: Referent, items: list[Item], reading: Reading) -> None:
+def read_values(name: str, referent: Referent, items: list[Item], reading: Reading) -> None:
+    """Put the values of a name's members into ``reading``."""
+    flat = replace(referent, family=1) if referent.family > 1 else referent
+    _read_members(name, flat, items, reading)
+    if flat is not referent:
+        _split_numbers(name, flat, referent.lengths, reading)
+
+
+def _read_members(name: str, referent: Referent, items: list[Item], reading: Reading) -> None:
     members = [_components(item, referent) for item in items]
     squares = "w" in members[0] and members[0]["w"] is members[0]["h"]
     for component in members[0]:

@@ -8,11 +8,13 @@ import torch
 from pyro import poutine
 from pyro.ops import provenance as _provenance
 from pyro.poutine import runtime as _runtime
+from pyro.poutine.broadcast_messenger import BroadcastMessenger
 from torch import Tensor
 
 from asrppl.infer.watch.recording import Draw
 
 _pyro: Any = poutine
+_broadcast: Any = BroadcastMessenger
 _marks: Any = _provenance
 _stack: Any = _runtime
 _torch: Any = torch
@@ -76,6 +78,11 @@ def hidden() -> AbstractContextManager[Any]:
 def trace_of(program: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """Run a program; return Pyro's trace of it."""
     return _pyro.trace(program).get_trace(*args, **kwargs)
+
+
+def broadcast(message: Any) -> None:
+    """Let a sample message have the sizes of the plates that it is in, as a plate does."""
+    _broadcast._pyro_sample(message)
 
 
 def innermost(program: object) -> object:

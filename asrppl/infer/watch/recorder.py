@@ -118,7 +118,13 @@ def _masked_by(site: Site, other: Site | None, joined: dict[tuple[int, int], Ten
     return replace(site, mask=mask, partly_masked=site.partly_masked or other.partly_masked)
 
 
-class Tracker(Messenger):
+class Watcher(Messenger):
+    """A handler around both programs of a run; ``in_model`` says which of them runs."""
+
+    in_model: bool = False
+
+
+class Tracker(Watcher):
     """Marks every draw, so that a tensor computed from it says so (`pyro.ops.provenance`).
 
     A reparameterised draw also carries what its parameters were computed from. A draw that gradients do not pass
@@ -132,7 +138,6 @@ class Tracker(Messenger):
     def __init__(self, *, disturb: bool = False) -> None:
         super().__init__()
         self.disturb = disturb
-        self.in_model = False
         self.guide_names: set[str] = set()
 
     def _pyro_post_sample(self, msg: Any) -> None:
@@ -150,29 +155,29 @@ class Tracker(Messenger):
             return
         origin = frozenset[Draw]()
         if site.pathwise:
-            origin = marks_of(site.value) | _draws_of(site.fn)
+            origin = marks_of(site.value) | draws_of(site.fn)
         if type(unwrap(site.fn)).__name__ != "Delta":
             origin |= {site.draw(model=self.in_model)}
         msg["value"] = mark(site.value, origin)
 
 
-def _draws_of(fn: Distribution) -> frozenset[Draw]:
+def draws_of(fn: Distribution) -> frozenset[Draw]:
     """Return what a distribution's parameters were computed from: some samplers lose the marks of their inputs."""
     found = frozenset[Draw]()
     for part in vars(fn).values():
         if isinstance(part, Distribution):
-            found |= _draws_of(part)
+            found |= draws_of(part)
         elif isinstance(part, Tensor):
             found |= marks_of(part)
         elif isinstance(part, list | tuple):
             for element in cast("list[object]", part):
-                found |= _draws_of(element) if isinstance(element, Distribution) else marks_of(element)
+                found |= draws_of(element) if isinstance(element, Distribution) else marks_of(element)
     return found
 
 
 def _another(site: Site) -> Tensor:
     """Return a value of the site other than the one drawn, without using up random numbers."""
-    with _kept_rng():
+    with kept_rng():
         fn: Any = site.fn
         if getattr(fn, "has_enumerate_support", False):
             support = cast(Tensor, fn.enumerate_support(expand=True))
@@ -183,7 +188,7 @@ def _another(site: Site) -> Tensor:
 
 
 @contextmanager
-def _kept_rng() -> Generator[None]:
+def kept_rng() -> Generator[None]:
     """Put all generators back afterwards."""
     numpy_state = np.random.get_state()
     python_state = random.getstate()
@@ -203,7 +208,7 @@ def further_draws(
     They are other draws in every call, and use up one random number.
     """
     seed = int(torch.randint(2**31 - count, (), dtype=torch.int64))
-    with torch.no_grad(), _kept_rng(), kept_params(), untouched(guide), hidden():
+    with torch.no_grad(), kept_rng(), kept_params(), untouched(guide), hidden():
         for place in range(count):
             _pyro.set_rng_seed(seed + place)
             recorder = Recorder()
@@ -233,11 +238,11 @@ def run_apart(
     guide: PyroProgram,
     args: tuple[Any, ...],
     kwargs: dict[str, Any],
-    tracker: Tracker | None = None,
+    tracker: Watcher | None = None,
 ) -> Recording:
     """Run guide and model once, unseen by inference and without using up random numbers; return what they left."""
     guide_recorder, model_recorder = Recorder(), Recorder()
-    with _kept_rng(), kept_params(), untouched(model, guide), hidden():
+    with kept_rng(), kept_params(), untouched(model, guide), hidden():
         # The tracker is outside the trace: post-processing runs from the outside in, and the trace must see the marks.
         with tracker or nullcontext():
             trace = trace_of(guide_recorder(guide), args, kwargs)
