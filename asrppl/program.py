@@ -76,7 +76,7 @@ class Program:
         self._typed: Bounded[Signature, tuple[TypedProgram, tuple[Diagnostic, ...]]] = Bounded(_KEPT)
         self._warned: Bounded[Signature, bool] = Bounded(_KEPT)
         self._nans: Bounded[str, bool] = Bounded(_KEPT * _KEPT)  # messages that were warned of
-        self._plans: Bounded[tuple[Signature, int, bool, bool], Plan] = Bounded(_KEPT)
+        self._plans: Bounded[tuple[Signature, int, bool, tuple[TypedRule, ...] | None, bool], Plan] = Bounded(_KEPT)
         self.source = source
         self.files: Mapping[str, str] = MappingProxyType({source.name: source.text, **checked.imported})
         self.diagnostics: tuple[Diagnostic, ...] = diagnostics
@@ -218,7 +218,7 @@ class Program:
         *,
         elements: int = 64,
         skip_off: bool = False,
-        only: frozenset[str] | None = None,
+        rules: tuple[TypedRule, ...] | None = None,
         shares: bool = False,
     ) -> Plan:
         """Return the lowered program for what the names were bound to; kept, so that a second call costs nothing.
@@ -227,7 +227,7 @@ class Program:
             signature: what the names were bound to.
             elements: of the batch, about.
             skip_off: leave out rules whose weight is 0 for good.
-            only: the rules that are meant, None for all.
+            rules: those that are meant, as they are lowered; None for all.
             shares: also compute where rules speak of something (`Plan.evaluate`).
 
         Raises:
@@ -240,15 +240,13 @@ class Program:
 
         def make() -> Plan:
             try:
-                typed = self.typed(signature)
-                if only is not None:
-                    typed = TypedProgram(tuple(rule for rule in typed.rules if rule.name in only))
+                typed = self.typed(signature) if rules is None else TypedProgram(rules)
                 return lower(typed, signature=signature, elements=rounded, skip_off=skip_off, shares=shares)
             except NeedsGuideError as error:
                 help = "attach the rules to a guide with asrppl.regularize"
                 raise AsrError([Diagnostic("ASR078", str(error), error.span, help=help)]) from None
 
-        return self._plans.get_or((signature, rounded, skip_off, only, shares), make)
+        return self._plans.get_or((signature, rounded, skip_off, rules, shares), make)
 
     # ---- values
 

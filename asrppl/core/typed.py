@@ -507,6 +507,8 @@ class FreeName:
     declared: bool = False  # whether a `site` statement gives the fields, and with them the order of columns
     given: bool = False  # whether a `given` statement says that it is data
     kind: str | None = None  # "bool" or "int", where that statement says so
+    expected: bool = False  # whether its value is read inside E[..] or P[..]
+    bare: bool = True  # whether its value is read outside of them
 
     @property
     def alias(self) -> str | None:

@@ -8,13 +8,11 @@ from types import MappingProxyType
 from torch import Tensor
 
 from asrppl.bind.bound import Bound, InputKey
-from asrppl.core.moments import needs_decomposing
 from asrppl.core.pathwise import verify_pathwise
 from asrppl.core.signature import Entry, Signature
-from asrppl.core.units import averaged
 from asrppl.diagnostics import Diagnostic, Sink
 from asrppl.infer.estimate.attachment import Attachment
-from asrppl.infer.estimate.channels import AttachedRule, Rerun, choose_channel, recheck_pathwise, warn_of_data
+from asrppl.infer.estimate.channels import AttachedRule, Rerun, choose, recheck_pathwise, warn_of_data
 from asrppl.infer.estimate.lengths import verify_lengths
 from asrppl.infer.estimate.soundness import Evidence
 from asrppl.infer.sites.absent import with_absent
@@ -75,16 +73,15 @@ def attach(
     evidence = Evidence(recording, resolution, reading, signature, provenance, base)
     elements = max((_batch_elements(signature, key, tensor) for key, tensor in reading.tensors.items()), default=1)
     rules = tuple(
-        choose_channel(averaged(rule) if needs_decomposing(rule) else rule, evidence, sink, elements)
-        for rule in typed.rules
-        if not rule.weight.off or rule.hard is not None
+        choose(rule, evidence, sink, elements) for rule in typed.rules if not rule.weight.off or rule.hard is not None
     )
     sink.raise_if_failed()
     if provenance is not None:
-        rules = recheck_pathwise(rules, evidence, given, rerun)
+        rules = recheck_pathwise(rules, evidence, given, rerun, sink, elements)
+        sink.raise_if_failed()
     verify_lengths(rules, reading, signature, resolution.referents)
-    plain = frozenset(attached.rule.name for attached in rules if attached.functional is None)
-    plan = program.plan(signature, elements=elements, only=plain, shares=True)
+    plain = tuple(attached.rule for attached in rules if attached.functional is None)
+    plan = program.plan(signature, elements=elements, rules=plain, shares=True)
     program.warn_once(signature)
     found = program.warnings(signature)
     return Attachment(

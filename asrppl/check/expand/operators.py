@@ -44,7 +44,8 @@ def bracketed(ctx: Context, operator: str, index: ast.Index, env: Env) -> Value:
                 help="its expectation is `E[…]`",
             )
             return Poison()
-        formula = ctx.condition(body, env)
+        with ctx.uses.inside_a_mean():
+            formula = ctx.condition(body, env)
         return Probability(Kind.REAL, formula.levels - _DRAW, span, formula)
     if kind == "formula":
         ctx.add(
@@ -55,12 +56,13 @@ def bracketed(ctx: Context, operator: str, index: ast.Index, env: Env) -> Value:
             help="its probability is `P[…]`",
         )
         return Poison()
-    value = ctx.value(body, env)
-    if isinstance(value, Poison):
-        return value
-    if isinstance(value, TypedDistribution):
-        return _expected_distribution(value, span)
-    term = scalar(ctx, value, body.span, env)
+    with ctx.uses.inside_a_mean():
+        value = ctx.value(body, env)
+        if isinstance(value, Poison):
+            return value
+        if isinstance(value, TypedDistribution):
+            return _expected_distribution(value, span)
+        term = scalar(ctx, value, body.span, env)
     if Level.DRAW not in term.levels:
         return term  # what reads no draw is its own expectation
     return Expectation(Kind.REAL, term.levels - _DRAW, span, term)

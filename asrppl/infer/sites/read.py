@@ -31,8 +31,9 @@ def read(resolution: Resolution, recording: Recording, given: Bound) -> Reading:
         reading.frames[name] = tuple(frame for frame in items[0].plates if frame.name not in indexed)
         if referent.free.draw or referent.free.shape != "distribution":
             _read_values(name, flat, items, reading)
-        if referent.free.shape == "distribution":
-            _read_distribution(name, flat, items, recording, reading)
+        laws = _laws(flat, items)
+        if laws or referent.free.shape == "distribution":
+            _read_distribution(name, flat, items, laws, recording, reading)
         read_presence(name, flat, items, reading)
         if flat is not referent:
             _split_numbers(name, flat, referent.lengths, reading)
@@ -82,8 +83,23 @@ def _components(item: Item, referent: Referent) -> dict[str | None, Tensor]:
 # ---- distributions
 
 
+Law = tuple[Support, Tensor]
+
+
+def _laws(referent: Referent, items: list[Item]) -> list[Law]:
+    """Return the laws of sites whose draws means are taken over, where the guide gives each finitely many values."""
+    free = referent.free
+    if not free.expected or free.given or free.shape in ("box", "record", "probabilities", "function"):
+        return []
+    if referent.origin != "guide" or not referent.site_distribution:
+        return []
+    found = [finite_log_probs(item.fn) if isinstance(item, Site) else None for item in items]
+    laws = [law for law in found if law is not None]
+    return laws if len(laws) == len(found) and len({support for support, _ in laws}) == 1 else []
+
+
 def _read_distribution(
-    name: str, referent: Referent, items: list[Item], recording: Recording, reading: Reading
+    name: str, referent: Referent, items: list[Item], found: list[Law], recording: Recording, reading: Reading
 ) -> None:
     event_axes = referent.event_axes
     if referent.site_distribution:
@@ -94,7 +110,7 @@ def _read_distribution(
                 f"`{name}` is observed: its distribution in the model is the likelihood, and no posterior",
                 "write `q(..)` of a site that the guide draws",
             )
-        found = [_log_probs(item.fn if isinstance(item, Site) else None, referent) for item in items]
+        found = found or [_log_probs(item.fn if isinstance(item, Site) else None, referent) for item in items]
         if referent.drop:  # of values the last axis, of length 1, is left out too
             found = [(support, log_probs.squeeze(-2)) for support, log_probs in found]
     else:
@@ -116,7 +132,7 @@ def _read_distribution(
     reading.ranks[name] = axes - 1 + referent.family
 
 
-def _log_probs(fn: Distribution | None, referent: Referent) -> tuple[Support, Tensor]:
+def _log_probs(fn: Distribution | None, referent: Referent) -> Law:
     found = None if fn is None else finite_log_probs(fn)
     if found is None:
         what = "a value without one" if fn is None else f"distributed as {type(unwrap(fn)).__name__}"
