@@ -16,6 +16,7 @@ from asrppl.core.signature import Entry, Kind, Level, Signature
 from asrppl.core.typed import (
     AggregateDistribution,
     AggregateTerm,
+    AtMost,
     BinaryTerm,
     CategoricalOf,
     Choose,
@@ -138,19 +139,19 @@ class Entries:
         return self._entry(name).support or ()
 
     def _options(self, read: Read) -> list[tuple[SiteEntry, tuple[Formula, ...]]]:
-        """Return the entries that a read may be of, each with what its indices are then."""
+        """Return the entries that a read may be of, each with the condition under which it is, if none before it is.
+
+        Outside an axis it is the nearest entry, as everywhere: nothing is asked there.
+        """
         axes: list[list[tuple[Offset, tuple[Formula, ...]]]] = []
         for index, length in zip(read.indices, self._entry(read.name).axes, strict=True):
             if isinstance(index, Computed):
-                places = range(length)
-                axes.append([(Offset(None, at), (_is(index.term, at, read.span),)) for at in places])
+                axes.append(_places(index.term, list(range(length)), read.span))
             elif index.variable is None or index.variable in self._outside:
                 axes.append([(index, ())])
             else:
-                # What looks outside its axis is not asked there, so that any entry will do.
-                places = [at for at in (value + index.add for value in index.variable.values) if 0 <= at < length]
-                term = _moved(index, read.span)
-                axes.append([(Offset(None, at), (_is(term, at, read.span),)) for at in places or [0]])
+                found = {min(max(value + index.add, 0), length - 1) for value in index.variable.values}
+                axes.append(_places(_moved(index, read.span), sorted(found), read.span))
         if prod(map(len, axes)) > MOST_STATES:
             raise TooManyError(read.name)
         return [
@@ -190,6 +191,16 @@ class Entries:
             before.append(entry)
             found.append(weight)
         return found
+
+
+def _places(term: Term, places: list[int], span: Span) -> list[tuple[Offset, tuple[Formula, ...]]]:
+    """Return the places that an index may have, in order, each with the condition that it is no further."""
+    found: list[tuple[Offset, tuple[Formula, ...]]] = []
+    for at in places:
+        bound = number(float(at), span)
+        condition = AtMost(_NO_LEVELS, span, term, bound, "decided", None, strict=False)
+        found.append((Offset(None, at), () if at == places[-1] else (condition,)))
+    return found
 
 
 def probability_of(entry: SiteEntry, variable: Variable, known: Entry, span: Span) -> Term:

@@ -13,8 +13,11 @@ is said of each index apart (``P[forall i: ..]``, ``P[exists i: ..]``) is a prod
 
 from collections.abc import Callable
 from dataclasses import replace
+from math import prod
 
+from asrppl.core.counts import Counts
 from asrppl.core.entries import (
+    MOST_STATES,
     Entries,
     TooManyError,
     exchanged,
@@ -237,17 +240,23 @@ class Summer:
     def _over_states(self, node: Term | Formula, slot: int) -> Term:
         """Return the sum over joint states of their probabilities times what ``node`` is there."""
         span = node.span
-        entries = Entries(node, self.laws, self.signature, slot)
-        inside = rebuilt(node, lambda part: exchanged(part, entries))
+        counts = Counts(node, self.laws, self.signature, self.apart, slot)
+        inside = rebuilt(node, counts.exchanged)
+        entries = Entries(inside, self.laws, self.signature, slot + len(counts.variables))
+        variables = (*counts.variables.values(), *entries.variables.values())
+        if prod(sorted(len(variable.values) for variable in variables)[:-1]) > MOST_STATES:
+            raise TooManyError(min(names_of(node, self.laws)))
+        inside = rebuilt(inside, lambda part: exchanged(part, entries))
         weight: Term | None = None
-        for part in entries.weights(span):
+        inner = slot + len(variables)
+        for part in (*counts.weights(lambda each: self.probability(each, inner), span), *entries.weights(span)):
             weight = part if weight is None else _times(weight, part)
         assert weight is not None
         if isinstance(inside, TypedFormula):
             body: Term = Choose(Kind.REAL, _NO_LEVELS, span, inside, weight, number(0.0, span))
         else:
             body = _times(weight, inside)
-        return Reduction(Kind.REAL, _NO_LEVELS, span, "sum", tuple(entries.variables.values()), None, body)
+        return Reduction(Kind.REAL, _NO_LEVELS, span, "sum", variables, None, body)
 
 
 def _is_indexed(known: set[Offset | None], variable: Variable) -> bool:

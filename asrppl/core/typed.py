@@ -153,6 +153,18 @@ class CountTerm(TypedTerm):
 
 
 @dataclass(frozen=True, slots=True)
+class CountProbability(TypedTerm):
+    """The probability that as many indices count as ``at`` says, each by itself with the probability ``body``.
+
+    ``at`` is a variable over 0, 1, … to the number of indices.
+    """
+
+    variables: tuple[Variable, ...]
+    body: "Term"
+    at: Offset
+
+
+@dataclass(frozen=True, slots=True)
 class Apply(TypedTerm):
     """A function that Python bound, applied elementwise."""
 
@@ -212,6 +224,7 @@ Term = (
     | Choose
     | Reduction
     | CountTerm
+    | CountProbability
     | Apply
     | Functional
     | Expectation

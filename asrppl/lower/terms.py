@@ -20,6 +20,7 @@ from asrppl.core.typed import (
     Conjunction,
     Constant,
     Cost,
+    CountProbability,
     CountTerm,
     Differ,
     Disjunction,
@@ -46,6 +47,7 @@ from asrppl.lower import chunks, operators
 from asrppl.lower.access import read, read_table
 from asrppl.lower.algebra import Algebra
 from asrppl.lower.builder import Value
+from asrppl.lower.counts import law_of_counts
 from asrppl.lower.distributions import functional
 from asrppl.lower.errors import NeedsGuideError
 
@@ -82,6 +84,8 @@ def _term(g: Algebra, node: Term) -> Value:
                 g, node.variables, chunks.grid(node), lambda h: [h.indicator(truth(h, node.body))], Add()
             )
             return count
+        case CountProbability():
+            return _number_of(g, node)
         case Apply():
             arguments = [term(g, argument) for argument in node.arguments]
             called = g.function(node.function), Place.of(node.span)
@@ -252,6 +256,21 @@ def _folded(g: Algebra, node: Reduction) -> Value:
     if counts:
         return g.divide(total, g.maximum(counts[0], g.constant(1.0)))
     return g.divide(total, g.constant(float(math.prod(len(v.values) for v in node.variables))))
+
+
+def _number_of(g: Algebra, node: CountProbability) -> Value:
+    variable = node.at.variable
+    assert variable is not None
+    body = term(g, node.body)
+    order = sorted(node.variables, key=lambda each: each.slot)
+    own = {each.slot for each in order}
+    dim = variable.slot - g.rank
+    arguments = body, g.dims(own), tuple(len(each.values) for each in order), dim
+    slots = (body.slots - own) | {variable.slot}
+    law = g.call(law_of_counts, *arguments, low=0.0, high=1.0, slots=slots, tensors=True)
+    if variable.slot not in g.dynamic:
+        return law
+    return g.call(torch.index_select, law, dim, g.dynamic[variable.slot][0], low=0.0, high=1.0, slots=slots)
 
 
 def _extreme(g: Algebra, node: Reduction) -> Value:

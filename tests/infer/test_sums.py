@@ -11,6 +11,7 @@ from pyro.infer import SVI, Trace_ELBO, TraceEnum_ELBO, config_enumerate
 from torch import Tensor
 
 import asrppl
+from asrppl.lower.counts import law_of_count
 
 pytestmark = pytest.mark.usefixtures("double_precision")
 
@@ -183,6 +184,44 @@ def test_too_many_states_are_drawn() -> None:
 
     assert channel_of("P[(sum i: (i + 1) * y[i]) <= 3] <= 0.1", program, program) == "S"
     assert channel_of("E[(sum i: (i + 1) * y[i])] <= 0.1", program, program) == "P"
+
+
+COUNTED = 20
+
+
+def counting() -> Callable[[], None]:
+    def program() -> None:
+        w = pyro.param("w", torch.linspace(-3.0, 1.0, COUNTED))
+        with pyro.plate("object", COUNTED):
+            pyro.sample("y", dist.Bernoulli(logits=w))
+
+    return program
+
+
+def one_of(law: Tensor) -> dict[str, Tensor]:
+    odd = law_of_count(torch.linspace(-3.0, 1.0, COUNTED, requires_grad=True).sigmoid()[1::2])
+    return {
+        "P[(count i: y[i]) == 1] >= 0.99": 0.99 - law[1],
+        "P[(count i: y[i]) in {1, 3}] >= 0.99": 0.99 - law[1] - law[3],
+        "P[(count i: y[i]) in 1..4] >= 0.99": 0.99 - law[1:5].sum(),
+        "P[(count i: y[i]) <= 4 or (count i: y[i]) >= 9] >= 0.99": 0.99 - law[:5].sum() - law[9:].sum(),
+        "P[(count i: not y[i]) >= 15] >= 0.99": 0.99 - law[: COUNTED - 14].sum(),
+        "P[(count i where mod(i, 2) == 1: y[i]) >= 5] >= 0.9": 0.9 - odd[5:].sum().detach(),
+        "P[(sum i: y[i]) == 2] >= 0.9": 0.9 - law[2],
+        "E[((count i: y[i]) - 3) ^ 2] <= 0.5": (law * (torch.arange(COUNTED + 1) - 3) ** 2).sum() - 0.5,
+    }
+
+
+@pytest.mark.parametrize("rule", one_of(torch.zeros(COUNTED + 1)))
+def test_a_count_has_a_law_of_its_own(rule: str) -> None:
+    w = torch.linspace(-3.0, 1.0, COUNTED, requires_grad=True)
+    value = one_of(law_of_count(w.sigmoid()))[rule]
+    violation, gradient, channel = terms(counting(), counting(), rule)
+    assert channel == "P"
+    assert violation == pytest.approx(float(value.detach()), rel=1e-10)
+    if value.requires_grad:
+        (slope,) = torch.autograd.grad(value, w)
+        torch.testing.assert_close(gradient["w"], slope)
 
 
 def test_training_reaches_the_bound() -> None:
