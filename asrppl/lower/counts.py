@@ -10,8 +10,15 @@ computing the distribution function for the Poisson binomial distribution", 2013
 probabilities of exactly 0 and 1, since nothing is divided and no logarithm is taken.
 """
 
+from collections.abc import Callable
+from typing import cast
+
 import torch
+import torch.fft
 from torch import Tensor
+
+_rfft = cast(Callable[[Tensor, int], Tensor], getattr(torch.fft, "rfft"))  # noqa: B009 (has no types)
+_irfft = cast(Callable[[Tensor, int], Tensor], getattr(torch.fft, "irfft"))  # noqa: B009
 
 _DIRECT = 16
 """Laws of fewer coefficients are multiplied one by one."""
@@ -64,4 +71,4 @@ def _products(left: Tensor, right: Tensor) -> Tensor:
         windows = torch.nn.functional.pad(right, (length - 1, length - 1)).unfold(-1, length, 1).flip(-1)
         return (windows @ left.unsqueeze(-1)).squeeze(-1)
     wide = 1 << (size - 1).bit_length()
-    return torch.fft.irfft(torch.fft.rfft(left, wide) * torch.fft.rfft(right, wide), wide)[..., :size]
+    return _irfft(_rfft(left, wide) * _rfft(right, wide), wide)[..., :size]

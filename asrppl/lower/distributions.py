@@ -10,7 +10,6 @@ from asrppl.core.typed import (
     CategoricalOf,
     Distribution,
     ExpectedDistribution,
-    Formula,
     Functional,
     PointMass,
     Posterior,
@@ -20,7 +19,6 @@ from asrppl.lower import operators
 from asrppl.lower.access import read
 from asrppl.lower.algebra import Algebra
 from asrppl.lower.builder import Value
-from asrppl.lower.errors import NeedsGuideError
 
 _FUNCTIONS: dict[str, Callable[..., Tensor]] = {
     "kl": operators.kl,
@@ -31,12 +29,10 @@ _FUNCTIONS: dict[str, Callable[..., Tensor]] = {
     "var": operators.variance,
 }
 
-TruthOf = Callable[[Algebra, Formula], Value]
 
-
-def functional(g: Algebra, node: Functional, truth: TruthOf) -> Value:
+def functional(g: Algebra, node: Functional) -> Value:
     """Return the value of a functional."""
-    values = [log_probs(g, distribution, truth) for distribution in node.distributions]
+    values = [log_probs(g, distribution) for distribution in node.distributions]
     function = _FUNCTIONS[node.functional]
     low = float("-inf") if node.functional == "mean" else 0.0
     if len(values) == 2:
@@ -54,7 +50,7 @@ def functional(g: Algebra, node: Functional, truth: TruthOf) -> Value:
     return g.call(function, *values, support, low=low, slots=_slots(values), tensors=True)
 
 
-def log_probs(g: Algebra, node: Distribution, truth: TruthOf) -> Value:
+def log_probs(g: Algebra, node: Distribution) -> Value:
     """Return log-probabilities over ``node.support``: ``(*batch, *slots, support)``."""
     match node:
         case Posterior():
@@ -68,15 +64,8 @@ def log_probs(g: Algebra, node: Distribution, truth: TruthOf) -> Value:
             return g.fold(_tail(g, -torch.full((len(node.support),), count, dtype=torch.float64).log()), ())
         case PointMass():
             return _point_mass(g, node)
-        case ExpectedDistribution():
-            raise NeedsGuideError("E", node.span)
-        case AggregateDistribution():
-            body = log_probs(g, node.body, truth)
-            if node.where is None:
-                return g.call(operators.batch_mixture, body, g.rank + 1, slots=body.slots, tensors=True)
-            chosen = truth(g, node.where)
-            slots = body.slots | chosen.slots
-            return g.call(operators.batch_mixture_where, body, chosen, g.rank + 1, slots=slots, tensors=True)
+        case ExpectedDistribution() | AggregateDistribution():
+            raise AssertionError("means are taken before what reads them is lowered (asrppl.lower.means)")
 
 
 def _point_mass(g: Algebra, node: PointMass) -> Value:

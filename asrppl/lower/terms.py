@@ -49,7 +49,6 @@ from asrppl.lower.algebra import Algebra
 from asrppl.lower.builder import Value
 from asrppl.lower.counts import law_of_counts
 from asrppl.lower.distributions import functional
-from asrppl.lower.errors import NeedsGuideError
 
 
 def term(g: Algebra, node: Term) -> Value:
@@ -93,13 +92,9 @@ def _term(g: Algebra, node: Term) -> Value:
                 return g.indicator(g.call(operators.apply_predicate, *called, *arguments, tensors=True))
             return g.call(operators.apply, *called, *arguments, tensors=True)
         case Functional():
-            return functional(g, node, truth)
-        case AggregateTerm():
-            return _aggregate(g, node)
-        case Expectation():
-            raise NeedsGuideError("E", node.span)
-        case Probability():
-            raise NeedsGuideError("P", node.span)
+            return functional(g, node)
+        case Expectation() | Probability() | AggregateTerm():
+            raise AssertionError("means are taken before what reads them is lowered (asrppl.lower.means)")
         case Erroneous() | Cost():
             raise AssertionError("a program with errors is not lowered, and a cost is no part of a term")
     assert_never(node)
@@ -288,15 +283,6 @@ def _extreme(g: Algebra, node: Reduction) -> Value:
     return g.where(found[0], extreme, g.constant(0.0)) if found else extreme
 
 
-def _aggregate(g: Algebra, node: AggregateTerm) -> Value:
-    body = term(g, node.body)
-    if node.where is None:
-        return g.call(operators.batch_mean, body, g.rank, low=body.low, high=body.high)
-    chosen = truth(g, node.where)
-    slots = body.slots | chosen.slots
-    return g.call(operators.batch_mean_where, body, chosen, g.rank, slots=slots, tensors=True)
-
-
 # ---- truth
 
 
@@ -324,7 +310,7 @@ def _truth(g: Algebra, node: Formula) -> Value:
         case Complement():
             return g.complement(truth(g, node.body))
         case Populated():
-            return g.call(operators.batch_any, truth(g, node.body), g.rank, low=0.0, high=1.0)
+            raise AssertionError("who is meant is counted before what reads it is lowered (asrppl.lower.means)")
         case Every() | Some():
             return _quantified(g, node)
         case AtLeast():

@@ -5,8 +5,12 @@ from itertools import product
 import pytest
 import torch
 from torch import Tensor
+from torch.distributions import Bernoulli, Categorical
 
+from asrppl.bind.values import bind_values
+from asrppl.lower import lower
 from asrppl.lower.counts import law_of_count, law_of_counts
+from asrppl.program import parse
 
 pytestmark = pytest.mark.usefixtures("double_precision")
 
@@ -91,3 +95,28 @@ def test_counts_along_axes_of_a_grid() -> None:
     flat = law_of_counts(p[:, :1], (-4, -2), (3, 4), -3)
     wanted = enumerated(p[:, :1].expand(2, 3, 1, 4, 1).reshape(2, 12))
     torch.testing.assert_close(flat, wanted.reshape(2, 1, 13, 1, 1))
+
+
+@pytest.mark.parametrize("bound", [200, 2000])
+def test_parts_of_an_index_change_nothing(bound: int) -> None:
+    program = parse("forall g: P[(count i: y[g, i]) in 1..2 or (exists i: y[g, i] and k[i] == 1)] <= -1")
+    p = probabilities(2, 3, 4)
+    laws = {"y": Bernoulli(p), "k": Categorical(torch.tensor([0.2, 0.3, 0.5]).expand(2, 4, 3))}
+    values = bind_values(program.free, laws)
+    means = program.means(values)
+    parts = lower(means.rules, signature=means.signature, elements=1, bound=bound)
+    found, wanted = parts(values.tensors)["line 1"], means.violations(values)["line 1"]
+    torch.testing.assert_close(found, wanted)
+    torch.testing.assert_close(
+        torch.autograd.grad(found.sum(), p, retain_graph=True), torch.autograd.grad(wanted.sum(), p)
+    )
+
+
+def test_a_count_is_worked_through_in_parts_too() -> None:
+    program = parse("forall g: P[(count i: y[g, i]) in 1..2] <= -1")
+    p = probabilities(2, 3, 40)
+    values = bind_values(program.free, {"y": Bernoulli(p)})
+    means = program.means(values)
+    parts = lower(means.rules, signature=means.signature, elements=1, bound=7)
+    law = law_of_count(p)
+    torch.testing.assert_close(parts(values.tensors)["line 1"], (law[..., 1:3].sum(-1) + 1).sum(-1))

@@ -80,13 +80,7 @@ def _settled(ctx: Context, body: ast.Expr, term: Term) -> str:
     entry = ctx.signature.get(term.name) if ctx.signature is not None and isinstance(term, Read) else None
     if entry is not None and entry.support is not None:
         return f"write `aggregate(mean(q({written})))`"
-    finite = f"if its values are finitely many, write `aggregate(mean(q({written})))`; else "
-    name = f"{term.name}_mean" if isinstance(term, Read) else "its_mean"
-    return (
-        (finite if entry is not None and entry.kind in build.WHOLE else "")
-        + f'expose its mean in the guide, `asrppl.expose("{name}", …)`, and write `aggregate({name})`; '
-        f"`aggregate(E[{written}])` says the same, but `regularize` has no estimator for it yet"
-    )
+    return f"write `aggregate(E[{written}])`, the mean over draws and data"
 
 
 def aggregate(ctx: Context, body: ast.Expr, where: ast.Expr | None, span: Span, env: Env) -> Value:
