@@ -115,7 +115,7 @@ _ALL = (
     Code("ASR075", "`q(name)` or `categorical(name)` was not given a distribution that rules can read", "bind"),
     Code("ASR076", "a rule file is not UTF-8 text", "bind"),
     Code("ASR077", "a function was given for a value, or a value for a function", "bind"),
-    Code("ASR078", "`E[..]` or `P[..]` is read where only values are given", "bind"),
+    Code("ASR078", "a mean over given laws that is no sum over few states", "bind"),
     Code("ASR079", "the penalty of a `hard` rule, which has no weight", "bind"),
     Code(
         "ASR080",

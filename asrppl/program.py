@@ -29,6 +29,7 @@ if TYPE_CHECKING:  # torch takes seconds to import, and rules are read without i
 
     from asrppl.bind.bound import Bound
     from asrppl.lower import Plan
+    from asrppl.lower.means import Means
 
 _KEPT = 8
 """Plans that a program keeps: one a signature that it meets, the least recently used dropped first."""
@@ -76,7 +77,8 @@ class Program:
         self._typed: Bounded[Signature, tuple[TypedProgram, tuple[Diagnostic, ...]]] = Bounded(_KEPT)
         self._warned: Bounded[Signature, bool] = Bounded(_KEPT)
         self._nans: Bounded[str, bool] = Bounded(_KEPT * _KEPT)  # messages that were warned of
-        self._plans: Bounded[tuple[Signature, int, bool, frozenset[str] | None, bool], Plan] = Bounded(_KEPT)
+        self._plans: Bounded[tuple[Signature, int, bool, tuple[TypedRule, ...] | None, bool], Plan] = Bounded(_KEPT)
+        self._means: Bounded[tuple[Signature, frozenset[str], int, bool], Means] = Bounded(_KEPT)
         self.source = source
         self.files: Mapping[str, str] = MappingProxyType({source.name: source.text, **checked.imported})
         self.diagnostics: tuple[Diagnostic, ...] = diagnostics
@@ -218,37 +220,53 @@ class Program:
         *,
         elements: int = 64,
         skip_off: bool = False,
-        only: frozenset[str] | None = None,
+        rules: tuple[TypedRule, ...] | None = None,
         shares: bool = False,
     ) -> Plan:
         """Return the lowered program for what the names were bound to; kept, so that a second call costs nothing.
+
+        Rules that read means are no part of it: they are taken apart first (`means`, or `asrppl.infer.estimate`).
 
         Args:
             signature: what the names were bound to.
             elements: of the batch, about.
             skip_off: leave out rules whose weight is 0 for good.
-            only: the rules that are meant, None for all.
+            rules: those that are meant, as they are lowered; None for all.
             shares: also compute where rules speak of something (`Plan.evaluate`).
 
         Raises:
-            AsrError: the bindings do not fit, or a rule reads ``E[..]`` or ``P[..]`` (ASR078).
+            AsrError: the bindings do not fit the rules.
         """
-        from asrppl.lower import NeedsGuideError, lower
+        from asrppl.lower import lower
 
         # Powers of two, so that a last, smaller batch does not make a plan of its own.
         rounded = 2 ** math.ceil(math.log2(max(1, elements)))
 
         def make() -> Plan:
-            try:
-                typed = self.typed(signature)
-                if only is not None:
-                    typed = TypedProgram(tuple(rule for rule in typed.rules if rule.name in only))
-                return lower(typed, signature=signature, elements=rounded, skip_off=skip_off, shares=shares)
-            except NeedsGuideError as error:
-                help = "attach the rules to a guide with asrppl.regularize"
-                raise AsrError([Diagnostic("ASR078", str(error), error.span, help=help)]) from None
+            typed = self.typed(signature) if rules is None else TypedProgram(rules)
+            return lower(typed, signature=signature, elements=rounded, skip_off=skip_off, shares=shares)
 
-        return self._plans.get_or((signature, rounded, skip_off, only, shares), make)
+        return self._plans.get_or((signature, rounded, skip_off, rules, shares), make)
+
+    def means(self, bound: Bound, *, skip_off: bool = False) -> Means:
+        """Return the program lowered for plain values, with what takes the means that its rules read; kept, too.
+
+        Args:
+            bound: the values.
+            skip_off: leave out rules whose weight is 0 for good.
+
+        Raises:
+            AsrError: the values do not fit, or a mean over draws of a law is no sum over few states (ASR078).
+        """
+        from asrppl.lower.means import Means
+
+        rounded = 2 ** math.ceil(math.log2(max(1, math.prod(bound.batch_shape))))
+        signature, laws = bound.signature, bound.laws
+
+        def make() -> Means:
+            return Means(self.typed(signature), signature, laws, elements=rounded, skip_off=skip_off)
+
+        return self._means.get_or((signature, laws, rounded, skip_off), make)
 
     # ---- values
 
@@ -269,11 +287,26 @@ class Program:
                 Categorical); for a name that is called, a function that acts on each number. ``{"value": ..,
                 "mask": ..}`` says which entries are there. Numbered names (``w_0``, ``w_1``, …) make one array.
 
+                A value is known: its mean is itself. ``{"draws": ..}`` are draws, along a further first axis that all
+                names with draws have in common: ``E[..]`` and ``P[..]`` are means over it. A name that is read inside
+                them alone may be a `torch.distributions.Distribution` over finitely many numbers, the law of its
+                draws, independent of all others: they are then exact. ``aggregate(..)`` is the mean over the batch::
+
+                    >>> asrppl.parse("aggregate(x where g == 1) <= 1").violations({"x": [1.0, 4.0], "g": [0, 1]})
+                    {'line 1': tensor(3.)}
+                    >>> asrppl.parse("P[x <= 1] >= 0.9").violations({"x": {"draws": [0.0, 2.0, 3.0, 4.0]}})
+                    {'line 1': tensor(0.6500)}
+                    >>> law = torch.distributions.Bernoulli(torch.tensor([0.5, 0.5]))
+                    >>> asrppl.parse("P[y[0] == y[1]] >= 0.9").violations({"y": law})
+                    {'line 1': tensor(0.4000)}
+
         Returns:
-            By rule: a tensor of the batch shape that the rule reads (0-d for a rule about the whole batch).
+            By rule: a tensor of the batch shape that the rule reads (0-d for a rule about the whole batch). A rule that
+            reads draws outside of ``E[..]`` and ``P[..]`` has a violation for each of them, the first axis.
 
         Raises:
-            AsrError: a name without a value, a value that does not fit, a rule that reads ``E[..]`` or ``P[..]``.
+            AsrError: a name without a value, a value that does not fit, a mean over draws that are given as a law and
+                have too many joint values (ASR078).
         """
         from asrppl.bind.values import bind_values
 
@@ -281,7 +314,7 @@ class Program:
 
     @public
     def penalty(self, values: Mapping[str, object], step: int = 0) -> Tensor:
-        """Return the weighted sum of the rules' violations, each averaged over the batch: Σ w_i mean v_i.
+        """Return the weighted sum of the rules' violations, each averaged over batch and draws: Σ w_i mean v_i.
 
         Nats per datum, differentiable, 0-d: what is added to a loss per datum (Eq. 11 of the paper)::
 
@@ -319,8 +352,7 @@ class Program:
 
     def _evaluate(self, bound: Bound, *, skip_off: bool) -> dict[str, Tensor]:
         self.warn_once(bound.signature)
-        plan = self.plan(bound.signature, elements=math.prod(bound.batch_shape), skip_off=skip_off)
-        violations = plan(bound.tensors, bound.functions)
+        violations = self.means(bound, skip_off=skip_off).violations(bound)
         self.warn_of_nan(self.typed(bound.signature).rules, violations, bound)
         return violations
 

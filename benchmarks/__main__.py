@@ -10,7 +10,7 @@ from pathlib import Path
 import pyro
 import torch
 
-from benchmarks import pair_rule
+from benchmarks import count_law, pair_rule
 from benchmarks.timing import Row
 from examples.air.benchmarks import air_step, pyro_air
 
@@ -27,7 +27,7 @@ def main() -> None:
     if example is not None and not (example / "air.py").is_file():
         parser.error(f"--pyro-air {example}: there is no air.py in it")
     torch.set_num_threads(1)
-    runs: list[Callable[[int], list[Row]]] = [air_step.run, pair_rule.run]
+    runs: list[Callable[[int], list[Row]]] = [air_step.run, pair_rule.run, count_law.run]
     if example is None:
         print(pyro_air.HOW + "\n", file=sys.stderr)
     else:

@@ -22,11 +22,19 @@ class Bound:
             Pyro; ``log_probs`` has one further last axis over the entry's support. The sides of squares are one
             tensor, under ``"w"`` and under ``"h"``.
         functions: what Python bound to names that are called.
+        plates: how many batch axes are data; one that is further left is that of draws.
     """
 
     signature: Signature
     tensors: dict[InputKey, Tensor]
     functions: dict[str, Callable[..., Tensor]]
+    plates: int = 0
+
+    @property
+    def laws(self) -> frozenset[str]:
+        """The names of which the law is given in place of a value."""
+        values = {name for name, component in self.tensors if component not in ("mask", "log_probs")}
+        return frozenset(name for name, component in self.tensors if component == "log_probs") - values
 
     @property
     def batch_shape(self) -> tuple[int, ...]:

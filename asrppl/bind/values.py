@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.distributions import Distribution, constraints
 
 from asrppl.bind.bound import Bound, InputKey
+from asrppl.bind.draws import aligned
 from asrppl.bind.finite import Support, finite_log_probs
 from asrppl.bind.functions import WatchedFunction
 from asrppl.bind.given import kind_of_given, misfit
@@ -41,6 +42,10 @@ def bind_values(free: FreeNames, given: Mapping[str, object], *, plain_is_data: 
     ``{"value": …, "mask": …}``, and for one that is read both ways ``{"value": …, "distribution": …}``. Numbered
     values (``w_0``, ``w_1``, …) make one array ``w``.
 
+    A value is known, not drawn. ``{"draws": …}`` are draws, along a further first axis, of the same length for all
+    names that have it; and a name that is read inside ``E[..]`` and ``P[..]`` alone may be given as the law of its
+    draws, a distribution over finitely many numbers. The draws of laws are independent.
+
     Args:
         free: what the program expects.
         given: values by name.
@@ -67,7 +72,9 @@ def bind_values(free: FreeNames, given: Mapping[str, object], *, plain_is_data: 
             help = did_you_mean(name, given) or f"values were given for: {there}"
             binder.sink.add("ASR070", use.span, f"no value was given for `{name}`", help=help, name=name)
     binder.sink.raise_if_failed()
-    bound = Bound(Signature.of(binder.entries), binder.tensors, binder.functions)
+    tensors, plates = aligned(binder.tensors, binder.entries, frozenset(binder.drawn), free, binder.sink)
+    binder.sink.raise_if_failed()
+    bound = Bound(Signature.of(binder.entries), tensors, binder.functions, plates)
     _verify_batches(bound, free, binder.sink)
     binder.sink.raise_if_failed()
     return bound
@@ -122,6 +129,7 @@ class _Binder:
     booleans: set[str] = field(default_factory=set[str])
     first: dict[str, tuple[int, ...]] = field(default_factory=dict[str, tuple[int, ...]])
     data: frozenset[str] = frozenset()
+    drawn: set[str] = field(default_factory=set[str])
 
     def bind(self, use: FreeName, value: object) -> None:
         """Bind one name, or note why it cannot be."""
@@ -130,6 +138,8 @@ class _Binder:
                 self._function(use, value)
             elif isinstance(value, Mapping):
                 self._mapping(use, cast(Mapping[str, object], value))
+            elif isinstance(value, Distribution) and use.expected and not use.bare and not use.law:
+                self._entry(use, self._distribution(use, value), draw=False)
             elif use.law:
                 if use.draw:
                     what = "the distribution" if isinstance(value, Distribution) else "the value"
@@ -150,15 +160,23 @@ class _Binder:
         if not callable(value) or isinstance(value, Tensor):
             _refuse("ASR077", f"`{use.name}` is called in the rules, but a {_type_name(value)} was given for it")
         self.functions[use.name] = WatchedFunction(value, use)
-        self.entries[use.name] = Entry(function=True, origin=_ORIGIN)
+        self.entries[use.name] = Entry(function=True, levels=frozenset(), origin=_ORIGIN)
 
     def _mapping(self, use: FreeName, parts: Mapping[str, object]) -> None:
         components: dict[str | None, Tensor] = {}
         rest = dict(parts)
         mask = rest.pop("mask", None)
-        if use.law and "distribution" in rest:
+        if (use.law or use.expected) and "distribution" in rest:
             components |= self._distribution(use, rest.pop("distribution"))
-        if "value" in rest:
+        if "draws" in rest and "draws" not in (use.fields or ()):
+            self.drawn.add(use.name)
+            draws = rest.pop("draws")
+            components |= (
+                self._fields(use, cast(Mapping[str, object], draws))
+                if isinstance(draws, Mapping)
+                else self._columns(use, self._tensor(use, draws))
+            )
+        elif "value" in rest:
             components |= self._columns(use, self._tensor(use, rest.pop("value")))
         elif rest:
             components |= self._fields(use, rest)
@@ -172,7 +190,7 @@ class _Binder:
                     "ASR072", f"the mask of `{use.name}` says 1 or 0 (true or false) of each entry, nothing between"
                 )
         draw = any(name != "mask" and not is_of_law(name) for name in components)
-        if use.draw and not draw:
+        if use.draw and not draw and not (use.expected and not use.bare):
             _refuse("ASR072", f"the value of `{use.name}` is read, but only its distribution was given")
         if use.law and not any(map(is_of_law, components)):
             _refuse("ASR075", f"`q({use.name})` is read, but only the value of `{use.name}` was given")
@@ -201,7 +219,8 @@ class _Binder:
                 _refuse("ASR072", f"the value of `{use.name}` is complex")
             return value
         if isinstance(value, Distribution):
-            _refuse("ASR072", f"the value of `{use.name}` is read, but a {kind} was given")
+            help = f'give draws of it: {{"{use.name}": {{"draws": law.sample((1000,))}}}}'
+            _refuse("ASR072", f"the value of `{use.name}` is read, but a {kind} was given", help)
         if callable(value):
             _refuse("ASR077", f"`{use.name}` is a value in the rules, but a {kind} was given for it")
         return _as_tensor(use.name, value)
@@ -233,13 +252,21 @@ class _Binder:
         return {name: spread[id(tensor)] for name, tensor in tensors.items()}
 
     def _distribution(self, use: FreeName, value: object) -> dict[str | None, Tensor]:
-        found = finite_log_probs(value) if isinstance(value, Distribution) and use.shape == "distribution" else None
+        finite = use.shape == "distribution" or (use.expected and not use.law)
+        found = finite_log_probs(value) if isinstance(value, Distribution) and finite else None
         if found is not None:
             support, log_probs = found
             self.supports[use.name] = support
             if _is_boolean(value):
                 self.booleans.add(use.name)
             return {"log_probs": log_probs}
+        if not use.law:
+            _refuse(
+                "ASR075",
+                f"the law of `{use.name}` needs a distribution over finitely many numbers; "
+                f"a {_type_name(value)} was given",
+                f'give draws of it: {{"{use.name}": {{"draws": law.sample((1000,))}}}}',
+            )
         read = law_of(value) if isinstance(value, Distribution) else None
         if read is None:
             _refuse(
@@ -262,6 +289,9 @@ class _Binder:
         axes: tuple[int, ...] | None = None
         for part, tensor in components.items():
             tail = 1 if part == "log_probs" else 0
+            if use.name in self.drawn and part != "mask" and not is_of_law(part) and tensor.ndim < index_axes + 1:
+                what = f"the draws of `{use.name}` have shape {tuple(tensor.shape)}"
+                _refuse("ASR073", f"{what}: their first axis is that of draws, and {rank} further ones are read")
             if tensor.ndim < index_axes + tail:
                 what = f"`{use.name}` has {rank} {'index' if rank == 1 else 'indices'} in the rules"
                 _refuse("ASR073", f"{what}, but the value given has shape {tuple(tensor.shape[: tensor.ndim - tail])}")
@@ -295,7 +325,9 @@ class _Binder:
             law=law,
             masked="mask" in components,
             given=given,
-            levels=frozenset({Level.DATUM} if given else {Level.DRAW, Level.DATUM}),
+            levels=frozenset(
+                {Level.DATUM} if given or (draw and use.name not in self.drawn) else {Level.DRAW, Level.DATUM}
+            ),
             first=self.first.get(use.name, ()),
             # The probabilities given are those of each datum: nothing drawn is behind them.
             distribution_levels=frozenset({Level.DATUM}),

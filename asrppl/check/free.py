@@ -1,6 +1,7 @@
 """What the uses of a name that the file does not define say about it."""
 
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -24,6 +25,7 @@ _WORDS: dict[str, str] = {
     "function": "a function",
 }
 _RECORDS = ("box", "field")
+_NO_VALUES = ("distribution", "probabilities", "length", "function")
 _NUMBERS = ("value", "bool", "int", "distribution", "probabilities")
 
 
@@ -31,7 +33,8 @@ _NUMBERS = ("value", "bool", "int", "distribution", "probabilities")
 class Use:
     """One use: with how many indices (a function: arguments; a length: at least so many), as what, of which field.
 
-    ``span`` is where the name stands, ``whole`` the expression with its field; ``law``: what is read is the law of it.
+    ``span`` is where the name stands, ``whole`` the expression with its field; ``law``: what is read is the law of it;
+    ``expected``: inside ``E[..]`` or ``P[..]``.
     """
 
     rank: int
@@ -40,14 +43,19 @@ class Use:
     span: Span
     whole: Span
     law: bool = False
+    expected: bool = False
 
 
 @dataclass(slots=True)
 class Uses:
-    """All uses of names that the file does not define, in the order they are met; ``on`` False records nothing."""
+    """All uses of names that the file does not define, in the order they are met; ``on`` False records nothing.
+
+    ``expected``: what is being expanded stands inside ``E[..]`` or ``P[..]``.
+    """
 
     by_name: dict[str, list[Use]] = field(default_factory=dict[str, list[Use]])
     on: bool = True
+    expected: bool = False
 
     def add(
         self,
@@ -62,14 +70,30 @@ class Uses:
     ) -> None:
         """Record a use."""
         if self.on:
-            self.by_name.setdefault(name, []).append(Use(rank, shape, field, span, whole or span, law))
+            self.by_name.setdefault(name, []).append(Use(rank, shape, field, span, whole or span, law, self.expected))
+
+    @contextmanager
+    def inside_a_mean(self) -> Generator[None]:
+        """Expand what stands inside ``E[..]`` or ``P[..]`` inside the ``with``."""
+        before, self.expected = self.expected, True
+        try:
+            yield
+        finally:
+            self.expected = before
 
 
 def infer_free(
     uses: Uses, sites: Mapping[str, ast.Site], given: Mapping[str, ast.Given], sink: Sink
 ) -> dict[str, FreeName]:
     """Return what each name must be; uses that exclude each other are errors."""
-    found = {name: _infer_name(name, met, sites.get(name), sink) for name, met in uses.by_name.items()}
+    found = {
+        name: replace(
+            _infer_name(name, met, sites.get(name), sink),
+            expected=any(use.expected for use in met if use.shape not in _NO_VALUES),
+            bare=any(not use.expected for use in met if use.shape not in _NO_VALUES),
+        )
+        for name, met in uses.by_name.items()
+    }
     return {name: _as_given(free, given[name], sink) if name in given else free for name, free in found.items()}
 
 

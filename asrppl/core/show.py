@@ -14,6 +14,7 @@ from asrppl.core.typed import (
     Conjunction,
     Constant,
     Cost,
+    CountProbability,
     CountTerm,
     Differ,
     Disjunction,
@@ -112,6 +113,9 @@ def show_term(term: Term) -> str:
             return f"({term.reduction} {_variables(term.variables)}{where}: {show_term(term.body)})"
         case CountTerm():
             return f"(count {_variables(term.variables)}: {show_formula(term.body)})"
+        case CountProbability():
+            each = f"{_variables(term.variables)}: {show_term(term.body)}"
+            return f"(probability that {_offset(term.at)} count, {each})"
         case Apply():
             return f"{term.function}({', '.join(map(show_term, term.arguments))})"
         case Functional():

@@ -154,6 +154,18 @@ class CountTerm(TypedTerm):
 
 
 @dataclass(frozen=True, slots=True)
+class CountProbability(TypedTerm):
+    """The probability that as many indices count as ``at`` says, each by itself with the probability ``body``.
+
+    ``at`` is a variable over 0, 1, … to the number of indices.
+    """
+
+    variables: tuple[Variable, ...]
+    body: "Term"
+    at: Offset
+
+
+@dataclass(frozen=True, slots=True)
 class Apply(TypedTerm):
     """A function that Python bound, applied elementwise."""
 
@@ -218,6 +230,7 @@ Term = (
     | Choose
     | Reduction
     | CountTerm
+    | CountProbability
     | Apply
     | Functional
     | Expectation
@@ -530,6 +543,8 @@ class FreeName:
     given: bool = False  # whether a `given` statement says that it is data
     kind: str | None = None  # "bool" or "int", where that statement says so
     law: bool = False  # whether q(name), or that of a field, is read
+    expected: bool = False  # whether its value is read inside E[..] or P[..]
+    bare: bool = True  # whether its value is read outside of them
 
     @property
     def alias(self) -> str | None:

@@ -12,10 +12,9 @@ from asrppl.bind.bound import Bound, InputKey
 from asrppl.core.moments import needs_decomposing
 from asrppl.core.pathwise import verify_pathwise
 from asrppl.core.signature import Entry, Signature
-from asrppl.core.units import averaged
 from asrppl.diagnostics import Diagnostic, Sink
 from asrppl.infer.estimate.attachment import Attachment
-from asrppl.infer.estimate.channels import AttachedRule, Rerun, choose_channel, recheck_pathwise, warn_of_data
+from asrppl.infer.estimate.channels import AttachedRule, Rerun, choose, recheck_pathwise, warn_of_data
 from asrppl.infer.estimate.known import Run
 from asrppl.infer.estimate.lengths import verify_lengths
 from asrppl.infer.estimate.soundness import Evidence
@@ -84,16 +83,14 @@ def attach(
     taken = [rule for rule in typed.rules if not rule.weight.off or rule.hard is not None]
     moments = any(needs_decomposing(rule) for rule in taken)
     run = _run(tracked[0], resolution, given, signature, rerun) if tracked is not None and moments else None
-    rules = tuple(
-        choose_channel(averaged(rule) if needs_decomposing(rule) else rule, evidence, sink, elements, run)
-        for rule in taken
-    )
+    rules = tuple(choose(rule, evidence, sink, elements, run) for rule in taken)
     sink.raise_if_failed()
     if provenance is not None:
-        rules = recheck_pathwise(rules, evidence, given, rerun)
+        rules = recheck_pathwise(rules, evidence, given, rerun, sink, elements, run)
+        sink.raise_if_failed()
     verify_lengths(rules, reading, signature, resolution.referents)
-    plain = frozenset(attached.rule.name for attached in rules if attached.functional is None)
-    plan = program.plan(signature, elements=elements, only=plain, shares=True)
+    plain = tuple(attached.rule for attached in rules if attached.functional is None)
+    plan = program.plan(signature, elements=elements, rules=plain, shares=True)
     program.warn_once(signature)
     found = program.warnings(signature)
     return Attachment(

@@ -145,7 +145,7 @@ class Pair:
             reading = attachment.read(recording)
         elif attachment.watched and self.watch is not None:
             seen = {key: self.watch.marks_of(tensor) for key, tensor in reading.tensors.items()}
-            wrong = any(seen[key] for attached in attachment.rules if attached.watched for key in attached.inputs)
+            wrong = any(seen[key] for attached in attachment.rules if attached.watched for key in attached.watching)
             if wrong or leaks not in self.leaks:
                 attachment = self.attachments.put(structure, self.attach(recording, args, kwargs, seen))
         if leaks is not None:

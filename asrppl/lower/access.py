@@ -37,7 +37,9 @@ def read(
     if component == "h" and entry is not None and entry.squares:
         component = "w"
     node = g.tensor((name, component))
-    lengths = entry.axes if entry is not None else (None,) * len(indices)
+    lengths: tuple[int | None, ...] = entry.axes if entry is not None else (None,) * len(indices)
+    if component == "log_probs" and entry is not None and entry.support is not None and not tail:
+        lengths = (*lengths, len(entry.support))  # the probability of one value, whose place is the last index
     return _entries(g, Value(node, frozenset(), low, high, node), lengths, indices, places, tail)
 
 

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import torch
 from torch import nn
 
-from asrppl.core.typed import AtLeast, CountTerm, Every, Reduction, Some, Variable
+from asrppl.core.typed import AtLeast, CountProbability, CountTerm, Every, Reduction, Some, Variable
 from asrppl.core.walk import TypedNode, children
 from asrppl.lower.algebra import Algebra
 from asrppl.lower.builder import ConstantTensor, Hidden, Input, Value
@@ -132,6 +132,10 @@ def _argument(g: Algebra, key: Input, name: str, own: tuple[Variable, ...]) -> N
             return g.input(key, name)
 
 
+def _numbers(node: CountProbability) -> int:
+    return 1 if node.at.variable is None else len(node.at.variable.values)
+
+
 def grid(node: TypedNode) -> int:
     """Return the largest number of grid points that anything nested in ``node`` spans, an element of the batch."""
     sizes: dict[int, int] = {}
@@ -140,6 +144,8 @@ def grid(node: TypedNode) -> int:
         if id(node) not in sizes:
             inner = max(map(size, children(node)), default=1)
             bound = isinstance(node, Every | Some | AtLeast | Reduction | CountTerm)
+            if isinstance(node, CountProbability):  # spans its indices, and not each of them for each number
+                inner = max(1, inner * math.prod(len(v.values) for v in node.variables) // _numbers(node))
             sizes[id(node)] = inner * (math.prod(len(v.values) for v in node.variables) if bound else 1)
         return sizes[id(node)]
 

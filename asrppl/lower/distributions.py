@@ -11,7 +11,6 @@ from asrppl.core.typed import (
     CategoricalOf,
     Distribution,
     ExpectedDistribution,
-    Formula,
     Functional,
     Parametric,
     PointMass,
@@ -23,7 +22,6 @@ from asrppl.lower import laws, operators
 from asrppl.lower.access import read
 from asrppl.lower.algebra import Algebra
 from asrppl.lower.builder import Value
-from asrppl.lower.errors import NeedsGuideError
 
 _FUNCTIONS: dict[str, Callable[..., Tensor]] = {
     "kl": operators.kl,
@@ -38,14 +36,13 @@ _FUNCTIONS: dict[str, Callable[..., Tensor]] = {
 }
 
 TermOf = Callable[[Algebra, Term], Value]
-TruthOf = Callable[[Algebra, Formula], Value]
 
 
-def functional(g: Algebra, node: Functional, term: TermOf, truth: TruthOf) -> Value:
+def functional(g: Algebra, node: Functional, term: TermOf) -> Value:
     """Return the value of a functional."""
     if isinstance(node.distributions[0], Parametric):
         return laws.functional(g, node, term)
-    values = [log_probs(g, distribution, truth) for distribution in node.distributions]
+    values = [log_probs(g, distribution) for distribution in node.distributions]
     function = _FUNCTIONS[node.functional]
     low = float("-inf") if node.functional == "mean" else 0.0
     if len(values) == 2:
@@ -67,7 +64,7 @@ def functional(g: Algebra, node: Functional, term: TermOf, truth: TruthOf) -> Va
     return g.call(function, *values, support, low=low, slots=_slots(values), tensors=True)
 
 
-def log_probs(g: Algebra, node: Distribution, truth: TruthOf) -> Value:
+def log_probs(g: Algebra, node: Distribution) -> Value:
     """Return log-probabilities over ``node.support``: ``(*batch, *slots, support)``."""
     match node:
         case Posterior():
@@ -83,15 +80,8 @@ def log_probs(g: Algebra, node: Distribution, truth: TruthOf) -> Value:
             return _point_mass(g, node)
         case Parametric():
             raise AssertionError("a law of a family has no list of probabilities")
-        case ExpectedDistribution():
-            raise NeedsGuideError("E", node.span)
-        case AggregateDistribution():
-            body = log_probs(g, node.body, truth)
-            if node.where is None:
-                return g.call(operators.batch_mixture, body, g.rank + 1, slots=body.slots, tensors=True)
-            chosen = truth(g, node.where)
-            slots = body.slots | chosen.slots
-            return g.call(operators.batch_mixture_where, body, chosen, g.rank + 1, slots=slots, tensors=True)
+        case ExpectedDistribution() | AggregateDistribution():
+            raise AssertionError("means are taken before what reads them is lowered (asrppl.lower.means)")
 
 
 def _point_mass(g: Algebra, node: PointMass) -> Value:

@@ -194,55 +194,6 @@ def modulo(x: Tensor, y: Tensor) -> Tensor:
     return torch.where(y == 0, 0.0, torch.remainder(x, torch.where(y == 0, 1.0, y)))
 
 
-# ---- means over the batch
-
-
-def batch_any(x: Tensor, rank: int) -> Tensor:
-    """Return whether a Boolean holds for any entry of the axes before the last ``rank``."""
-    dims = tuple(range(x.ndim - rank))
-    for _ in dims:
-        x = x.any(0)
-    return x
-
-
-def batch_mean(x: Tensor, rank: int) -> Tensor:
-    """Return the mean over all axes but the last ``rank``: the minibatch mean, for the mean over the data.
-
-    A function of it that is not affine is biased: for ``kl(uniform(..) || aggregate(q))`` over K values and a batch
-    of B, upwards by about (K − 1)/(2B) nats.
-    """
-    dims = tuple(range(x.ndim - rank))
-    return x.mean(dims) if dims else x
-
-
-def batch_mean_where(x: Tensor, chosen: Tensor, rank: int) -> Tensor:
-    """Return the mean over those batch entries that are ``chosen``; 0 where none is."""
-    x, chosen = broadcast(x, chosen)
-    dims = tuple(range(x.ndim - rank))
-    if not dims:
-        return torch.where(chosen, x, 0.0)
-    count = chosen.sum(dims).clamp_min(1).to(x.dtype)
-    return torch.where(chosen, x, 0.0).sum(dims) / count
-
-
-def batch_mixture(log_probs: Tensor, rank: int) -> Tensor:
-    """Return the log-probabilities of the equal mixture over all axes but the last ``rank``."""
-    dims = tuple(range(log_probs.ndim - rank))
-    if not dims:
-        return log_probs
-    return log_probs.logsumexp(dims) - math.log(math.prod(log_probs.shape[: len(dims)]))
-
-
-def batch_mixture_where(log_probs: Tensor, chosen: Tensor, rank: int) -> Tensor:
-    """Return the log-probabilities of the mixture over those batch entries that are ``chosen``."""
-    log_probs, chosen = broadcast(log_probs, chosen.unsqueeze(-1))
-    dims = tuple(range(log_probs.ndim - rank))
-    count = chosen.sum(dims).clamp_min(1).to(log_probs.dtype) if dims else 1.0
-    total = torch.where(chosen, log_probs, LOG_ZERO)
-    total = total.logsumexp(dims) - count.log() if isinstance(count, Tensor) else total
-    return total.clamp_min(LOG_ZERO)
-
-
 # ---- functionals of distributions, along the last axis
 
 

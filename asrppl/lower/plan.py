@@ -116,8 +116,7 @@ def lower(
         skip_off: leave out rules whose weight is 0 for good.
         shares: also compute where rules speak of something, for `Plan.evaluate`.
 
-    Raises:
-        NeedsGuideError: a rule reads an expectation or a probability under the guide.
+    No rule reads a mean (`E[..]`, `P[..]`, `aggregate(..)`): those are taken apart before (`asrppl.core.moments`).
     """
     options = {"signature": signature, "elements": elements, "bound": bound, "skip_off": skip_off, "shares": shares}
     rules = [rule for rule in program.rules if not (skip_off and rule.weight.off)]

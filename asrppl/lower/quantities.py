@@ -87,7 +87,7 @@ def _spread(value: Tensor, dim: int, variable: Variable) -> Tensor:
 
 def _value(g: Algebra, node: Term | Formula | Distribution) -> Value:
     if isinstance(node, TypedDistribution):
-        return g.call(torch.exp, log_probs(g, node, truth))
+        return g.call(torch.exp, log_probs(g, node))
     if isinstance(node, Cost):
         return total_violation(g, node.body, Style(node.smooth, node.margin, node.power))
     return g.indicator(truth(g, node)) if isinstance(node, TypedFormula) else term(g, node)

@@ -20,6 +20,7 @@ from asrppl.core.typed import (
     Conjunction,
     Constant,
     Cost,
+    CountProbability,
     CountTerm,
     Differ,
     Disjunction,
@@ -46,8 +47,8 @@ from asrppl.lower import chunks, operators
 from asrppl.lower.access import read, read_table
 from asrppl.lower.algebra import Algebra
 from asrppl.lower.builder import Value
+from asrppl.lower.counts import law_of_counts
 from asrppl.lower.distributions import functional
-from asrppl.lower.errors import NeedsGuideError
 
 
 def term(g: Algebra, node: Term) -> Value:
@@ -82,6 +83,8 @@ def _term(g: Algebra, node: Term) -> Value:
                 g, node.variables, chunks.grid(node), lambda h: [h.indicator(truth(h, node.body))], Add()
             )
             return count
+        case CountProbability():
+            return _number_of(g, node)
         case Apply():
             arguments = [term(g, argument) for argument in node.arguments]
             called = g.function(node.function), Place.of(node.span)
@@ -89,13 +92,9 @@ def _term(g: Algebra, node: Term) -> Value:
                 return g.indicator(g.call(operators.apply_predicate, *called, *arguments, tensors=True))
             return g.call(operators.apply, *called, *arguments, tensors=True)
         case Functional():
-            return functional(g, node, term, truth)
-        case AggregateTerm():
-            return _aggregate(g, node)
-        case Expectation():
-            raise NeedsGuideError("E", node.span)
-        case Probability():
-            raise NeedsGuideError("P", node.span)
+            return functional(g, node, term)
+        case Expectation() | Probability() | AggregateTerm():
+            raise AssertionError("means are taken before what reads them is lowered (asrppl.lower.means)")
         case Erroneous() | Cost():
             raise AssertionError("a program with errors is not lowered, and a cost is no part of a term")
     assert_never(node)
@@ -254,6 +253,21 @@ def _folded(g: Algebra, node: Reduction) -> Value:
     return g.divide(total, g.constant(float(math.prod(len(v.values) for v in node.variables))))
 
 
+def _number_of(g: Algebra, node: CountProbability) -> Value:
+    variable = node.at.variable
+    assert variable is not None
+    body = term(g, node.body)
+    order = sorted(node.variables, key=lambda each: each.slot)
+    own = {each.slot for each in order}
+    dim = variable.slot - g.rank
+    arguments = body, g.dims(own), tuple(len(each.values) for each in order), dim
+    slots = (body.slots - own) | {variable.slot}
+    law = g.call(law_of_counts, *arguments, low=0.0, high=1.0, slots=slots, tensors=True)
+    if variable.slot not in g.dynamic:
+        return law
+    return g.call(torch.index_select, law, dim, g.dynamic[variable.slot][0], low=0.0, high=1.0, slots=slots)
+
+
 def _extreme(g: Algebra, node: Reduction) -> Value:
     smallest = node.reduction == "min"
 
@@ -267,15 +281,6 @@ def _extreme(g: Algebra, node: Reduction) -> Value:
     extreme, *found = chunks.reduced(g, node.variables, chunks.grid(node), candidates, Extreme(smallest=smallest))
     # Over nothing it is undefined, which whatever reads it has to ask for; the number only has to be finite.
     return g.where(found[0], extreme, g.constant(0.0)) if found else extreme
-
-
-def _aggregate(g: Algebra, node: AggregateTerm) -> Value:
-    body = term(g, node.body)
-    if node.where is None:
-        return g.call(operators.batch_mean, body, g.rank, low=body.low, high=body.high)
-    chosen = truth(g, node.where)
-    slots = body.slots | chosen.slots
-    return g.call(operators.batch_mean_where, body, chosen, g.rank, slots=slots, tensors=True)
 
 
 # ---- truth
@@ -305,7 +310,7 @@ def _truth(g: Algebra, node: Formula) -> Value:
         case Complement():
             return g.complement(truth(g, node.body))
         case Populated():
-            return g.call(operators.batch_any, truth(g, node.body), g.rank, low=0.0, high=1.0)
+            raise AssertionError("who is meant is counted before what reads it is lowered (asrppl.lower.means)")
         case Every() | Some():
             return _quantified(g, node)
         case AtLeast():

@@ -144,13 +144,18 @@ def test_errors_point_into_what_was_typed_and_the_session_goes_on(say) -> None:
         (":nothing", "error: there is no command :nothing"),
         (":load", "error: :load needs"),
         (":load none.asr", "error: none.asr: No such file or directory"),
-        ("E[y] <= 3", "error[ASR0"),
         ('import "none.asr"', "error[ASR021]"),
         ("rule r: a <= 1 $ 2", "error[ASR001]"),
     ],
 )
 def test_errors(say, line: str, message: str) -> None:
     assert say("y = 1", line).startswith(message)
+
+
+def test_the_mean_of_a_value_is_itself(say) -> None:
+    assert say("y = 1", "E[y] <= 3") == "holds\n"
+    assert say("E[y] <= 0") == "does not hold: violation 1\n"
+    assert say("aggregate(y) + P[y == 1]") == "2\n"
 
 
 def test_a_bad_statement_changes_nothing(say) -> None:

@@ -45,7 +45,8 @@ def bracketed(ctx: Context, operator: str, index: ast.Index, env: Env) -> Value:
                 help="its expectation is `E[…]`",
             )
             return Poison()
-        formula = ctx.condition(body, env)
+        with ctx.uses.inside_a_mean():
+            formula = ctx.condition(body, env)
         return Probability(Kind.REAL, formula.levels - _DRAW, span, formula)
     if kind == "formula":
         ctx.add(
@@ -56,12 +57,13 @@ def bracketed(ctx: Context, operator: str, index: ast.Index, env: Env) -> Value:
             help="its probability is `P[…]`",
         )
         return Poison()
-    value = ctx.value(body, env)
-    if isinstance(value, Poison):
-        return value
-    if isinstance(value, TypedDistribution):
-        return _expected_distribution(ctx, value, span, env)
-    term = scalar(ctx, value, body.span, env)
+    with ctx.uses.inside_a_mean():
+        value = ctx.value(body, env)
+        if isinstance(value, Poison):
+            return value
+        if isinstance(value, TypedDistribution):
+            return _expected_distribution(ctx, value, span, env)
+        term = scalar(ctx, value, body.span, env)
     if Level.DRAW not in term.levels:
         return term  # what reads no draw is its own expectation
     where = defined(span, term)  # a draw without a value is not meant
@@ -92,7 +94,7 @@ def _settled(ctx: Context, body: ast.Expr, term: Term) -> str:
     entry = ctx.signature.get(term.name) if ctx.signature is not None and isinstance(term, Read) else None
     if entry is not None and (entry.support is not None or (entry.law is not None and entry.law.closes("mean"))):
         return f"write `aggregate(mean(q({written})))`, or `aggregate(E[{written}])`"
-    return f"write `aggregate(E[{written}])`"
+    return f"write `aggregate(E[{written}])`, the mean over draws and data"
 
 
 def aggregate(ctx: Context, body: ast.Expr, where: ast.Expr | None, span: Span, env: Env) -> Value:

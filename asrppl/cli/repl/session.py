@@ -159,22 +159,24 @@ class Session:
         program = self._checked(self._definitions(), probing, self.params, shown=text)
         bound = self._bind(program, {_PROBE: 0.0}, probing, shown=text)
         try:
-            (rule,) = program.typed(bound.signature).rules
+            means = program.means(bound)
+            (rule,) = means.rules.rules
         except AsrError as error:
             raise _moved(error, program.source, probing, text) from None
         if not isinstance(rule.formula, AtMost):
             raise AsrError([Diagnostic("ASR037", "this is not a number", _whole(text))])
-        return value_of(rule.formula.right, bound)
+        return value_of(rule.formula.right, means.settled(bound))
 
     def _outcome(self, program: Program, place: int, text: str) -> Outcome:
         bound = self._bind(program, {}, text)
         try:
-            rule = program.typed(bound.signature).rules[place]
-            violation = program.plan(bound.signature)(bound.tensors, bound.functions)[rule.name]
+            means = program.means(bound)
+            rule = means.rules.rules[place]
+            violation = means.violations(bound)[rule.name]
         except AsrError as error:
             raise _moved(error, program.source, text) from None
         warnings = _at_input(program.warnings(bound.signature), program.source, text)
-        broken = instances(rule, bound) if bool((violation > 0).any()) else []
+        broken = instances(rule, means.settled(bound)) if bool((violation > 0).any()) else []
         return Outcome(rule.name, violation, broken, tuple(warnings))
 
     def _bind(self, program: Program, more: Mapping[str, object], text: str, shown: str | None = None) -> Bound:

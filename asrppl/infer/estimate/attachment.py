@@ -74,6 +74,8 @@ class Attachment:
             entry = self.signature.get(name)
             if entry is None or entry.law != law:
                 return False
+        if any(key not in reading.tensors for attached in self.rules for key in attached.laws):
+            return False
         for name, referent in self.resolution.referents.items():
             entry = self.signature.get(name)
             if referent.plates and entry is not None:

@@ -11,6 +11,7 @@ from torch import Tensor
 from asrppl.bind.bound import Bound, InputKey
 from asrppl.core.moments import needs_decomposing
 from asrppl.core.typed import Apply, TypedRule
+from asrppl.core.units import averaged
 from asrppl.core.walk import walk
 from asrppl.diagnostics import Diagnostic, Sink
 from asrppl.infer.estimate.functional import Functional
@@ -25,6 +26,7 @@ from asrppl.infer.estimate.soundness import (
     verify_moments,
     verify_plates,
 )
+from asrppl.infer.estimate.sums import law_keys, with_sums
 from asrppl.infer.sites.read import read
 from asrppl.infer.watch.recorder import Tracker, Watcher
 from asrppl.infer.watch.recording import Recording, Site
@@ -49,6 +51,8 @@ class AttachedRule:
         functional: the rule taken apart, where it reads moments or is hard.
         drawless: names of its moments that no draw enters.
         scored: by name those that jump in reparameterised draws, and are known by the score function.
+        unsummed: the rule as it is written, where means of it are sums over the states of finite sites.
+        laws: the probabilities that these sums read.
     """
 
     rule: TypedRule
@@ -60,6 +64,24 @@ class AttachedRule:
     functional: Functional | None = None
     drawless: frozenset[str] = frozenset()
     scored: Mapping[str, Scored] = field(default_factory=dict[str, Scored])
+    unsummed: TypedRule | None = None
+    laws: frozenset[InputKey] = frozenset()
+
+    @property
+    def watching(self) -> frozenset[InputKey]:
+        """What must not come to depend on a draw that gradients do not pass through, if it is watched."""
+        return self.inputs if self.channel == "P" else self.laws
+
+
+def choose(rule: TypedRule, evidence: Evidence, sink: Sink, elements: int, run: Run | None = None) -> AttachedRule:
+    """Return a rule, its means as sums where they are known, with the channel that is right for it."""
+    known = with_sums(rule, evidence)
+    attached = choose_channel(averaged(known) if needs_decomposing(known) else known, evidence, sink, elements, run)
+    if known is rule:
+        return attached
+    laws = law_keys(known, rule)
+    watched = attached.watched or _may_change(laws, evidence)
+    return replace(attached, unsummed=rule, laws=laws, watched=watched)
 
 
 def choose_channel(
@@ -151,14 +173,21 @@ def _is_data(key: InputKey, evidence: Evidence) -> bool:
 
 
 def recheck_pathwise(
-    rules: tuple[AttachedRule, ...], evidence: Evidence, given: Bound, rerun: Rerun
+    rules: tuple[AttachedRule, ...],
+    evidence: Evidence,
+    given: Bound,
+    rerun: Rerun,
+    sink: Sink,
+    elements: int,
+    run: Run | None = None,
 ) -> tuple[AttachedRule, ...]:
     """Return the rules with channel S for those whose inputs change with draws that left no mark on them.
 
-    Marks are lost in functions of a user's own, in ``item()`` and in branches.
+    Marks are lost in functions of a user's own, in ``item()`` and in branches. What changes so is not summed over
+    either: the rule is then taken as it is written.
     """
     suspects = any(site.traced and site.stuck for site in evidence.recording.guide.values())
-    if not suspects or all(rule.channel == "S" for rule in rules):
+    if not suspects or all(rule.channel == "S" and rule.unsummed is None for rule in rules):
         return rules
     try:
         before = read(evidence.resolution, rerun(None), given).tensors
@@ -167,8 +196,14 @@ def recheck_pathwise(
         logger.warning("asrppl: draws cannot be exchanged (%s: %s); their marks decide", type(error).__name__, error)
         return rules
     changed = {key for key, tensor in before.items() if not _same(tensor, after.get(key))}
+    unmarked = {key for key in changed if all(draw.pathwise for draw in evidence.draws(key))}
     found: list[AttachedRule] = []
     for attached in rules:
+        if attached.unsummed is not None and not unmarked.isdisjoint(attached.inputs):
+            rule = attached.unsummed
+            attached = choose_channel(
+                averaged(rule) if needs_decomposing(rule) else rule, evidence, sink, elements, run
+            )
         if attached.channel == "S" or changed.isdisjoint(attached.inputs):
             found.append(attached)
             continue

@@ -43,6 +43,22 @@ def read_law(name: str, referent: Referent, items: list[Item], recording: Record
         _parametric(name, referent, items, known, reading)
 
 
+def read_expected(name: str, referent: Referent, items: list[Item], reading: Reading) -> None:
+    """Put the law of a name into ``reading`` that means are taken over, where the guide gives it finitely many values.
+
+    Such a mean is then a sum over them (`asrppl.core.exact`).
+    """
+    free = referent.free
+    if not free.expected or free.given or free.shape in ("box", "record", "probabilities", "function"):
+        return
+    if referent.origin != "guide" or not referent.site_distribution:
+        return
+    found = [None if not isinstance(item, Site) or is_one_hot(item.fn) else finite_log_probs(item.fn) for item in items]
+    laws = [law for law in found if law is not None]
+    if len(laws) == len(found) and len({support for support, _ in laws}) == 1:
+        _finite(name, referent, items, laws, reading, one_hot=False)
+
+
 def _finite(
     name: str, referent: Referent, items: list[Item], found: list[_Finite], reading: Reading, one_hot: bool
 ) -> None:

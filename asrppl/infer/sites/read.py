@@ -7,7 +7,7 @@ from torch.distributions import Distribution
 
 from asrppl.bind.bound import Bound
 from asrppl.bind.records import RecordError, from_columns, from_fields
-from asrppl.infer.sites.laws import read_law
+from asrppl.infer.sites.laws import read_expected, read_law
 from asrppl.infer.sites.layout import Reading, index, refuse, stack
 from asrppl.infer.sites.presence import read_presence
 from asrppl.infer.sites.referent import Item, Referent, Resolution
@@ -33,6 +33,8 @@ def read(resolution: Resolution, recording: Recording, given: Bound) -> Reading:
             _read_members(name, flat, items, reading)
         if referent.free.law:
             read_law(name, flat, items, recording, reading)
+        else:
+            read_expected(name, flat, items, reading)
         read_presence(name, flat, items, reading)
         if flat is not referent:
             _split_numbers(name, flat, referent.lengths, reading)
