@@ -172,7 +172,7 @@ def _marks(tracked: Reading) -> Provenance:
 
 def _run(tracked: Recording, resolution: Resolution, given: Bound, signature: Signature, rerun: Rerun) -> Run | None:
     """Return what rules that read moments have to know of the guide's laws; None where nothing of them jumps."""
-    if not any(entry.reparameterised for _, entry in signature.entries):
+    if not any(entry.reparameterised or entry.density for _, entry in signature.entries):
         return None
     with torch.enable_grad():
         try:

@@ -231,9 +231,16 @@ def mixed() -> None:
     pyro.sample("z2", dist.Bernoulli(torch.sigmoid(z1)))
 
 
+def scored() -> None:
+    pyro.sample("z1", dist.Normal(pyro.param("a", torch.tensor(0.3)), 1.0).has_rsample_(False))
+    pyro.sample("z2", dist.Normal(pyro.param("b", torch.tensor(0.3)), 1.0))
+
+
 @pytest.mark.parametrize(
     ("guide", "rule", "why"),
     [
+        (scored, "P[z1 >= E[z2]] >= 0.9", "moves with a mean"),
+        (scored, "P[z1 >= b] >= 0.9", "moves with b"),
         (shifted, "P[y * y >= 1] >= 0.9", "depends on parameters not only by draws"),
         (mixed, "P[z1 * z1 >= z2] >= 0.9", "both would be counted"),
         (chain, "P[z1 * z1 >= E[z2]] >= 0.9", "compares draws with a mean"),

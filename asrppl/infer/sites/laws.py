@@ -152,7 +152,8 @@ def _holds(strict: Tensor, value: Tensor) -> Tensor:
 def _cdf(law: Distribution, at: Tensor) -> Tensor:
     """Return the cdf, also outside the support, where torch's give nan or other numbers."""
     support: Any = cast(Any, law).support
-    low, high = getattr(support, "lower_bound", None), getattr(support, "upper_bound", None)
+    low: Any = getattr(support, "lower_bound", None)
+    high: Any = getattr(support, "upper_bound", None)
     if low is None and high is None:
         return cast(Any, law).cdf(at)
     inside = torch.ones_like(at, dtype=torch.bool)
@@ -160,7 +161,8 @@ def _cdf(law: Distribution, at: Tensor) -> Tensor:
         inside = inside & (at > low)
     if high is not None:
         inside = inside & (at < high)
-    within: Any = high - 1 if low is None else low + 1 if high is None else (low + high) / 2
+    bounds = [bound for bound in (low, high) if bound is not None]
+    within = sum(bounds) / 2 if len(bounds) == 2 else low + 1 if high is None else high - 1
     value = cast(Any, law).cdf(torch.where(inside, at, within))
     above = torch.zeros_like(inside) if high is None else at >= high
     return torch.where(inside, value, above.to(value.dtype))

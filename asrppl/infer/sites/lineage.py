@@ -54,9 +54,7 @@ class Lineage:
         if not outputs or not values:
             return set()
         total = torch.stack([output.sum() for output in outputs]).sum()
-        found: tuple[Tensor | None, ...] = torch.autograd.grad(
-            total, list(values.values()), retain_graph=True, allow_unused=True
-        )
+        found: Any = torch.autograd.grad(total, list(values.values()), retain_graph=True, allow_unused=True)
         return {name for name, gradient in zip(values, found, strict=True) if gradient is not None}
 
 
