@@ -169,10 +169,14 @@ def _marks(tracked: Reading) -> Provenance:
 
 def _run(tracked: Recording, resolution: Resolution, given: Bound, signature: Signature, rerun: Rerun) -> Run | None:
     """Return what rules that read moments have to know of the guide's laws; None where nothing of them jumps."""
-    if not any(entry.reparameterised for _, entry in signature.entries):
+    if not any(entry.reparameterised or entry.density for _, entry in signature.entries):
         return None
     with torch.enable_grad():
-        plain, fixed = rerun(None), rerun(Fixed())
+        try:
+            plain, fixed = rerun(None), rerun(Fixed())
+        except Exception as error:  # whatever a user's code makes of draws without gradients
+            logger.warning("asrppl: the guide does not run at fixed draws (%s: %s)", type(error).__name__, error)
+            return None
         laws = site_laws(resolution, plain, signature)
 
         def reading_of(recording: Recording) -> Reading:

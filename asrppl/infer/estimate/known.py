@@ -138,6 +138,7 @@ class Knower:
     def _moment(self, moment: Moment) -> Moment:
         integrand = moment.integrand
         if isinstance(integrand, TypedDistribution) or not self._jumps(moment):
+            self._verify_scores(moment)
             return moment
         found = None if self._knowledge is None else smoothed(integrand, moment.where, self._knowledge)
         if found is not None:
@@ -151,6 +152,30 @@ class Knower:
 
     def _moving(self, node: TypedNode) -> Iterator[Read]:
         return reparameterised(node, self.signature)
+
+    def _verify_scores(self, moment: Moment) -> None:
+        """Refuse a jump in a continuous draw whose place moves: the score function of that draw leaves it out."""
+        places = [place for part in _parts(moment) for place in jumps(part, self._with_density)]
+        if not places or self.run is None:
+            return
+        inputs = frozenset[InputKey]().union(*(inputs_of(part) for part in _parts(moment)))
+        moved = next((name for name, _ in inputs if ", moment " in name), None) and "a mean"
+        moved = moved or self._explicit(moment, inputs, self.run)
+        if moved is not None:
+            node, read = places[0]
+            self.sink.add(
+                "ASR064",
+                node.span,
+                f"this jumps in a draw at a place that moves with {moved}: the score function would leave that out",
+                help="draw it with a reparameterisation, and its law's cdf is taken",
+                notes=(Note(f"`{read.name}` is drawn without a reparameterisation", read.span),),
+            )
+
+    def _with_density(self, node: TypedNode) -> Iterator[Read]:
+        for part in walk(node):
+            entry = self.signature.get(part.name) if isinstance(part, Read) else None
+            if isinstance(part, Read) and entry is not None and entry.density and part.component != "mask":
+                yield part
 
     # ---- laws
 

@@ -280,7 +280,7 @@ class _Run:
             self._pulled(violation, slopes, counted, excesses) if hard else violation.detach(),
             self._term(
                 violation,
-                {leaf: known.get(leaf, own) for leaf, own in cotangents.items()} if self.drawn else cotangents,
+                {leaf: known.get(leaf, own).clone() for leaf, own in cotangents.items()} if self.drawn else cotangents,
             ),
             self.batch.plates,
             speaking.get(self.functional.name),
