@@ -73,7 +73,8 @@ class Compiled(nn.Module):
         self._inputs = tuple(inputs)
         self._nodes = tuple(nodes)
         self._outputs = tuple(outputs)
-        self.code, names = _written(inputs, nodes, outputs)
+        code, names = _written(inputs, nodes, outputs)
+        self.code: str = code
         exec(compile(self.code, "<plan>", "exec"), names)
         self.function: Callable[..., tuple[Tensor, ...]] = names["forward"]  # of a namespace, and the inputs
 
