@@ -41,7 +41,7 @@ SITES = {"a": (LENGTH, (0, 1, 2)), "b": (LENGTH, (0, 1)), "n": (0, (0, 1, 3))}
 class Verdict:
     """What came of one program."""
 
-    came: Literal["agrees", "refused", "no draw", "stays", "pole", "differs"]
+    came: Literal["agrees", "refused", "no draw", "given", "stays", "pole", "differs"]
     text: str
     why: str = ""
 
@@ -96,6 +96,8 @@ def compare(seed: int) -> Verdict:
     mean = _mean(rule.formula)
     if not isinstance(mean, Expectation | Probability) or not drawn:
         return Verdict("no draw", text)
+    if isinstance(mean, Expectation) and mean.where is not None:
+        return Verdict("given", text)  # a mean over some of the draws is no sum but a ratio, which is tracked
     known = summed(rule, signature, frozenset(drawn), lambda key: frozenset({key[0]} & set(drawn)))
     term = _mean(known.formula)
     if isinstance(term, Expectation | Probability):

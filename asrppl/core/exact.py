@@ -89,7 +89,7 @@ def _summed(
     node: Expectation | Probability, signature: Signature, laws: frozenset[str], depends: Depends, slot: int
 ) -> Term | None:
     if isinstance(node, Expectation) and node.where is not None:
-        return None
+        return None  # a mean over the draws that are meant is a ratio
     left = names_of(node.body, laws)
     while left:
         entangled = _entangled(node.body, left, depends)

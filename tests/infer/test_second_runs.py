@@ -12,7 +12,7 @@ from pyro.infer.autoguide import AutoIAFNormal, AutoLowRankMultivariateNormal, A
 from torch import Tensor, nn
 
 import asrppl
-from tests.infer.test_probabilities import Program, chain, model, ndtr, reason, shares_of_gradient
+from tests.infer.test_probabilities import WARM, Program, at_most, chain, model, ndtr, reason, shares_of_gradient
 from tests.infer.toys import unconstrained, worst_z
 
 pytestmark = pytest.mark.usefixtures("double_precision")
@@ -36,10 +36,12 @@ def with_rule(programs: tuple[Program, Program], rule: str, calls: int, modules:
         elbo.loss_and_grads(*programs)
         pyro.enable_validation(False)
         own: list[Tensor] = []
-        for call in range(calls + 150):
+        for call in range(calls + WARM):
+            if call == WARM:
+                at_most(elbo, weight)
             modules.zero_grad()
             elbo.loss_and_grads(*programs)
-            if call >= 150:
+            if call >= WARM:
                 own.append(torch.cat([p.grad.reshape(-1).clone() for p in modules.parameters() if p.grad is not None]))
         found.append(torch.stack(own))
     return found[1] - found[0]
@@ -55,7 +57,7 @@ def test_autoguides(kind: Any) -> None:
                 param += 0.1 * torch.randn(param.shape)
     pyro.clear_param_store()
     options = {"num_particles": 100, "vectorize_particles": True, "max_plate_nesting": 1}
-    found = with_rule((hierarchy, guide), "P[z[1] > g] >= 1", 300, guide, **options)
+    found = with_rule((hierarchy, guide), "P[z[1] > g] >= 1", 100, guide, **options)
     if kind is AutoNormal:
         mean = guide.locs.z[1] - guide.locs.g
         variance = guide.scales.z[1] ** 2 + guide.scales.g**2
@@ -127,11 +129,13 @@ def test_subsampled_data(case: str, vectorised: bool) -> None:
         elbo.loss_and_grads(data_model, data_guide)
         pyro.enable_validation(False)
         own: list[Tensor] = []
-        for call in range(700):
+        for call in range(120 + WARM):
+            if call == WARM:
+                at_most(elbo, weight)
             for param in unconstrained(["l", "w"]):
                 param.grad = None
             elbo.loss_and_grads(data_model, data_guide)
-            if call >= 300:
+            if call >= WARM:
                 own.append(
                     torch.cat(
                         [
@@ -277,8 +281,9 @@ def test_a_mean_may_be_compared_with_one_entry() -> None:
 # ---- training
 
 
-@pytest.mark.parametrize(("event", "steps"), [("theta >= 0", 2500), ("theta + abs(theta) > 0", 5000)])
-def test_hard_rules_reach_the_optimum(event: str, steps: int) -> None:
+def test_a_hard_rule_reaches_the_optimum() -> None:
+    steps = 1500
+
     def prior() -> None:
         pyro.sample("theta", dist.Normal(0.0, 1.0))
 
@@ -287,12 +292,12 @@ def test_hard_rules_reach_the_optimum(event: str, steps: int) -> None:
 
     pyro.enable_validation(False)
     base = Trace_ELBO(num_particles=8, vectorize_particles=True, max_plate_nesting=0)
-    elbo = asrppl.regularize(prior, guide, f"rule a hard: P[{event}] >= 0.9", elbo=base)
+    elbo = asrppl.regularize(prior, guide, "rule a hard: P[theta >= 0] >= 0.9", elbo=base)
     svi = SVI(prior, guide, pyro.optim.Adam({"lr": 0.02}), loss=elbo)
     last: list[float] = []
     for step in range(steps):
         svi.step()
-        if step >= steps - 1000:
+        if step >= steps - 500:
             last.append(float(pyro.param("m").detach()))
     assert abs(sum(last) / len(last) - 1.2816) < 0.08
 
@@ -336,7 +341,7 @@ def test_behind_a_discrete_draw(event: str, how: str, closed: Callable[[Tensor, 
     guide = config_enumerate(branching) if kind is TraceEnum_ELBO else branching
     options: dict[str, Any] = {"num_particles": 50, "vectorize_particles": True, "max_plate_nesting": 0}
     elbo, found = shares_of_gradient(
-        (branching_model, guide), f"P[{event}] >= 1", ["t", "m"], 600, kind=kind, **options
+        (branching_model, guide), f"P[{event}] >= 1", ["t", "m"], 150, kind=kind, **options
     )
     assert how in reason(elbo)
     t, m = torch.tensor(0.4).requires_grad_(), torch.tensor(-0.3).requires_grad_()

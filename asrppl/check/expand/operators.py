@@ -4,7 +4,7 @@ from asrppl.check.context import Context
 from asrppl.check.expand import build
 from asrppl.check.expand.arrays import scalar
 from asrppl.check.expand.names import sort
-from asrppl.check.expand.presence import defined
+from asrppl.check.expand.presence import defined, drawn
 from asrppl.check.expand.values import Array, Env, NumberSet, Poison, Record, Table, Value
 from asrppl.core.signature import Kind, Level
 from asrppl.core.typed import (
@@ -66,7 +66,7 @@ def bracketed(ctx: Context, operator: str, index: ast.Index, env: Env) -> Value:
         term = scalar(ctx, value, body.span, env)
     if Level.DRAW not in term.levels:
         return term  # what reads no draw is its own expectation
-    where = defined(span, term)  # a draw without a value is not meant
+    where = drawn(span, term)  # a draw without a value is not meant
     levels = term.levels if where is None else term.levels | where.levels
     return Expectation(Kind.REAL, levels - _DRAW, span, term, where)
 
@@ -76,7 +76,7 @@ def _expected_distribution(ctx: Context, body: Distribution, span: Span, env: En
         return body
     if isinstance(body, Parametric):
         return _mixture(ctx, body, "E[mean(…)]", span, env)
-    where = defined(span, body)
+    where = drawn(span, body)
     levels = body.levels if where is None else body.levels | where.levels
     return ExpectedDistribution(body.support, levels - _DRAW, span, body, where)
 

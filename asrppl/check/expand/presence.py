@@ -54,8 +54,8 @@ def _conditions(node: TypedNode) -> list[Formula]:
             return _of_reduction(node)
         case Choose():
             return _of_choice(node)
-        case Expectation() | ExpectedDistribution():
-            return [] if node.where is None else [_happens(node.where, node.span)]
+        case Expectation() | ExpectedDistribution() if node.where is not None:
+            return [_happens(node.where, node.span)]
         case AggregateTerm() | AggregateDistribution():
             # A datum without a value is not among those that are meant: `aggregate` leaves it out.
             if node.where is None:
@@ -63,6 +63,12 @@ def _conditions(node: TypedNode) -> list[Formula]:
             return [Populated(build.NO_LEVELS, node.span, node.where)]
         case _:
             return [condition for child in children(node) for condition in _conditions(child)]
+
+
+def drawn(span: Span, node: TypedNode) -> Formula | None:
+    """Return the condition under which a term has a value in a draw; None where no draw decides it."""
+    where = defined(span, node)
+    return where if where is not None and Level.DRAW in where.levels else None
 
 
 def _happens(where: Formula, span: Span) -> Formula:
