@@ -53,7 +53,8 @@ class Lineage:
         values = {name: site.value for name, site in self.drawn.items() if site.value.requires_grad}
         if not outputs or not values:
             return set()
-        total = torch.stack([output.sum() for output in outputs]).sum()
+        with torch.enable_grad():  # rules may be attached in a call without gradients
+            total = torch.stack([output.sum() for output in outputs]).sum()
         gradients = torch.autograd.grad(total, list(values.values()), retain_graph=True, allow_unused=True)
         found = cast("tuple[Tensor | None, ...]", gradients)
         return {name for name, gradient in zip(values, found, strict=True) if gradient is not None}
