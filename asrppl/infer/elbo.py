@@ -355,12 +355,12 @@ class RegularizedELBO(ELBO):
 
     def state_dict(self) -> dict[str, Any]:
         """Return what a run needs, beside its parameters, to go on: the step, tracked means and multipliers."""
-        return {"step": self.step, "rules": self.memory.state_dict()}
+        return {"step": self.step, **self.memory.state_dict()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on where `state_dict` was taken."""
         self.step = int(state["step"])
-        self.memory.load_state_dict(state.get("rules", {}), {rule.name: rule.hard for rule in self.program.rules})
+        self.memory.load_state_dict(state, {rule.name: rule.hard for rule in self.program.rules})
 
     def __getstate__(self) -> dict[str, object]:
         # What was bound is bound again on the next call: recordings and lowered graphs do not travel.

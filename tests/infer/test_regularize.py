@@ -95,7 +95,7 @@ def test_a_run_goes_on_where_it_was_stopped() -> None:
     elbo = asrppl.regularize(toy.model, toy.guide, rules)
     elbo.loss_and_grads(toy.model, toy.guide)
     state = elbo.state_dict()
-    assert state == {"step": 1, "rules": {}}
+    assert state == {"step": 1, "same_data": True, "rules": {}}
     again = asrppl.regularize(toy.model, toy.guide, rules)
     again.load_state_dict(state)
     again.loss(toy.model, toy.guide)

@@ -188,16 +188,20 @@ class Memory:
     # ---- state
 
     def state_dict(self) -> dict[str, Any]:
-        """Return what every rule remembers."""
-        return {"\n".join(key): kept.state_dict() for key, kept in self.rules.items()}
+        """Return what every rule remembers, and whether the data have been the same in all calls."""
+        rules = {"\n".join(key): kept.state_dict() for key, kept in self.rules.items()}
+        return {"same_data": self._same, "rules": rules}
 
     def load_state_dict(self, state: Mapping[str, Any], hard: Mapping[str, float | None]) -> None:
         """Go on where `state_dict` was taken."""
-        self.rules = {}
-        for key, kept in state.items():
-            name, _, lengths = key.partition("\n")
-            self.rules[name, lengths] = Multipliers(hard.get(name))
-            self.rules[name, lengths].load_state_dict(kept)
+        self._same = bool(state.get("same_data", True))
+        rules = state.get("rules", {})
+        for key in self.rules:
+            if "\n".join(key) not in rules:
+                self.rules[key].forget_all()
+        for text, kept in rules.items():
+            name, _, lengths = text.partition("\n")
+            self.rules.setdefault((name, lengths), Multipliers(hard.get(name))).load_state_dict(kept)
 
 
 def _scores(attached: AttachedRule, functional: Functional, here: Here) -> dict[str, Tensor]:

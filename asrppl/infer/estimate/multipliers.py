@@ -231,15 +231,29 @@ class Multipliers:
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on where `state_dict` was taken."""
+        """Go on where `state_dict` was taken, in the tensors that are there: a CUDA graph has their addresses."""
         self.calls = int(state["calls"])
         self.visits = None if state["visits"] is None else state["visits"].clone()
         self.looked_back = tuple(state["looked_back"])
         for name, table in self._tables():
-            table.clear()
-            table.update({_key(text): kept.clone() for text, kept in state[name].items()})
-        self._clock = None
+            for text, kept in state[name].items():
+                _keep(table, _key(text), kept)
+        self._rewind(state)
         self._runs = []
+
+    def forget_all(self) -> None:
+        """Begin anew, in the tensors that are there."""
+        self.calls, self.visits = 0, None
+        self.looked_back = math.inf, 0.0
+        self._rewind({"multipliers": {}, "together": {}})
+        self._runs = []
+
+    def _rewind(self, state: Mapping[str, Any]) -> None:
+        for name, table in (("multipliers", self.multipliers), ("together", self.together)):
+            for key in table.keys() - {_key(text) for text in state[name]}:
+                table[key].zero_()
+        if self._clock is not None:  # at 0 calls, the first values take the place of all averages
+            self._clock.fill_(float(self.calls))
 
     def _tables(self) -> list[tuple[str, dict[Any, Tensor]]]:
         return [

@@ -223,13 +223,14 @@ class _Graph:
             self.default.graphsafe_set_state(kept)
 
     def capture(self, step: Callable[[], None], state: list[Tensor]) -> None:
-        """Capture `step`, leaving all that it changes as it is: parameters, the optimiser's state and `state`."""
+        """Capture `step`; parameters, the optimiser's state, that of the rules and `state` stay as they are."""
         trainer = self.trainer
         # A graph of autograd that is still alive ties the parameters to the stream it was made in.
         gc.collect()
         random = self.generator.get_state()
         changed = [*trainer.parameters, *state]
         kept = [tensor.detach().clone() for tensor in changed]
+        rules = trainer.elbo.state_dict()
         moments = {id(p): {k: v.clone() for k, v in some.items()} for p, some in trainer.optimiser.state.items()}
         with self.stream_and_random():
             # Libraries set themselves up in their first calls, which no graph may hold.
@@ -241,6 +242,7 @@ class _Graph:
                 for parameter, some in trainer.optimiser.state.items():
                     for name, tensor in some.items():
                         tensor.copy_(moments[id(parameter)][name]) if id(parameter) in moments else tensor.zero_()
+            trainer.elbo.load_state_dict(rules)  # in place: the graph has the addresses
             trainer.optimiser.zero_grad()
         self.stream.synchronize()
         self.generator.set_state(random)

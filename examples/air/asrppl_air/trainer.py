@@ -180,6 +180,7 @@ class Trainer:
             "model": self.model.state_dict(),
             "guide": self.guide.state_dict(),
             "optimiser": self._optimiser_state(),
+            "rules": self.elbo.state_dict(),
             **self._random_states(),
         }
         if self.baseline is not None:
@@ -201,7 +202,7 @@ class Trainer:
         self.optimiser.load_state_dict(state["optimiser"])
         put_random(state, self.device)
         self.step = state["step"]
-        self.elbo.step = self.step
+        self.elbo.load_state_dict({**state.get("rules", {}), "step": self.step})
         self.seconds = state["seconds"]
 
     def evaluate(self) -> Metrics:
