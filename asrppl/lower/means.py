@@ -52,13 +52,14 @@ class Means:
             for rule in rules
         ]
         moments = [moment for part in parts if part is not None for moment in part.moments]
-        self.rules = TypedProgram(
+        self.rules: TypedProgram = TypedProgram(
             tuple(
                 rule if part is None else replace(part.rule, hard=rule.hard)
                 for rule, part in zip(rules, parts, strict=True)
             )
         )
-        self.signature = Signature.of({**dict(signature.entries), **{moment.name: moment.entry for moment in moments}})
+        entries = {**dict(signature.entries), **{moment.name: moment.entry for moment in moments}}
+        self.signature: Signature = Signature.of(entries)
         self._stages = [(stage, _integrands(stage, self.signature, elements)) for stage in _stages(moments)]
         self._plan = lower(self.rules, signature=self.signature, elements=elements)
         self._deciding = {
