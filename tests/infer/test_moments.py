@@ -245,3 +245,23 @@ def test_calls_that_are_no_training_steps_move_nothing() -> None:
     with torch.no_grad():
         elbo.differentiable_loss(programs.model, programs.guide)
     assert str(before) == str(elbo.state_dict())
+
+
+def test_what_a_batch_gives_exactly_has_its_whole_weight_from_the_first_step_on() -> None:
+    programs = Programs()
+    rule = "kl(uniform({0, 1, 2}) || aggregate(q(k))) <= 0"
+    elbo = asrppl.regularize(programs.model, programs.guide, f"rule r weight {WEIGHT}: {rule}")
+    plain = asrppl.regularize(programs.model, programs.guide, f"rule r weight 1e-300: {rule}")
+    programs.guide()
+    for _ in range(4):
+        found: list[Tensor] = []
+        for each in (elbo, plain):
+            pyro.set_rng_seed(0)
+            for param in unconstrained(["m", "logits"]):
+                param.grad = None
+            each.loss_and_grads(programs.model, programs.guide)
+            found.append(_grad(unconstrained(["logits"])[0]).clone())
+        logits = pyro.param("logits").detach().clone().requires_grad_()
+        (wanted,) = torch.autograd.grad(-logits.softmax(-1).mean(0).log().mean(), logits)
+        torch.testing.assert_close(found[0] - found[1], N * WEIGHT * wanted)
+    assert all(not kept.multipliers for kept in elbo.memory.rules.values())

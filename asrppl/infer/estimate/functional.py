@@ -77,6 +77,11 @@ class Functional:
         """What the integrand of a moment reads."""
         return _inputs(moment)
 
+    def is_exact(self, comparison: Comparison, exact: frozenset[str]) -> bool:
+        """Whether all the moments that a comparison reads are in ``exact``."""
+        names = {moment.name for moment in self.moments}
+        return {name for name, _ in inputs_of(comparison.excess)} & names <= exact
+
     @property
     def about_data(self) -> bool:
         """Whether what it says is said of each datum."""

@@ -259,8 +259,10 @@ class _Run:
             if comparison.name in shared:
                 whole = shared[comparison.name].to(excess.dtype)
                 given = whole.reshape((*whole.shape, *(1,) * (excess.dim() - whole.dim()))) * (excess.detach() > 0)
+            elif not hard and (given is None or self.functional.is_exact(comparison, self.exact)):
+                given = excess > 0  # what is known without noise needs no multiplier to find its price
             elif given is None:
-                given = torch.zeros_like(excess) if hard else excess > 0
+                given = torch.zeros_like(excess)
             slope = given.to(excess.dtype).expand(excess.shape)
             slopes[comparison.name] = slope.detach().clone().requires_grad_()
             self.tensors[comparison.name, None] = _axes_last(slopes[comparison.name], len(comparison.variables))
@@ -286,7 +288,7 @@ class _Run:
             speaking.get(self.functional.name),
             self.estimates,
             cotangents if self.drawn else {},
-            self._moves([excess.detach() for excess in excesses], tracked),
+            self._moves([excess.detach() for excess in excesses], tracked, hard=hard),
             {name: torch.zeros_like(slopes[name]) if share is None else share for name, share in counted.items()},
         )
 
@@ -336,12 +338,17 @@ class _Run:
         moved = integrand - _padded(mean, axes, batch)
         return (_padded(cotangent, axes, batch) * moved).sum(tuple(range(axes))) if axes else cotangent * moved
 
-    def _moves(self, excesses: Sequence[Tensor], tracked: Sequence[Leaf]) -> dict[str, tuple[Tensor, Tensor, Tensor]]:
+    def _moves(
+        self, excesses: Sequence[Tensor], tracked: Sequence[Leaf], *, hard: bool
+    ) -> dict[str, tuple[Tensor, Tensor, Tensor]]:
         """Return of each comparison g, and the mean and mean square of J (ψ − m̂) over draws and data.
 
         J is the derivative of g by the means. J (ψ − m̂) for every draw and datum is the derivative of uᵀ(J v) by u.
         """
-        if not self.functional.comparisons:
+        learning = [
+            each for each in self.functional.comparisons if hard or not self.functional.is_exact(each, self.exact)
+        ]
+        if not learning:
             return {}
         leaves: dict[Leaf, Tensor] = {}
         moved: dict[Leaf, Tensor] = {}
@@ -367,6 +374,8 @@ class _Run:
         for comparison, excess, spread in zip(
             self.functional.comparisons, excesses, inner._excesses(inner.tensors), strict=True
         ):
+            if comparison not in learning:
+                continue
             axes = len(comparison.variables)
             moves = _directional(spread, list(leaves.values()), list(moved.values()))
             whole = Level.DATUM not in comparison.excess.levels
