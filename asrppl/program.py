@@ -13,10 +13,11 @@ from asrppl.check import Checked, RuleInfo, check_file, type_program
 from asrppl.check.params import ParamValue
 from asrppl.codes import Severity
 from asrppl.core.bounded import Bounded
+from asrppl.core.free import FreeNames
 from asrppl.core.labels import indexed, level_name, type_of, weight_text
 from asrppl.core.numbering import verify_numbering
+from asrppl.core.rules import TypedProgram, TypedRule
 from asrppl.core.signature import Signature
-from asrppl.core.typed import FreeNames, TypedProgram, TypedRule
 from asrppl.core.units import in_units
 from asrppl.diagnostics import AsrError, Diagnostic, in_order, public, warn_of
 from asrppl.files import Folder, Kept, Library, read_text, unreadable

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from torch import Tensor
 
 from asrppl.bind.bound import InputKey
+from asrppl.core.free import FreeNames
 from asrppl.core.signature import Entry
-from asrppl.core.typed import FreeNames
 from asrppl.diagnostics import Sink
 
 

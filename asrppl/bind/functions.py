@@ -7,7 +7,7 @@ from typing import NoReturn
 import torch
 from torch import Tensor
 
-from asrppl.core.typed import FreeName
+from asrppl.core.free import FreeName
 from asrppl.diagnostics import AsrError, Diagnostic
 from asrppl.source import Span
 

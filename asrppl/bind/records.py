@@ -4,8 +4,8 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
+from asrppl.core.free import FreeName
 from asrppl.core.signature import BOX_FIELDS
-from asrppl.core.typed import FreeName
 from asrppl.suggest import did_you_mean
 
 _BOX = "a box has 4 columns (x, y, w, h: centre and sides), or 3 (x, y, side) for squares"

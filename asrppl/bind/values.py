@@ -18,9 +18,9 @@ from asrppl.bind.laws import law_of
 from asrppl.bind.records import RecordError, from_columns, from_fields
 from asrppl.bind.shapes import broadcast_shape
 from asrppl.core.families import Family, family, members
+from asrppl.core.free import FreeName, FreeNames
 from asrppl.core.laws import FAMILIES, Law, component, fields_of, is_of_law
 from asrppl.core.signature import BOX_FIELDS, Entry, Kind, Level, Signature
-from asrppl.core.typed import FreeName, FreeNames
 from asrppl.diagnostics import Sink
 from asrppl.suggest import did_you_mean
 

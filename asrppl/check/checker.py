@@ -27,8 +27,9 @@ from asrppl.check.modules import Loader, verify_no_recursion
 from asrppl.check.params import ParamValue, give_values
 from asrppl.check.rules import RuleInfo, check_rules, expand_rule
 from asrppl.codes import Severity
+from asrppl.core.free import FreeNames
+from asrppl.core.rules import TypedProgram
 from asrppl.core.signature import Signature
-from asrppl.core.typed import FreeNames, TypedProgram
 from asrppl.diagnostics import AsrError, Diagnostic, Sink, in_order
 from asrppl.files import Library
 from asrppl.syntax import ast

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from asrppl.check.fields import BOX_WORDS, fields_of_boxes, instead, is_of_boxes
+from asrppl.core.free import FreeName
 from asrppl.core.signature import BOX_FIELDS
-from asrppl.core.typed import FreeName
 from asrppl.diagnostics import Note, Sink
 from asrppl.source import Span
 from asrppl.syntax import ast

@@ -8,8 +8,9 @@ from asrppl.check.expand import build
 from asrppl.check.expand.bounds import always_holds, never_holds
 from asrppl.check.expand.terms import constant
 from asrppl.check.expand.values import Env, Module
+from asrppl.core.rules import Schedule, TypedRule
 from asrppl.core.signature import Level
-from asrppl.core.typed import AtMost, Every, Formula, Schedule, TruthValue, TypedRule
+from asrppl.core.typed import AtMost, Every, Formula, TruthValue
 from asrppl.core.walk import is_poisoned, walk
 from asrppl.diagnostics import Note
 from asrppl.source import Span

@@ -12,8 +12,8 @@ from asrppl.check import RuleInfo, check_file
 from asrppl.cli.arguments import add_params, params_of
 from asrppl.cli.output import count_errors, counted, level, print_diagnostics, weight
 from asrppl.commands import Commands, printable
+from asrppl.core.free import FreeName
 from asrppl.core.labels import indexed, type_of
-from asrppl.core.typed import FreeName
 from asrppl.diagnostics import Diagnostic, in_order
 from asrppl.files import Folder, read_stream, read_text, unreadable
 from asrppl.source import Source

@@ -8,7 +8,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from asrppl.core.signature import Kind, Level
+from asrppl.core.signature import NO_LEVELS, Kind
 from asrppl.core.typed import (
     BinaryTerm,
     Choose,
@@ -26,8 +26,6 @@ from asrppl.core.typed import (
 )
 from asrppl.core.walk import TypedNode, walk
 from asrppl.source import Span
-
-_NOTHING = frozenset[Level]()
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +115,7 @@ def _summed(term: Reduction, sites: Collection[str]) -> Affine | None:
     if not set(term.variables) <= indexed:
         return None
     return Affine(
-        (replace(piece, variables=term.variables, guard=term.guard),), replace(term, body=inner.rest, levels=_NOTHING)
+        (replace(piece, variables=term.variables, guard=term.guard),), replace(term, body=inner.rest, levels=NO_LEVELS)
     )
 
 
@@ -180,7 +178,7 @@ def _meet(a: Read, b: Read) -> Formula | None:
             if one.add != two.add:
                 return None
             continue
-        conditions.append(Equal(_NOTHING, a.span, _place(one, a.span), _place(two, a.span), "decided", None))
+        conditions.append(Equal(NO_LEVELS, a.span, _place(one, a.span), _place(two, a.span), "decided", None))
     found = conditions[0]
     for condition in conditions[1:]:
         found = both(found, condition)
@@ -188,11 +186,11 @@ def _meet(a: Read, b: Read) -> Formula | None:
 
 
 def _place(index: Offset, span: Span) -> Term:
-    add = Constant(Kind.INT, _NOTHING, span, index.add)
+    add = Constant(Kind.INT, NO_LEVELS, span, index.add)
     if index.variable is None:
         return add
-    value = IndexValue(Kind.INT, _NOTHING, span, index.variable)
-    return BinaryTerm(Kind.INT, _NOTHING, span, "+", value, add)
+    value = IndexValue(Kind.INT, NO_LEVELS, span, index.variable)
+    return BinaryTerm(Kind.INT, NO_LEVELS, span, "+", value, add)
 
 
 def _sum(piece: Piece, body: Term) -> Term:
@@ -206,7 +204,7 @@ def _sum(piece: Piece, body: Term) -> Term:
 
 def number(value: float, span: Span) -> Constant:
     """Return a constant."""
-    return Constant(Kind.REAL, _NOTHING, span, value)
+    return Constant(Kind.REAL, NO_LEVELS, span, value)
 
 
 def constant(term: Term) -> float | None:

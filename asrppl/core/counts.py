@@ -11,7 +11,7 @@ from math import prod
 
 from asrppl.core.entries import OPERATORS, names_of, number, own_nodes
 from asrppl.core.rebuild import free_variables, rebuilt
-from asrppl.core.signature import Kind, Level, Signature
+from asrppl.core.signature import NO_LEVELS, Kind, Signature
 from asrppl.core.typed import (
     AtLeast,
     AtMost,
@@ -29,8 +29,6 @@ from asrppl.core.typed import (
 )
 from asrppl.core.walk import TypedNode, children
 from asrppl.source import Span
-
-_NO_LEVELS = frozenset[Level]()
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +89,7 @@ class Counts:
                 entry = self._signature.get(read.name)
                 if entry is None or entry.support != (0, 1):
                     return None
-                one = Equal(_NO_LEVELS, read.span, read, number(1.0, read.span), "discrete", None)
+                one = Equal(NO_LEVELS, read.span, read, number(1.0, read.span), "discrete", None)
                 return Counted(node.variables, _all_of(node.guard, one))
             case _:
                 return None
@@ -117,7 +115,7 @@ class Counts:
         counted = self._counted(node)
         if counted not in self.variables:
             return None
-        value = IndexValue(Kind.INT, _NO_LEVELS, node.span, self.variables[counted])
+        value = IndexValue(Kind.INT, NO_LEVELS, node.span, self.variables[counted])
         if not isinstance(node, AtLeast):
             return value
         bound = rebuilt(node.bound, self.exchanged)
@@ -128,11 +126,11 @@ class Counts:
         """Yield the probability of each number, count by count; ``probability`` is that of a formula."""
         for counted, variable in self.variables.items():
             each = probability(counted.body)
-            yield CountProbability(Kind.REAL, _NO_LEVELS, span, counted.variables, each, Offset(variable))
+            yield CountProbability(Kind.REAL, NO_LEVELS, span, counted.variables, each, Offset(variable))
 
 
 def _all_of(*parts: Formula | None) -> Formula:
     there = tuple(part for part in parts if part is not None)
     if len(there) == 1:
         return there[0]
-    return Conjunction(_NO_LEVELS.union(*(part.levels for part in there)), there[-1].span, there)
+    return Conjunction(NO_LEVELS.union(*(part.levels for part in there)), there[-1].span, there)

@@ -12,7 +12,7 @@ from itertools import product
 from math import prod
 
 from asrppl.core.rebuild import free_variables, rebuilt
-from asrppl.core.signature import Entry, Kind, Level, Signature
+from asrppl.core.signature import NO_LEVELS, Entry, Kind, Signature
 from asrppl.core.typed import (
     AggregateDistribution,
     AggregateTerm,
@@ -46,7 +46,6 @@ OPERATORS = (Expectation, Probability, AggregateTerm, AggregateDistribution, Exp
 MOST_STATES = 4096
 """How many joint states are summed over."""
 
-_NO_LEVELS = frozenset[Level]()
 _LOG_ZERO = -1e4  # the least logarithm of a probability: its exponential is 0, with slope 0
 
 
@@ -164,16 +163,16 @@ class Entries:
         *others, (last, _) = self._options(read)
         found = self._value(last, read)
         for entry, conditions in reversed(others):
-            condition = conditions[0] if len(conditions) == 1 else Conjunction(_NO_LEVELS, read.span, conditions)
-            found = Choose(read.kind, _NO_LEVELS, read.span, condition, self._value(entry, read), found)
+            condition = conditions[0] if len(conditions) == 1 else Conjunction(NO_LEVELS, read.span, conditions)
+            found = Choose(read.kind, NO_LEVELS, read.span, condition, self._value(entry, read), found)
         return replace(found, kind=read.kind)
 
     def _value(self, entry: SiteEntry, read: Read) -> Term:
         variable, support = self.variables[entry], self._support(entry.name)
         if support == variable.values:
-            return IndexValue(read.kind, _NO_LEVELS, read.span, variable)
+            return IndexValue(read.kind, NO_LEVELS, read.span, variable)
         values = tuple(map(float, support))
-        return Table(read.kind, _NO_LEVELS, read.span, values, (len(values),), (Offset(variable),))
+        return Table(read.kind, NO_LEVELS, read.span, values, (len(values),), (Offset(variable),))
 
     def weights(self, span: Span) -> list[Term]:
         """Return the weights of the states, entry by entry: they multiply to the probability of a joint state."""
@@ -184,10 +183,10 @@ class Entries:
             for other in reversed(before):
                 condition = _same(entry, other, span)
                 if condition is not None:
-                    agrees = _is(IndexValue(Kind.INT, _NO_LEVELS, span, variable), self.variables[other], span)
+                    agrees = _is(IndexValue(Kind.INT, NO_LEVELS, span, variable), self.variables[other], span)
                     one, zero = number(1.0, span), number(0.0, span)
-                    same = Choose(Kind.REAL, _NO_LEVELS, span, agrees, one, zero)
-                    weight = Choose(Kind.REAL, _NO_LEVELS, span, condition, same, weight)
+                    same = Choose(Kind.REAL, NO_LEVELS, span, agrees, one, zero)
+                    weight = Choose(Kind.REAL, NO_LEVELS, span, condition, same, weight)
             before.append(entry)
             found.append(weight)
         return found
@@ -198,7 +197,7 @@ def _places(term: Term, places: list[int], span: Span) -> list[tuple[Offset, tup
     found: list[tuple[Offset, tuple[Formula, ...]]] = []
     for at in places:
         bound = number(float(at), span)
-        condition = AtMost(_NO_LEVELS, span, term, bound, "decided", None, strict=False)
+        condition = AtMost(NO_LEVELS, span, term, bound, "decided", None, strict=False)
         found.append((Offset(None, at), () if at == places[-1] else (condition,)))
     return found
 
@@ -242,7 +241,7 @@ def _same(one: SiteEntry, other: SiteEntry, span: Span) -> Formula | None:
         if _reach(a).isdisjoint(_reach(b)):
             return None
         found.append(_is(_moved(a, span), b, span))
-    return found[0] if len(found) == 1 else Conjunction(_NO_LEVELS, span, tuple(found))
+    return found[0] if len(found) == 1 else Conjunction(NO_LEVELS, span, tuple(found))
 
 
 def _reach(offset: Offset) -> set[int]:
@@ -251,18 +250,18 @@ def _reach(offset: Offset) -> set[int]:
 
 def number(value: float, span: Span) -> Constant:
     """Return a real constant."""
-    return Constant(Kind.REAL, _NO_LEVELS, span, value)
+    return Constant(Kind.REAL, NO_LEVELS, span, value)
 
 
 def _moved(offset: Offset, span: Span) -> Term:
     if offset.variable is None:
         return number(float(offset.add), span)
-    value = IndexValue(Kind.INT, _NO_LEVELS, span, offset.variable)
-    return BinaryTerm(Kind.INT, _NO_LEVELS, span, "+", value, number(float(offset.add), span)) if offset.add else value
+    value = IndexValue(Kind.INT, NO_LEVELS, span, offset.variable)
+    return BinaryTerm(Kind.INT, NO_LEVELS, span, "+", value, number(float(offset.add), span)) if offset.add else value
 
 
 def _is(term: Term, at: int | Variable | Offset, span: Span) -> Formula:
     other = (
         number(float(at), span) if isinstance(at, int) else _moved(at if isinstance(at, Offset) else Offset(at), span)
     )
-    return Equal(_NO_LEVELS, span, term, other, "decided", None)
+    return Equal(NO_LEVELS, span, term, other, "decided", None)

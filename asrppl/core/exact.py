@@ -27,7 +27,8 @@ from asrppl.core.entries import (
     own_nodes,
 )
 from asrppl.core.rebuild import rebuilt
-from asrppl.core.signature import Kind, Level, Signature
+from asrppl.core.rules import TypedRule
+from asrppl.core.signature import NO_LEVELS, Kind, Level, Signature
 from asrppl.core.typed import (
     Apply,
     BinaryTerm,
@@ -48,7 +49,6 @@ from asrppl.core.typed import (
     Some,
     Term,
     TypedFormula,
-    TypedRule,
     Unary,
     Variable,
 )
@@ -57,8 +57,6 @@ from asrppl.source import Span
 
 Depends = Callable[[tuple[str, str | None]], frozenset[str]]
 """By tensor the sites whose draws it was computed from."""
-
-_NO_LEVELS = frozenset[Level]()
 
 
 def summed(rule: TypedRule, signature: Signature, laws: frozenset[str], depends: Depends) -> TypedRule:
@@ -167,7 +165,7 @@ class Summer:
                 return replace(node, body=self.mean(node.body, slot), kind=Kind.REAL)
             case CountTerm():
                 each = self.probability(node.body, slot)
-                return Reduction(Kind.REAL, _NO_LEVELS, node.span, "sum", node.variables, None, each)
+                return Reduction(Kind.REAL, NO_LEVELS, node.span, "sum", node.variables, None, each)
             case Choose() if self.free(node.condition):
                 then, otherwise = self.mean(node.then, slot), self.mean(node.otherwise, slot)
                 return replace(node, then=then, otherwise=otherwise, kind=Kind.REAL)
@@ -180,16 +178,16 @@ class Summer:
         """Return the probability of a formula."""
         one, zero = number(1.0, node.span), number(0.0, node.span)
         if self.free(node):
-            return Choose(Kind.REAL, _NO_LEVELS, node.span, node, one, zero)
+            return Choose(Kind.REAL, NO_LEVELS, node.span, node, one, zero)
         match node:
             case Complement():
                 return _minus(one, self.probability(node.body, slot))
             case Conjunction() if any(map(self.free, node.operands)):
                 known, rest = self._parted(node)
-                return Choose(Kind.REAL, _NO_LEVELS, node.span, known, self.probability(rest, slot), zero)
+                return Choose(Kind.REAL, NO_LEVELS, node.span, known, self.probability(rest, slot), zero)
             case Disjunction() if any(map(self.free, node.operands)):
                 known, rest = self._parted(node)
-                return Choose(Kind.REAL, _NO_LEVELS, node.span, known, one, self.probability(rest, slot))
+                return Choose(Kind.REAL, NO_LEVELS, node.span, known, one, self.probability(rest, slot))
             case Every() if self.apart(node.variables, node.body, node.present, node.guard):
                 chosen = _chosen(node)
                 body = node.body if chosen is None else _either(Complement(chosen.levels, node.span, chosen), node.body)
@@ -233,7 +231,7 @@ class Summer:
     def _product(self, variables: tuple[Variable, ...], each: Term, span: Span) -> Term:
         if not variables:
             return each
-        return Reduction(Kind.REAL, _NO_LEVELS, span, "prod", variables, None, each)
+        return Reduction(Kind.REAL, NO_LEVELS, span, "prod", variables, None, each)
 
     # ---- what is left
 
@@ -253,10 +251,10 @@ class Summer:
             weight = part if weight is None else _times(weight, part)
         assert weight is not None
         if isinstance(inside, TypedFormula):
-            body: Term = Choose(Kind.REAL, _NO_LEVELS, span, inside, weight, number(0.0, span))
+            body: Term = Choose(Kind.REAL, NO_LEVELS, span, inside, weight, number(0.0, span))
         else:
             body = _times(weight, inside)
-        return Reduction(Kind.REAL, _NO_LEVELS, span, "sum", variables, None, body)
+        return Reduction(Kind.REAL, NO_LEVELS, span, "sum", variables, None, body)
 
 
 def _is_indexed(known: set[Offset | None], variable: Variable) -> bool:
@@ -280,8 +278,8 @@ def _either(one: Formula, other: Formula) -> Formula:
 
 
 def _times(one: Term, other: Term) -> Term:
-    return BinaryTerm(Kind.REAL, _NO_LEVELS, one.span, "*", one, other)
+    return BinaryTerm(Kind.REAL, NO_LEVELS, one.span, "*", one, other)
 
 
 def _minus(one: Term, other: Term) -> Term:
-    return BinaryTerm(Kind.REAL, _NO_LEVELS, one.span, "-", one, other)
+    return BinaryTerm(Kind.REAL, NO_LEVELS, one.span, "-", one, other)

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import product
 
-from asrppl.core.typed import FreeName
+from asrppl.core.free import FreeName
 
 Numbers = tuple[int, ...]
 

@@ -1,7 +1,8 @@
 """What people are told of levels, weights and names: one wording for commands, notebooks and messages."""
 
+from asrppl.core.free import FreeName
+from asrppl.core.rules import Schedule
 from asrppl.core.signature import Level
-from asrppl.core.typed import FreeName, Schedule
 
 _LEVELS = {
     frozenset({Level.DRAW, Level.DATUM}): "sample",

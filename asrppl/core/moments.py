@@ -10,10 +10,12 @@ is two, and so is ``abs(a) <= e``. The largest of μ g over 0 <= μ <= w is w ma
 multiplier μ of its own, one for each value of the index variables that it stands under.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from asrppl.core.rebuild import free_variables, rebuilt
-from asrppl.core.signature import Entry, Kind, Level, Signature
+from asrppl.core.rules import TypedRule
+from asrppl.core.signature import NO_LEVELS, Entry, Kind, Level, Signature
 from asrppl.core.typed import (
     AggregateDistribution,
     AggregateTerm,
@@ -41,14 +43,12 @@ from asrppl.core.typed import (
     Term,
     TypedDistribution,
     TypedFormula,
-    TypedRule,
     Unary,
     Variable,
 )
 from asrppl.core.walk import TypedNode, walk
 
 OPERATORS = (Expectation, Probability, AggregateTerm, AggregateDistribution, ExpectedDistribution)
-_NOTHING = frozenset[Level]()
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +121,23 @@ class Decomposed:
         return Signature.of(entries)
 
 
+def stages(moments: Sequence[Moment]) -> list[tuple[Moment, ...]]:
+    """Return the moments in turns: those of one read only moments of the turns before."""
+    found: list[tuple[Moment, ...]] = []
+    known: set[str] = set()
+    names = {moment.name for moment in moments}
+    while len(known) < len(names):
+        ready = tuple(each for each in moments if each.name not in known and _read_by(each) & names <= known)
+        found.append(ready)
+        known |= {moment.name for moment in ready}
+    return found
+
+
+def _read_by(moment: Moment) -> set[str]:
+    parts: list[TypedNode] = [part for part in (moment.integrand, moment.where) if part is not None]
+    return {node.name for part in parts for node in walk(part) if isinstance(node, Read | Posterior)}
+
+
 def needs_decomposing(rule: TypedRule) -> bool:
     """Whether a rule has to be taken apart: it reads moments, or is `hard`."""
     return rule.hard is not None or has_moments(rule.formula)
@@ -148,8 +165,8 @@ def _in_expectation(rule: TypedRule) -> TypedRule:
         return replace(rule, power=1.0)  # of a constraint only where it is 0 matters
     span = rule.formula.span
     cost = Cost(Kind.REAL, rule.formula.levels, span, rule.formula, rule.smooth, rule.margin, rule.power)
-    mean = AggregateTerm(Kind.REAL, _NOTHING, span, cost, None)
-    formula = AtMost(_NOTHING, span, mean, Constant(Kind.REAL, _NOTHING, span, 0.0), "graded", None, strict=False)
+    mean = AggregateTerm(Kind.REAL, NO_LEVELS, span, cost, None)
+    formula = AtMost(NO_LEVELS, span, mean, Constant(Kind.REAL, NO_LEVELS, span, 0.0), "graded", None, strict=False)
     return replace(rule, formula=formula, power=1.0, smooth=None, margin=0.0)
 
 
@@ -183,10 +200,10 @@ class _Splitter:
     def _populated(self, node: Populated) -> Formula:
         """Return that some of the data are meant: their share is a moment, too."""
         whole = AggregateTerm(
-            Kind.REAL, node.levels, node.span, Constant(Kind.REAL, _NOTHING, node.span, 1.0), node.body
+            Kind.REAL, node.levels, node.span, Constant(Kind.REAL, NO_LEVELS, node.span, 1.0), node.body
         )
         share = self._read(whole, "share")
-        zero = Constant(Kind.REAL, _NOTHING, node.span, 0.0)
+        zero = Constant(Kind.REAL, NO_LEVELS, node.span, 0.0)
         return AtMost(node.levels, node.span, zero, share, "graded", None, strict=True)
 
     def _moment(self, node: TypedNode) -> Moment:
@@ -236,7 +253,7 @@ class _Splitter:
         name = f"{self.rule.name}, multiplier {len(self.comparisons) + 1}"
         excess: Term = BinaryTerm(Kind.REAL, formula.levels, formula.span, "-", formula.left, formula.right)
         if formula.strict and self.rule.margin:
-            margin = Constant(Kind.REAL, _NOTHING, formula.span, self.rule.margin)
+            margin = Constant(Kind.REAL, NO_LEVELS, formula.span, self.rule.margin)
             excess = BinaryTerm(Kind.REAL, formula.levels, formula.span, "+", excess, margin)
         self.comparisons.append(Comparison(name, excess, formula.defined, variables))
         multiplier = Read(Kind.REAL, formula.levels, formula.span, name, None, _indices(variables))
@@ -281,7 +298,7 @@ def _left_out(node: TypedNode) -> TypedNode | None:
         case Expectation(where=None):
             return node.body
         case Probability():
-            one, zero = (Constant(Kind.REAL, _NOTHING, node.span, number) for number in (1.0, 0.0))
+            one, zero = (Constant(Kind.REAL, NO_LEVELS, node.span, number) for number in (1.0, 0.0))
             return Choose(Kind.REAL, node.body.levels, node.span, node.body, one, zero)
         case _:
             return None

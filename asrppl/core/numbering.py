@@ -3,20 +3,9 @@
 ``forall i: z[i] <= z[i + 1]`` says the same either way. ``z[1]`` does not.
 """
 
+from asrppl.core.rules import TypedProgram
 from asrppl.core.signature import Signature
-from asrppl.core.typed import (
-    Atom,
-    BinaryTerm,
-    Constant,
-    Index,
-    IndexValue,
-    Offset,
-    Posterior,
-    Read,
-    Term,
-    TypedProgram,
-    Variable,
-)
+from asrppl.core.typed import Atom, BinaryTerm, Constant, Index, IndexValue, Offset, Posterior, Read, Term, Variable
 from asrppl.core.walk import TypedNode, walk
 from asrppl.diagnostics import Sink
 from asrppl.source import Span

@@ -13,6 +13,7 @@ Of a *mean* over draws the jump has a derivative all the same: d/dθ P[z <= 0] i
 from collections.abc import Callable, Iterator
 
 from asrppl.core.laws import is_of_law
+from asrppl.core.rules import TypedProgram
 from asrppl.core.signature import Kind, Signature
 from asrppl.core.typed import (
     AggregateDistribution,
@@ -33,7 +34,6 @@ from asrppl.core.typed import (
     Table,
     Term,
     TypedFormula,
-    TypedProgram,
     Unary,
 )
 from asrppl.core.walk import TypedNode, children, part_of, walk

@@ -1,5 +1,6 @@
 """Typed programs as text, close to the language, for people and for tests."""
 
+from asrppl.core.rules import TypedProgram
 from asrppl.core.typed import (
     AggregateDistribution,
     AggregateTerm,
@@ -40,7 +41,6 @@ from asrppl.core.typed import (
     Table,
     Term,
     TruthValue,
-    TypedProgram,
     Unary,
     UniformOver,
     Variable,

@@ -30,6 +30,9 @@ class Level(Enum):
     DATUM = "x"  # the datum
 
 
+NO_LEVELS: frozenset[Level] = frozenset()
+"""Of what varies with nothing."""
+
 BOX_FIELDS = ("x", "y", "w", "h")
 EDGES: Mapping[str, tuple[str, Literal["+", "-"], str]] = {
     "left": ("x", "-", "w"),

@@ -7,6 +7,7 @@ and quantifiers further in sum; what else indexes the data plate is one value of
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+from asrppl.core.rules import TypedProgram, TypedRule
 from asrppl.core.signature import Signature
 from asrppl.core.typed import (
     CategoricalOf,
@@ -20,8 +21,6 @@ from asrppl.core.typed import (
     Posterior,
     Read,
     Table,
-    TypedProgram,
-    TypedRule,
     Variable,
 )
 from asrppl.core.walk import walk

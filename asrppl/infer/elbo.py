@@ -15,8 +15,8 @@ from asrppl.bind.bound import Bound
 from asrppl.bind.values import bind_values
 from asrppl.core.bounded import Bounded
 from asrppl.core.families import members
+from asrppl.core.free import FreeName
 from asrppl.core.labels import weight_text
-from asrppl.core.typed import FreeName
 from asrppl.diagnostics import AsrError, Diagnostic, public, warn_of
 from asrppl.infer.bindings import Bindings, bindings_of
 from asrppl.infer.estimate.memory import Memory

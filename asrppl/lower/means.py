@@ -15,14 +15,15 @@ from torch import Tensor
 from asrppl.bind.bound import Bound, InputKey
 from asrppl.bind.shapes import broadcast
 from asrppl.core.exact import summed
-from asrppl.core.moments import Moment, decomposed, has_moments
+from asrppl.core.moments import Moment, decomposed, has_moments, stages
+from asrppl.core.rules import TypedProgram, TypedRule
 from asrppl.core.signature import Level, Signature
-from asrppl.core.typed import Expectation, Probability, Read, TypedProgram, TypedRule
+from asrppl.core.typed import Expectation, Probability, Read
 from asrppl.core.walk import TypedNode, walk
 from asrppl.diagnostics import Sink
 from asrppl.lower import nans, operators
 from asrppl.lower.plan import lower
-from asrppl.lower.quantities import Quantities, Quantity
+from asrppl.lower.quantities import integrands
 
 Tensors = Mapping[InputKey, Tensor]
 Functions = Mapping[str, Callable[..., Tensor]]
@@ -60,7 +61,7 @@ class Means:
         )
         entries = {**dict(signature.entries), **{moment.name: moment.entry for moment in moments}}
         self.signature: Signature = Signature.of(entries)
-        self._stages = [(stage, _integrands(stage, self.signature, elements)) for stage in _stages(moments)]
+        self._stages = [(stage, integrands(stage, self.signature, elements)) for stage in stages(moments)]
         self._plan = lower(self.rules, signature=self.signature, elements=elements)
         self._deciding = {
             rule.name: reads
@@ -111,31 +112,6 @@ def _with_sums(rule: TypedRule, signature: Signature, laws: frozenset[str]) -> T
 def _around(formula: TypedNode, read: Read) -> TypedNode:
     means = [node for node in walk(formula) if isinstance(node, Expectation | Probability)]
     return next((mean for mean in reversed(means) if any(node is read for node in walk(mean))), read)
-
-
-def _stages(moments: list[Moment]) -> list[tuple[Moment, ...]]:
-    """Return the moments in turns: those of one read none of the same."""
-    stages: list[tuple[Moment, ...]] = []
-    for moment in moments:
-        reads = {node.name for part in (moment.integrand, moment.where) if part is not None for node in _named(part)}
-        if stages and reads.isdisjoint(other.name for other in stages[-1]):
-            stages[-1] = (*stages[-1], moment)
-        else:
-            stages.append((moment,))
-    return stages
-
-
-def _named(node: TypedNode) -> list[Read]:
-    return [part for part in walk(node) if hasattr(part, "name")]  # pyright: ignore[reportReturnType]
-
-
-def _integrands(stage: tuple[Moment, ...], signature: Signature, elements: int) -> Quantities:
-    asked: list[Quantity] = []
-    for moment in stage:
-        asked.append(Quantity(moment.integrand, moment.variables))
-        if moment.where is not None:
-            asked.append(Quantity(moment.where, moment.variables))
-    return Quantities(asked, signature, elements)
 
 
 def _in_one_dtype(tensors: Tensors) -> dict[InputKey, Tensor]:

@@ -11,7 +11,8 @@ from torch import Tensor
 from asrppl.bind.bound import Bound, InputKey
 from asrppl.core.laws import is_of_law
 from asrppl.core.pathwise import indicators
-from asrppl.core.typed import CategoricalOf, Posterior, Read, TypedRule
+from asrppl.core.rules import TypedRule
+from asrppl.core.typed import CategoricalOf, Posterior, Read
 from asrppl.core.walk import walk
 
 Reads = tuple[tuple[InputKey, int], ...]

@@ -7,8 +7,8 @@ from typing import Any
 from torch import Tensor
 
 from asrppl.bind.bound import InputKey
+from asrppl.core.rules import TypedProgram, TypedRule
 from asrppl.core.signature import Signature
-from asrppl.core.typed import TypedProgram, TypedRule
 from asrppl.core.units import without
 from asrppl.core.walk import rank as rank_of
 from asrppl.lower import chunks, nans

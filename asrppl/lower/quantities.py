@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from asrppl.bind.bound import InputKey
+from asrppl.core.moments import Moment
 from asrppl.core.signature import Signature
 from asrppl.core.typed import Cost, Distribution, Formula, Term, TypedDistribution, TypedFormula, Variable
 from asrppl.core.walk import rank as rank_of
@@ -91,3 +92,13 @@ def _value(g: Algebra, node: Term | Formula | Distribution) -> Value:
     if isinstance(node, Cost):
         return total_violation(g, node.body, Style(node.smooth, node.margin, node.power))
     return g.indicator(truth(g, node)) if isinstance(node, TypedFormula) else term(g, node)
+
+
+def integrands(moments: Sequence[Moment], signature: Signature, elements: int) -> Quantities:
+    """Return the graph of what means are taken of: of each its integrand, and then where it is meant if it says so."""
+    asked: list[Quantity] = []
+    for moment in moments:
+        asked.append(Quantity(moment.integrand, moment.variables))
+        if moment.where is not None:
+            asked.append(Quantity(moment.where, moment.variables))
+    return Quantities(asked, signature, elements)

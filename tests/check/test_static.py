@@ -11,7 +11,7 @@ import asrppl
 from asrppl.check import check_file
 from asrppl.check.context import MAX_STEPS
 from asrppl.check.modules import standard_definitions
-from asrppl.core.typed import Schedule
+from asrppl.core.rules import Schedule
 from asrppl.source import Source
 from asrppl.suggest import distance, is_suspiciously_close, nearest
 from asrppl.syntax import parse_file

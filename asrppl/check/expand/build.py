@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import replace
 
+from asrppl.core.signature import NO_LEVELS as NO_LEVELS
 from asrppl.core.signature import Kind, Level
 from asrppl.core.typed import (
     AtMost,
@@ -26,7 +27,6 @@ from asrppl.core.typed import (
 from asrppl.core.walk import part_of
 from asrppl.source import Span
 
-NO_LEVELS: frozenset[Level] = frozenset()
 ALL_LEVELS: frozenset[Level] = frozenset({Level.DRAW, Level.DATUM})
 WHOLE = (Kind.INT, Kind.BOOL)
 _CIRCULAR = {"sin": math.sin, "cos": math.cos, "tanh": math.tanh}

@@ -7,16 +7,7 @@ from asrppl.check.expand.distributions import distribution
 from asrppl.check.expand.values import Env
 from asrppl.core.laws import FAMILIES, Law
 from asrppl.core.signature import Kind
-from asrppl.core.typed import (
-    Constant,
-    Distribution,
-    Functional,
-    Offset,
-    Parametric,
-    PointMass,
-    Term,
-    TypedDistribution,
-)
+from asrppl.core.typed import Constant, Distribution, Functional, Offset, Parametric, PointMass, Term, TypedDistribution
 from asrppl.core.walk import is_poisoned, moves
 from asrppl.source import Span
 from asrppl.syntax import ast

@@ -5,7 +5,7 @@ from dataclasses import fields
 from asrppl.check.context import Context
 from asrppl.check.expand.values import DefDefinition, Module
 from asrppl.check.modules import names_in
-from asrppl.core.typed import FreeName, FreeNames
+from asrppl.core.free import FreeName, FreeNames
 from asrppl.diagnostics import Note
 from asrppl.source import Span
 from asrppl.suggest import is_suspiciously_close

@@ -4,16 +4,7 @@ from asrppl.check.context import Context, Scope
 from asrppl.check.expand.bounds import bounds
 from asrppl.check.expand.values import Env
 from asrppl.core.signature import BOX_FIELDS, Kind
-from asrppl.core.typed import (
-    AtMost,
-    BinaryTerm,
-    Conjunction,
-    Equal,
-    Formula,
-    Read,
-    Term,
-    Unary,
-)
+from asrppl.core.typed import AtMost, BinaryTerm, Conjunction, Equal, Formula, Read, Term, Unary
 from asrppl.core.walk import is_poisoned, variable_slots, walk
 from asrppl.source import Span
 from asrppl.syntax import ast

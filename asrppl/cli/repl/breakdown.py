@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from asrppl.bind.bound import Bound
-from asrppl.core.typed import Conjunction, Every, Formula, Term, TypedRule, Variable
+from asrppl.core.rules import TypedRule
+from asrppl.core.typed import Conjunction, Every, Formula, Term, Variable
 from asrppl.core.walk import rank
 from asrppl.lower.algebra import Algebra
 from asrppl.lower.builder import Hidden, Value

@@ -14,7 +14,8 @@ from asrppl.check.params import ParamValue
 from asrppl.cli.repl.breakdown import Instance, instances, value_of
 from asrppl.codes import Severity
 from asrppl.core.families import members
-from asrppl.core.typed import AtMost, FreeName
+from asrppl.core.free import FreeName
+from asrppl.core.typed import AtMost
 from asrppl.diagnostics import AsrError, Diagnostic, Note
 from asrppl.files import Folder
 from asrppl.program import Program

@@ -10,7 +10,8 @@ from torch import Tensor
 
 from asrppl.bind.bound import Bound, InputKey
 from asrppl.core.moments import needs_decomposing
-from asrppl.core.typed import Apply, TypedRule
+from asrppl.core.rules import TypedRule
+from asrppl.core.typed import Apply
 from asrppl.core.units import averaged
 from asrppl.core.walk import walk
 from asrppl.diagnostics import Diagnostic, Sink

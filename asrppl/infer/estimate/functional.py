@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from asrppl.bind.bound import InputKey
-from asrppl.core.moments import Comparison, Decomposed, Moment, decomposed
+from asrppl.core.moments import Comparison, Decomposed, Moment, decomposed, stages
+from asrppl.core.rules import TypedProgram, TypedRule
 from asrppl.core.signature import Level, Signature
-from asrppl.core.typed import TypedProgram, TypedRule
 from asrppl.infer.estimate.soundness import inputs_of
 from asrppl.lower import Plan, lower
-from asrppl.lower.quantities import Quantities, Quantity
+from asrppl.lower.quantities import Quantities, Quantity, integrands
 
 Functions = Mapping[str, Callable[..., Tensor]]
 Known = Callable[[Decomposed], Decomposed]
@@ -43,10 +43,10 @@ class Functional:
         """
         parts = known(decomposed(rule))
         signature = parts.signature(signature)
-        stages = tuple((stage, _integrands(stage, signature, elements)) for stage in _stages(parts.moments))
+        turns = tuple((turn, integrands(turn, signature, elements)) for turn in stages(parts.moments))
         outer = lower(TypedProgram((parts.rule,)), signature=signature, elements=elements, shares=True)
         asked = [Quantity(comparison.excess, comparison.variables) for comparison in parts.comparisons]
-        return cls(parts, stages, outer, Quantities(asked, signature, elements))
+        return cls(parts, turns, outer, Quantities(asked, signature, elements))
 
     @property
     def name(self) -> str:
@@ -106,30 +106,6 @@ def axes_of(moment: Moment) -> int:
 
 def _axes_first(value: Tensor, axes: int) -> Tensor:
     return value.movedim(tuple(range(-axes, 0)), tuple(range(axes))) if axes else value
-
-
-def _integrands(stage: tuple[Moment, ...], signature: Signature, elements: int) -> Quantities:
-    asked: list[Quantity] = []
-    for moment in stage:
-        asked.append(Quantity(moment.integrand, moment.variables))
-        if moment.where is not None:
-            asked.append(Quantity(moment.where, moment.variables))
-    return Quantities(asked, signature, elements)
-
-
-def _stages(moments: tuple[Moment, ...]) -> list[tuple[Moment, ...]]:
-    names = {moment.name for moment in moments}
-    stages: list[tuple[Moment, ...]] = []
-    known: set[str] = set()
-    while len(known) < len(names):
-        ready = tuple(
-            moment
-            for moment in moments
-            if moment.name not in known and {name for name, _ in _inputs(moment)} & names <= known
-        )
-        stages.append(ready)
-        known |= {moment.name for moment in ready}
-    return stages
 
 
 def _inputs(moment: Moment) -> frozenset[InputKey]:

@@ -9,14 +9,9 @@ from torch import Tensor
 from asrppl.bind.bound import InputKey
 from asrppl.core.laws import is_of_law
 from asrppl.core.moments import Moment
+from asrppl.core.rules import TypedRule
 from asrppl.core.signature import Kind, Level, Signature
-from asrppl.core.typed import (
-    CategoricalOf,
-    Offset,
-    Posterior,
-    Read,
-    TypedRule,
-)
+from asrppl.core.typed import CategoricalOf, Offset, Posterior, Read
 from asrppl.core.units import beyond_one_datum
 from asrppl.core.walk import TypedNode, walk
 from asrppl.diagnostics import Sink

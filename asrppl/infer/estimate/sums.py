@@ -2,8 +2,8 @@
 
 from asrppl.bind.bound import InputKey
 from asrppl.core.exact import summed
+from asrppl.core.rules import TypedRule
 from asrppl.core.signature import Level
-from asrppl.core.typed import TypedRule
 from asrppl.infer.estimate.soundness import Evidence, inputs_of
 
 

@@ -8,9 +8,9 @@ from torch import Tensor
 
 from asrppl.bind.bound import Bound
 from asrppl.core.families import members
+from asrppl.core.free import FreeName, FreeNames
 from asrppl.core.laws import component
 from asrppl.core.signature import BOX_FIELDS, Entry, Kind, Signature
-from asrppl.core.typed import FreeName, FreeNames
 from asrppl.infer.watch.recording import Recording
 
 _KINDS = {"bool": Kind.BOOL, "int": Kind.INT}

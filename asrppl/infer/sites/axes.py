@@ -8,7 +8,7 @@ from torch.distributions import Distribution
 
 from asrppl.bind.finite import finite_log_probs, is_one_hot
 from asrppl.bind.laws import law_of
-from asrppl.core.typed import FreeName
+from asrppl.core.free import FreeName
 from asrppl.diagnostics import Sink
 from asrppl.infer.sites.referent import Item, Referent
 from asrppl.infer.watch.recording import Exposure, Frame, Recording, Site, full_size

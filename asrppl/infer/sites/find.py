@@ -8,8 +8,8 @@ from torch import Tensor
 from torch.distributions import Distribution
 
 from asrppl.core.families import Family, family, members
+from asrppl.core.free import FreeName
 from asrppl.core.labels import indexed
-from asrppl.core.typed import FreeName
 from asrppl.diagnostics import Sink
 from asrppl.infer.sites.plates import plate_names
 from asrppl.infer.sites.referent import Item, Origin, Referent

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from asrppl.core.typed import FreeName
+from asrppl.core.free import FreeName
 from asrppl.diagnostics import Sink
 from asrppl.infer.watch.recording import Frame, Recording, Site, full_size
 from asrppl.suggest import nearest

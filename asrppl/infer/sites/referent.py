@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Literal
 
-from asrppl.core.typed import FreeName
+from asrppl.core.free import FreeName
 from asrppl.infer.watch.recording import Exposure, ParamStatement, Recording, Site
 
 Origin = Literal["bind", "exposed", "guide", "model", "param"]

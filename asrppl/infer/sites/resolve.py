@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 
-from asrppl.core.typed import FreeNames
+from asrppl.core.free import FreeNames
 from asrppl.diagnostics import Sink
 from asrppl.infer.sites.axes import settle
 from asrppl.infer.sites.find import find_referent, origin_words, tables_of
