@@ -11,10 +11,11 @@ from asrppl.bind.shapes import broadcast, broadcast_shape
 from asrppl.core.signature import Level
 from asrppl.diagnostics import AsrError, Diagnostic
 from asrppl.infer.estimate.attachment import Attachment
+from asrppl.infer.estimate.batch import Batch
 from asrppl.infer.estimate.channels import AttachedRule
 from asrppl.infer.estimate.functional import Functional
 from asrppl.infer.estimate.means import probability_of
-from asrppl.infer.estimate.moments import Batch, Evaluation, Leaf, estimates, evaluate, is_whole
+from asrppl.infer.estimate.moments import Evaluation, Leaf, estimates, evaluate, is_whole
 from asrppl.infer.estimate.multipliers import Multipliers, Place
 from asrppl.infer.estimate.scores import log_q
 from asrppl.infer.sites.layout import Reading

@@ -12,6 +12,7 @@ the data is exact: v is then a function of it as of any other value.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from math import prod
 from types import MappingProxyType
 from typing import cast
 
@@ -19,9 +20,9 @@ import torch
 from torch import Tensor
 
 from asrppl.bind.bound import InputKey
-from asrppl.bind.shapes import broadcast_shape
 from asrppl.core.moments import Moment
 from asrppl.core.signature import Level
+from asrppl.infer.estimate.batch import Batch
 from asrppl.infer.estimate.functional import Functional, Functions, Sampled, axes_of
 from asrppl.infer.estimate.scores import scored
 
@@ -30,21 +31,6 @@ Leaf = tuple[str, str]
 
 _NONE: Mapping[str, Tensor] = MappingProxyType({})
 _NO_MEANS: Mapping[Leaf, Tensor] = MappingProxyType({})
-
-
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """What the batch axes of a run are.
-
-    Args:
-        plates: how many on the right are plates; those further left are draws.
-        probability: of the draws along enumerated axes; None where nothing is enumerated.
-        mask: which data are there, None for all.
-    """
-
-    plates: int
-    probability: Tensor | None = None
-    mask: Tensor | None = None
 
 
 @dataclass(slots=True)
@@ -140,6 +126,10 @@ class _Run:
         self.leaves: dict[Leaf, Tensor] = {}
         self.by_name: dict[str, Moment] = {moment.name: moment for moment in functional.moments}
 
+    def _axes(self, leaf: Leaf) -> int:
+        moment = self.by_name[leaf[0]]
+        return axes_of(moment) if leaf[1] == "sum" else len(moment.variables)
+
     # ---- moments
 
     def read_moments(self) -> None:
@@ -163,9 +153,9 @@ class _Run:
         moves = {} if chained is None else self._parts(moment, *chained)
         for kind, integrand in parts.items():
             leaf = (moment.name, kind)
-            axes = axes_of(moment) if kind == "sum" else len(moment.variables)
+            axes = self._axes(leaf)
             whole = is_whole(moment)
-            mean = self._mean(integrand, axes, whole=whole)
+            mean = self.batch.mean(integrand, axes, whole=whole)
             self.integrands[leaf] = integrand
             self.estimates[leaf] = mean.detach()
             if moment.name in self.exact:
@@ -178,7 +168,7 @@ class _Run:
                 baseline = _padded(value.detach(), axes, integrand.dim() - axes)
                 self.integrands[leaf] = scored(integrand, baseline, self.scores[moment.name], axes)
             if kind in moves:
-                move = self._mean(moves[kind], axes, whole=whole, unit=True)
+                move = self.batch.mean(moves[kind], axes, whole=whole)
                 value = value + (move - move.detach())
             parts[kind] = value
         if moment.name in self.exact:
@@ -213,34 +203,6 @@ class _Run:
         else:
             self.tensors[moment.name, None] = _axes_last(value, axes)
 
-    def _mean(self, value: Tensor, axes: int, *, whole: bool, unit: bool = False) -> Tensor:
-        """Return the mean over draws, and over data where ``whole``, as ``(*axes, *plates)``.
-
-        With ``unit`` the sum over data in place of their mean: its slope is that of each datum's own term.
-        """
-        batch = value.dim() - axes
-        weight = self.batch.probability
-        if weight is not None:
-            batch = max(batch, weight.dim())
-            value = value.reshape((*value.shape[:axes], *(1,) * (batch - value.dim() + axes), *value.shape[axes:]))
-        plates = min(self.batch.plates, batch)
-        draws = tuple(range(-batch, -plates)) if batch > plates else ()
-        if draws:
-            if weight is None:
-                value = value.mean(draws)
-            else:
-                weight = weight.reshape((*(1,) * (batch - weight.dim()), *weight.shape)).to(value.dtype)
-                value = (value * weight).sum(draws) / weight.expand(
-                    broadcast_shape([weight.shape, value.shape[axes:]])
-                ).sum(draws)
-        value = value.reshape((*value.shape[:axes], *(1,) * (self.batch.plates - plates), *value.shape[axes:]))
-        if not whole:
-            return value
-        dims = tuple(range(axes, value.dim()))
-        if not dims:
-            return value
-        return value.sum(dims) if unit else value.mean(dims)
-
     # ---- what is said of them
 
     def evaluate(
@@ -269,12 +231,9 @@ class _Run:
         violations, speaking = self.functional.outer.evaluate(self.tensors, self.functions)
         violation = violations[self.functional.name]
         tracked = [leaf for leaf in self.leaves if leaf[0] not in self.exact]
-        wanted = [*(self.leaves[leaf] for leaf in tracked), *slopes.values()]
-        total = self._over_draws(violation).sum()
-        if total.requires_grad and wanted:
-            found = torch.autograd.grad(total, wanted, retain_graph=True, allow_unused=True)
-        else:
-            found = (None,) * len(wanted)
+        wanted = [(self.leaves[leaf], self._axes(leaf)) for leaf in tracked]
+        wanted += [(slopes[each.name], len(each.variables)) for each in self.functional.comparisons]
+        found = self._slopes(violation, wanted)
         cotangents = {leaf: own for leaf, own in zip(tracked, found, strict=False) if own is not None}
         counted = dict(zip(slopes, found[len(tracked) :], strict=True))
         return Evaluation(
@@ -299,8 +258,24 @@ class _Run:
             for comparison, value in zip(self.functional.comparisons, found, strict=True)
         ]
 
+    def _slopes(self, violation: Tensor, wanted: Sequence[tuple[Tensor, int]]) -> list[Tensor | None]:
+        """Return the derivatives of the mean violation by what is ``wanted``, each with the number of its axes.
+
+        The term that they go into is averaged over data: so what is one for all data has the mean of the slopes that
+        they have, and what is there for each datum the slope of that one.
+        """
+        each = self._over_draws(violation)
+        if not each.requires_grad or not wanted:
+            return [None] * len(wanted)
+        inputs = [tensor for tensor, _ in wanted]
+        found = torch.autograd.grad(each.sum(), inputs, retain_graph=True, allow_unused=True)
+        return [
+            None if slope is None else slope * (prod(slope.shape[axes:]) / each.numel())
+            for slope, (_, axes) in zip(found, wanted, strict=True)
+        ]
+
     def _over_draws(self, violation: Tensor) -> Tensor:
-        return self._mean(violation, 0, whole=False) if violation.dim() > self.batch.plates else violation
+        return self.batch.mean(violation, 0, whole=False) if violation.dim() > self.batch.plates else violation
 
     def _pulled(
         self,
@@ -311,11 +286,12 @@ class _Run:
     ) -> Tensor:
         """Return what a hard rule costs: Σ μ max(g, 0) over the comparisons that count."""
         total = torch.zeros_like(violation)
-        for (name, slope), excess in zip(slopes.items(), excesses, strict=True):
-            share = counted[name]
+        for comparison, excess in zip(self.functional.comparisons, excesses, strict=True):
+            share = counted[comparison.name]
             if share is not None:
-                axes = excess.dim() - min(self.batch.plates, excess.dim()) if violation.dim() else excess.dim()
-                total = total + (share * slope * excess.clamp_min(0)).detach().sum(tuple(range(axes)))
+                cost = (share * slopes[comparison.name] * excess.clamp_min(0)).detach()
+                axes = tuple(range(len(comparison.variables)))
+                total = total + (cost.sum(axes) if axes else cost)
         return total
 
     @property
@@ -332,8 +308,7 @@ class _Run:
     def _linear(self, leaf: Leaf, cotangent: Tensor) -> Tensor:
         """Return c (ψ − m̂), added up over the axes of the moment."""
         integrand, mean = self.integrands[leaf], self.leaves[leaf].detach()
-        moment = self.by_name[leaf[0]]
-        axes = axes_of(moment) if leaf[1] == "sum" else len(moment.variables)
+        axes = self._axes(leaf)
         batch = integrand.dim() - axes
         moved = integrand - _padded(mean, axes, batch)
         return (_padded(cotangent, axes, batch) * moved).sum(tuple(range(axes))) if axes else cotangent * moved
@@ -353,8 +328,7 @@ class _Run:
         leaves: dict[Leaf, Tensor] = {}
         moved: dict[Leaf, Tensor] = {}
         for leaf in tracked:
-            moment = self.by_name[leaf[0]]
-            axes = axes_of(moment) if leaf[1] == "sum" else len(moment.variables)
+            axes = self._axes(leaf)
             integrand = self.integrands[leaf].detach()
             mean = _padded(self.leaves[leaf].detach(), axes, integrand.dim() - axes)
             moved[leaf] = integrand - mean
@@ -379,7 +353,7 @@ class _Run:
             axes = len(comparison.variables)
             moves = _directional(spread, list(leaves.values()), list(moved.values()))
             whole = Level.DATUM not in comparison.excess.levels
-            mean, square = (self._mean(part, axes, whole=whole).detach() for part in (moves, moves.square()))
+            mean, square = (self.batch.mean(part, axes, whole=whole).detach() for part in (moves, moves.square()))
             found[comparison.name] = excess, mean, square
         return found
 
