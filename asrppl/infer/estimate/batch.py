@@ -1,5 +1,6 @@
 """What the batch axes of a run are, and means over them."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from torch import Tensor
@@ -15,11 +16,16 @@ class Batch:
         plates: how many on the right are plates; those further left are draws.
         probability: of the draws along enumerated axes; None where nothing is enumerated.
         mask: which data are there, None for all.
+        about: names of the moments and comparisons that are there for each datum.
+        shared: of means over the data of this process those over the data of all that share the batch; None where it
+            has all of them.
     """
 
     plates: int
     probability: Tensor | None = None
     mask: Tensor | None = None
+    about: frozenset[str] = frozenset()
+    shared: Callable[[Sequence[Tensor]], list[Tensor]] | None = None
 
     def mean(self, value: Tensor, axes: int, *, whole: bool) -> Tensor:
         """Return the mean over draws, and over data where ``whole``, as ``(*axes, *plates)``.

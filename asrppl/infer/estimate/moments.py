@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from math import prod
 from types import MappingProxyType
-from typing import cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -124,6 +124,7 @@ class _Run:
         self.integrands: dict[Leaf, Tensor] = {}
         self.estimates: dict[Leaf, Tensor] = {}
         self.leaves: dict[Leaf, Tensor] = {}
+        self.free: list[Leaf] = []  # those with a cotangent: all that G is no ordinary function of
         self.by_name: dict[str, Moment] = {moment.name: moment for moment in functional.moments}
 
     def _axes(self, leaf: Leaf) -> int:
@@ -143,37 +144,51 @@ class _Run:
             if nested:  # how it moves with the moments that it reads
                 inner = {**fixed, **{key: self.tensors[key] for key in fixed if key[0] in self.by_name}}
                 chained = self.functional.sampled(stage, inner, self.functions)
-            for name, (body, where) in sampled.items():
-                self._read(self.by_name[name], body, where, chained.get(name))
+            parts = {name: self._parts(self.by_name[name], *each) for name, each in sampled.items()}
+            means = {
+                (name, kind): self.batch.mean(integrand, self._axes((name, kind)), whole=is_whole(self.by_name[name]))
+                for name, integrands in parts.items()
+                for kind, integrand in integrands.items()
+            }
+            self.estimates |= {leaf: mean.detach() for leaf, mean in means.items()}
+            self.estimates |= self._shared({leaf: self.estimates[leaf] for leaf in means if self._is_shared(leaf[0])})
+            for name, integrands in parts.items():
+                moves = self._parts(self.by_name[name], *chained[name]) if name in chained else {}
+                self._read(self.by_name[name], integrands, means, moves)
 
     def _read(
-        self, moment: Moment, body: Tensor, where: Tensor | None, chained: tuple[Tensor, Tensor | None] | None
+        self, moment: Moment, parts: dict[str, Tensor], means: Mapping[Leaf, Tensor], moves: Mapping[str, Tensor]
     ) -> None:
-        parts = self._parts(moment, body, where)
-        moves = {} if chained is None else self._parts(moment, *chained)
+        values: dict[str, Tensor] = {}
         for kind, integrand in parts.items():
             leaf = (moment.name, kind)
             axes = self._axes(leaf)
-            whole = is_whole(moment)
-            mean = self.batch.mean(integrand, axes, whole=whole)
             self.integrands[leaf] = integrand
-            self.estimates[leaf] = mean.detach()
-            if moment.name in self.exact:
-                self.leaves[leaf] = mean
-                continue
-            tracked = self.means.get(leaf)
-            value = (self.estimates[leaf] if tracked is None else tracked).detach().clone().requires_grad_()
+            exact = moment.name in self.exact
+            if exact and not self._is_shared(moment.name):
+                value = means[leaf]
+            else:
+                tracked = None if exact else self.means.get(leaf)
+                value = (self.estimates[leaf] if tracked is None else tracked).detach().clone().requires_grad_()
+                self.free.append(leaf)
             self.leaves[leaf] = value
             if moment.name in self.scores:
                 baseline = _padded(value.detach(), axes, integrand.dim() - axes)
                 self.integrands[leaf] = scored(integrand, baseline, self.scores[moment.name], axes)
             if kind in moves:
-                move = self.batch.mean(moves[kind], axes, whole=whole)
+                move = self.batch.mean(moves[kind], axes, whole=is_whole(moment))
                 value = value + (move - move.detach())
-            parts[kind] = value
-        if moment.name in self.exact:
-            parts = {kind: self.leaves[moment.name, kind] for kind in parts}
-        self._feed(moment, parts["sum"], parts.get("share"))
+            values[kind] = value
+        self._feed(moment, values["sum"], values.get("share"))
+
+    def _is_shared(self, name: str) -> bool:
+        """Whether a mean is one with that of other processes."""
+        return self.batch.shared is not None and name not in self.batch.about
+
+    def _shared(self, means: dict[Leaf, Tensor]) -> dict[Leaf, Tensor]:
+        if self.batch.shared is None or not means:
+            return means
+        return dict(zip(means, self.batch.shared(list(means.values())), strict=True))
 
     def _parts(self, moment: Moment, body: Tensor, where: Tensor | None) -> dict[str, Tensor]:
         whole = Level.DATUM in moment.over
@@ -230,25 +245,50 @@ class _Run:
             self.tensors[comparison.name, None] = _axes_last(slopes[comparison.name], len(comparison.variables))
         violations, speaking = self.functional.outer.evaluate(self.tensors, self.functions)
         violation = violations[self.functional.name]
-        tracked = [leaf for leaf in self.leaves if leaf[0] not in self.exact]
-        wanted = [(self.leaves[leaf], self._axes(leaf)) for leaf in tracked]
+        wanted = [(self.leaves[leaf], self._axes(leaf)) for leaf in self.free]
         wanted += [(slopes[each.name], len(each.variables)) for each in self.functional.comparisons]
         found = self._slopes(violation, wanted)
-        cotangents = {leaf: own for leaf, own in zip(tracked, found, strict=False) if own is not None}
-        counted = dict(zip(slopes, found[len(tracked) :], strict=True))
+        cotangents = {leaf: slope for leaf, slope in zip(self.free, found, strict=False) if slope is not None}
+        counted = {
+            name: torch.zeros_like(slopes[name]) if share is None else share
+            for name, share in zip(slopes, found[len(self.free) :], strict=True)
+        }
+        moves = self._moves([excess.detach() for excess in excesses], hard=hard)
+        if self.batch.shared is not None:
+            cotangents, counted, moves = self._of_all(cotangents, counted, moves)
+        tracked = {leaf: own for leaf, own in cotangents.items() if self.drawn and leaf[0] not in self.exact}
         return Evaluation(
             violation.detach(),
             self._pulled(violation, slopes, counted, excesses) if hard else violation.detach(),
-            self._term(
-                violation,
-                {leaf: known.get(leaf, own).clone() for leaf, own in cotangents.items()} if self.drawn else cotangents,
-            ),
+            self._term(violation, cotangents | {leaf: known.get(leaf, own).clone() for leaf, own in tracked.items()}),
             self.batch.plates,
             speaking.get(self.functional.name),
             self.estimates,
-            cotangents if self.drawn else {},
-            self._moves([excess.detach() for excess in excesses], tracked, hard=hard),
-            {name: torch.zeros_like(slopes[name]) if share is None else share for name, share in counted.items()},
+            tracked,
+            moves,
+            counted,
+        )
+
+    def _of_all(
+        self,
+        cotangents: dict[Leaf, Tensor],
+        counted: dict[str, Tensor],
+        moves: dict[str, tuple[Tensor, Tensor, Tensor]],
+    ) -> tuple[dict[Leaf, Tensor], dict[str, Tensor], dict[str, tuple[Tensor, Tensor, Tensor]]]:
+        """Return them with the means over the data of all processes, of what is one for all data."""
+        slopes: dict[Leaf, Tensor] = {leaf: own for leaf, own in cotangents.items() if self._is_shared(leaf[0])}
+        slopes |= {(name, "counted"): own for name, own in counted.items() if self._is_shared(name)}
+        for name, (_, mean, square) in moves.items():
+            if self._is_shared(name):
+                slopes |= {(name, "mean"): mean, (name, "square"): square}
+        found = self._shared(slopes)
+        return (
+            {leaf: found.get(leaf, own) for leaf, own in cotangents.items()},
+            {name: found.get((name, "counted"), own) for name, own in counted.items()},
+            {
+                name: (excess, found.get((name, "mean"), mean), found.get((name, "square"), square))
+                for name, (excess, mean, square) in moves.items()
+            },
         )
 
     def _excesses(self, tensors: Mapping[InputKey, Tensor]) -> list[Tensor]:
@@ -268,7 +308,7 @@ class _Run:
         if not each.requires_grad or not wanted:
             return [None] * len(wanted)
         inputs = [tensor for tensor, _ in wanted]
-        found = torch.autograd.grad(each.sum(), inputs, retain_graph=True, allow_unused=True)
+        found: Any = torch.autograd.grad(each.sum(), inputs, retain_graph=True, allow_unused=True)
         return [
             None if slope is None else slope * (prod(slope.shape[axes:]) / each.numel())
             for slope, (_, axes) in zip(found, wanted, strict=True)
@@ -307,15 +347,14 @@ class _Run:
 
     def _linear(self, leaf: Leaf, cotangent: Tensor) -> Tensor:
         """Return c (ψ − m̂), added up over the axes of the moment."""
-        integrand, mean = self.integrands[leaf], self.leaves[leaf].detach()
+        integrand = self.integrands[leaf]
         axes = self._axes(leaf)
         batch = integrand.dim() - axes
-        moved = integrand - _padded(mean, axes, batch)
+        exact = leaf[0] in self.exact  # then m̂ is no estimate, and the term is there for its gradient alone
+        moved = integrand - (integrand if exact else _padded(self.leaves[leaf], axes, batch)).detach()
         return (_padded(cotangent, axes, batch) * moved).sum(tuple(range(axes))) if axes else cotangent * moved
 
-    def _moves(
-        self, excesses: Sequence[Tensor], tracked: Sequence[Leaf], *, hard: bool
-    ) -> dict[str, tuple[Tensor, Tensor, Tensor]]:
+    def _moves(self, excesses: Sequence[Tensor], *, hard: bool) -> dict[str, tuple[Tensor, Tensor, Tensor]]:
         """Return of each comparison g, and the mean and mean square of J (ψ − m̂) over draws and data.
 
         J is the derivative of g by the means. J (ψ − m̂) for every draw and datum is the derivative of uᵀ(J v) by u.
@@ -327,7 +366,7 @@ class _Run:
             return {}
         leaves: dict[Leaf, Tensor] = {}
         moved: dict[Leaf, Tensor] = {}
-        for leaf in tracked:
+        for leaf in (leaf for leaf in self.free if leaf[0] not in self.exact):
             axes = self._axes(leaf)
             integrand = self.integrands[leaf].detach()
             mean = _padded(self.leaves[leaf].detach(), axes, integrand.dim() - axes)

@@ -171,7 +171,7 @@ class Multipliers:
                 _keep(self.multipliers, name, self._clipped(known + step, name, weight))
         if self.hard is not None and self.multipliers:
             self._look_back(runs)
-        for run, place in runs:
+        for run, place in runs if about_data else ():
             if place is not None:
                 self._visit(run, place, weight, about_data)
             elif self.hard is not None:
@@ -288,7 +288,8 @@ class Multipliers:
         self._runs = []
 
     def _rewind(self, state: Mapping[str, Any]) -> None:
-        for name, table in (("multipliers", self.multipliers), ("together", self.together), ("recent", self.recent)):
+        tables: list[tuple[str, dict[Any, Tensor]]] = [("multipliers", self.multipliers), ("together", self.together)]
+        for name, table in [*tables, ("recent", self.recent)]:
             for key in table.keys() - {_key(text) for text in state[name]}:
                 table[key].zero_()
         if self._clock is not None:  # at 0 calls, the first values take the place of all averages
