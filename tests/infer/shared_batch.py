@@ -1,12 +1,10 @@
 """A batch that processes share, with draws that depend on step and datum alone: what torchrun starts for the tests.
 
-    torchrun --nproc-per-node 2 tests/infer/shared_batch.py FOLDER
+torchrun --nproc-per-node 2 tests/infer/shared_batch.py train|other FOLDER
 """
 
-import os
 import sys
 from collections.abc import Sequence
-from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +12,13 @@ import pyro
 import pyro.distributions as dist
 import torch
 from pyro.infer import Trace_ELBO
+from pyro.nn import PyroModule
 from torch import Tensor, distributed
+from torch.nn.parallel import DistributedDataParallel
 
 import asrppl
 
-N, STEPS, WORLD = 8, 5, 2
+N, STEPS = 8, 3
 GENERATOR = torch.Generator().manual_seed(0)
 A = torch.linspace(-1.0, 2.0, N, dtype=torch.float64)
 PRIOR = torch.tensor([0.1, 0.3, 0.6], dtype=torch.float64)
@@ -38,7 +38,8 @@ RULES = {
     "deviation of draws": "rule r weight 5: z - 0.5 * aggregate(E[z]) <= 0",
     "score function": "rule r weight 5: abs(aggregate(E[z * k])) <= 0.1",
     "no draw": "rule r weight 5: w - aggregate(w) <= -0.1\nrule s hard: aggregate(w * w) - aggregate(w) <= 0",
-    "one in another": "rule r weight 5: aggregate(w * aggregate(w)) <= 0\nrule s weight 5: aggregate(E[z * aggregate(E[k])]) <= 0",
+    "one in another": "rule r weight 5: aggregate(w * aggregate(w)) <= 0",
+    "one in another, of draws": "rule r weight 5: aggregate(E[z * aggregate(E[k])]) <= 0",
     "a draw for all data": "rule r hard: aggregate(E[z]) + E[mu] <= 0",
     "branches": "rule r hard: aggregate(E[z]) <= 0 or (k <= 1 and E[z] <= 0)",
 }
@@ -174,21 +175,63 @@ def alone() -> tuple[float, float]:
     return elbo.loss(programs.model, programs.guide), own.loss_and_grads(programs.model, programs.guide)
 
 
+class Guide(PyroModule):
+    """z ~ Normal(m_i, 1), in a module."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.m = torch.nn.Parameter(A.clone())
+
+    def forward(self, index: Tensor) -> None:
+        with pyro.plate("data", N, subsample=index):
+            pyro.sample("z", Normal(self.m[index], NOISE[0, index]))
+
+
+class Model(PyroModule):
+    """Likewise."""
+
+    def forward(self, index: Tensor) -> None:
+        with pyro.plate("data", N, subsample=index):
+            z = pyro.sample("z", dist.Normal(A[index], 1.0))
+            pyro.sample("x", dist.Normal(z, 1.0), obs=A[index])
+
+
+def by_module(rank: int | None) -> Tensor:
+    """Return the gradient of m after three steps of torch's own modules: the objective's, and around it DDP."""
+    model, guide = Model(), Guide()
+    module: Any = asrppl.regularize(model, guide, RULES["deviation"], elbo=Trace_ELBO(max_plate_nesting=1))(
+        model, guide
+    )
+    index, share = torch.arange(N), 1.0
+    if rank is not None:
+        module = DistributedDataParallel(module)
+        index = index.split([3, 5])[rank]
+        share = distributed.get_world_size() * len(index) / N
+    for _ in range(3):
+        guide.m.grad = None
+        (share * module(index)).backward()
+    assert guide.m.grad is not None
+    return guide.m.grad
+
+
 def cases() -> Sequence[tuple[str, str]]:
-    # Of plates of their own each has the whole cost of a global draw.
-    own = "plates of their own"
-    return [(rules, parts) for parts in PARTS for rules in RULES if parts != own or "mu" not in RULES[rules]]
+    even = [(rules, parts) for parts in ("a batch", "all data") for rules in ("mean", "datum")]
+    uneven = [(rules, parts) for parts in ("an uneven batch", "all data, uneven") for rules in RULES]
+    own = [(rules, "plates of their own") for rules in ("mean", "groups", "datum", "no draw")]
+    return [*even, *uneven, *own]
 
 
-def main(folder: Path) -> None:
+def main(what: str, folder: Path) -> None:
     torch.set_num_threads(1)
     distributed.init_process_group("gloo")
     rank = distributed.get_rank()
-    found = {case: train(*case, rank) for case in cases()}
-    torch.save({"found": found, "refused": refused(), "alone": alone()}, folder / f"{rank}.pt")
+    if what == "train":
+        found: dict[Any, Any] = {case: train(*case, rank) for case in cases()}
+    else:
+        found = {"refused": refused(), "alone": alone(), "module": by_module(rank)}
+    torch.save(found, folder / f"{rank}.pt")
     distributed.destroy_process_group()
 
 
 if __name__ == "__main__":
-    with nullcontext() if "RANK" in os.environ else sys.exit("start it by torchrun"):
-        main(Path(sys.argv[1]))
+    main(sys.argv[1], Path(sys.argv[2]))
