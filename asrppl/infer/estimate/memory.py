@@ -153,7 +153,7 @@ class Memory:
         batch = _batch(attached, here)
         if share is not None:
             batch = replace(batch, about=about, shared=share.mean)
-        place = _place(here, share, all_data=all_data)
+        place = _place(here, share, all_data=all_data) if about else None
         exact = _exact(attached, functional, all_data=all_data)
         means = kept.means_at(place, about)
         drawn = about - exact - {each.name for each in functional.comparisons}
@@ -244,11 +244,14 @@ def _place(here: Here, share: Share | None, *, all_data: bool) -> Place | None:
     index = here.recording.subsamples.get(data.name)
     if data.size == full_size(data) and not all_data:
         return None  # a batch that is handed over: nothing says which data are in it
+    order = torch.arange(data.size)
     if index is None:
-        index = torch.arange(data.size)
+        index = order
     if share is not None and share.apart:
         return Place(data.dim, index + share.offset, share.size)
-    return Place(data.dim, index, full_size(data))
+    # On another device the question would have to be waited for.
+    whole = share is None and data.size == full_size(data) and index.is_cpu and torch.equal(index, order)
+    return Place(data.dim, index, full_size(data), whole)
 
 
 def _exact(attached: AttachedRule, functional: Functional, *, all_data: bool) -> frozenset[str]:
