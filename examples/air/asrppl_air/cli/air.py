@@ -6,7 +6,6 @@ import shlex
 import shutil
 import sys
 from collections.abc import Mapping
-from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -249,7 +248,7 @@ def _train(args: argparse.Namespace) -> int:
     from asrppl_air.options import TrainOptions
     from asrppl_air.ranks import joined, launcher, restarted
     from asrppl_air.run import RunFolder
-    from asrppl_air.train import Interrupted, train
+    from asrppl_air.train import Interrupted, Progress, train
 
     given: dict[str, Any] = {name: value for name, value in vars(args).items() if name in _OPTIONS}
     folder = RunFolder(args.out)
@@ -276,7 +275,11 @@ def _train(args: argparse.Namespace) -> int:
             if changed:
                 return fail(changed)
         with joined(args.device) as (ranks, device), board(args.out.name) as lines:
-            show = partial(lines.show, args.out.name) if ranks.writes else lambda progress: None
+
+            def show(progress: Progress) -> None:
+                if ranks.writes:
+                    lines.show(args.out.name, progress)
+
             every: float = args.checkpoint_every
             trainer = train(folder, options, device=device, checkpoint_seconds=every, progress=show, ranks=ranks)
         if not ranks.writes:
