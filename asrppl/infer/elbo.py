@@ -2,7 +2,7 @@
 
 import re
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, cast
 
@@ -20,6 +20,7 @@ from asrppl.core.labels import weight_text
 from asrppl.diagnostics import AsrError, Diagnostic, public, warn_of
 from asrppl.infer.bindings import Bindings, bindings_of
 from asrppl.infer.estimate.memory import Memory
+from asrppl.infer.estimate.ranks import Group, Ranks
 from asrppl.infer.pair import CarriedError, Pair
 from asrppl.infer.report import Report
 from asrppl.infer.verify import verify_base, verify_guide
@@ -45,6 +46,7 @@ def regularize(
     data: str | None = None,
     data_size: int | None = None,
     step: int = 0,
+    group: Group | None = None,
     **params: Any,
 ) -> "RegularizedELBO":
     """Return an ELBO whose maximiser trades the evidence bound against the rules (the paper's Eq. 10 and 11).
@@ -82,6 +84,8 @@ def regularize(
             vectorised one that are run through one entry at a time hold parts of a datum.)
         data_size: N, where that plate has no size (``pyro.plate("data")``); without it, N is the length of the batch.
         step: where the schedules of weights start.
+        group: of `torch.distributed`, the processes that share each batch; None for all of them, where it is set up.
+            Each then makes every training step on a part of its own (docs/processes.md).
         params: of the rules (with a path or a text).
 
     Raises:
@@ -95,7 +99,9 @@ def regularize(
     if data_size is not None and data_size < 1:
         _refuse(f"data_size={data_size!r} is no number of data", "give the number of data that there are in all")
     program = _program(rules, params)
-    return RegularizedELBO(model, guide, program, base, bind=bind, data=data, data_size=data_size, step=step)
+    return RegularizedELBO(
+        model, guide, program, base, bind=bind, data=data, data_size=data_size, step=step, group=group
+    )
 
 
 def _program(rules: str | Path | Program, params: Mapping[str, Any]) -> Program:
@@ -147,6 +153,7 @@ class RegularizedELBO(ELBO):
         data_size: its size, where it has none.
         step: of the schedules: how many training calls (`loss_and_grads`, `differentiable_loss`) there have been.
             It may be set, to go on with a run.
+        group: of processes that share each batch.
 
     `weights`, where it is set, stands in for the schedules: by rule its weight, a number or a 0-d tensor. A step in a
     CUDA graph reads its weights from the device.
@@ -163,6 +170,7 @@ class RegularizedELBO(ELBO):
         data: str | None = None,
         data_size: int | None = None,
         step: int = 0,
+        group: Group | None = None,
     ) -> None:
         # ELBO.__init__ is left out: its settings are the base objective's, which the properties below forward.
         self.model = model
@@ -178,7 +186,7 @@ class RegularizedELBO(ELBO):
         self._calls = 0
         self._vacuous: set[str] = set()  # rules that are said to be
         self._pairs: Bounded[object, Pair] = Bounded(_PAIRS_KEPT)
-        self.memory: Memory = Memory()
+        self.memory: Memory = Memory(Ranks(group))
 
     # ---- the objective
 
@@ -223,6 +231,7 @@ class RegularizedELBO(ELBO):
         training: bool = False,
     ) -> Any:
         verify_guide(guide)
+        self.memory.begin(self._texts(), training=training and torch.is_grad_enabled())
         if not self.program.rules:  # then it is the base objective itself
             returned = compute(model, guide, *args, **kwargs)
             self._report = Report(returned=returned.detach() if isinstance(returned, Tensor) else returned)
@@ -252,6 +261,11 @@ class RegularizedELBO(ELBO):
         self._report = tally.report(runs, returned.detach() if isinstance(returned, Tensor) else returned)
         self._warn_vacuous(pair)
         return returned
+
+    def _texts(self) -> Iterator[str]:
+        for rule in self.program.rules:
+            yield f"{rule.name}: {rule.text}; {rule.weight} {rule.hard} {rule.margin} {rule.power} {rule.smooth}"
+        yield from (f"{name} = {value}" for name, value in self.program.params.items())
 
     def _pair(self, model: Callback, guide: Callback) -> "Pair":
         try:

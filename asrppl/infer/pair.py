@@ -91,7 +91,6 @@ class Pair:
         self.step = step
         self.weights = weights
         self.tally = Tally()
-        self.memory.begin()
         try:
             yield self.tally
         finally:

@@ -1,7 +1,7 @@
 """What rules that read moments remember between calls, brought together with what a run shows."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -11,11 +11,13 @@ from asrppl.bind.shapes import broadcast, broadcast_shape
 from asrppl.core.signature import Level
 from asrppl.diagnostics import AsrError, Diagnostic
 from asrppl.infer.estimate.attachment import Attachment
+from asrppl.infer.estimate.batch import Batch
 from asrppl.infer.estimate.channels import AttachedRule
 from asrppl.infer.estimate.functional import Functional
 from asrppl.infer.estimate.means import probability_of
-from asrppl.infer.estimate.moments import Batch, Evaluation, Leaf, estimates, evaluate, is_whole
+from asrppl.infer.estimate.moments import Evaluation, Leaf, estimates, evaluate, is_whole
 from asrppl.infer.estimate.multipliers import Multipliers, Place
+from asrppl.infer.estimate.ranks import Ranks, Share
 from asrppl.infer.estimate.scores import log_q
 from asrppl.infer.sites.layout import Reading
 from asrppl.infer.watch.pyro_internals import marked_as, unmark
@@ -70,20 +72,37 @@ def about_data(attached: AttachedRule) -> bool:
 class Memory:
     """By rule what it remembers, and the data of the last call."""
 
-    def __init__(self) -> None:
+    def __init__(self, ranks: Ranks) -> None:
+        self.ranks = ranks
         self.rules: dict[tuple[str, str], Multipliers] = {}  # by rule, and the lengths of what it indexes
         self._seen: tuple[Tensor, ...] = ()
         self._same = True
         self._looked = False
         self._touched: dict[tuple[str, str], tuple[float | Tensor, frozenset[str]]] = {}
         self._said: set[str] = set()
+        self._together = False
+        self._share: Share | None = None  # of a call that processes make together
+        self._verified = False
 
     # ---- calls
 
-    def begin(self) -> None:
-        """Start a call."""
+    def begin(self, rules: Iterable[str], *, training: bool) -> None:
+        """Start a call. Training steps are made by all processes together, other calls by each alone.
+
+        Args:
+            rules: what they are, which has to be the same in all processes.
+            training: whether it is a training step.
+
+        Raises:
+            AsrError: the rules of processes differ (ASR098).
+        """
         self._looked = False
         self._touched = {}
+        self._share = None
+        self._together = training and self.ranks.several
+        if self._together and not self._verified:
+            self.ranks.verify_same("the rules", rules)
+            self._verified = True
 
     def finish(self, *, training: bool) -> None:
         """End a call: one that is a training step moves the means and multipliers on."""
@@ -93,7 +112,7 @@ class Memory:
             else:
                 self.rules[key].forget()
 
-    def look(self, recording: Recording) -> None:
+    def look(self, here: Here) -> None:
         """Notice whether the observations are those of the call before: the batch is then all that there is.
 
         Once they have changed they are not looked at again.
@@ -101,11 +120,19 @@ class Memory:
         if self._looked or not self._same:
             return
         self._looked = True
-        observed = tuple(site.value.detach() for site in recording.model.values() if site.likelihood)
+        observed = tuple(site.value.detach() for site in here.recording.model.values() if site.likelihood)
+        index = None if here.data is None else here.recording.subsamples.get(here.data.name)
+        apart = self._share is not None and not self._share.apart
+        if apart and index is not None:
+            observed = (*observed, index)
         before, self._seen = self._seen, observed
         self._same = not before or (
             len(before) == len(observed) and all(_equal(a, b) for a, b in zip(before, observed, strict=True))
         )
+        if self._share is not None:
+            self._same = self._share.agree(self._same)
+            if apart and self._same and not before and index is not None:
+                self._same = self._share.hold_each_once(index)
         if not self._same:
             self._seen = ()
 
@@ -115,14 +142,19 @@ class Memory:
         """Return what a run says of a rule that reads moments."""
         functional = attached.functional
         assert functional is not None
-        if here.all_data:
-            self.look(here.recording)
+        share = self._meet(here)
+        here_all = here.all_data if share is None else share.all_there
+        if here_all and not self._apart:
+            self.look(here)
+        all_data = here_all and self._same and not self._apart
         key = functional.name, functional.lengths
         kept = self.rules.setdefault(key, Multipliers(attached.rule.hard))
-        batch = _batch(attached, here)
         about = _about(functional, attached, here)
-        place = self._place(here)
-        exact = _exact(attached, functional, all_data=here.all_data and self._same)
+        batch = _batch(attached, here)
+        if share is not None:
+            batch = replace(batch, about=about, shared=share.mean)
+        place = _place(here, share, all_data=all_data) if about else None
+        exact = _exact(attached, functional, all_data=all_data)
         means = kept.means_at(place, about)
         drawn = about - exact - {each.name for each in functional.comparisons}
         if drawn and place is None:
@@ -147,20 +179,32 @@ class Memory:
         )
         # TraceGraph_ELBO asks the term what it depends on.
         found.term = marked_as(found.term, (here.reading.tensors[key] for key in attached.inputs))
-        kept.add(found, place)
+        joined = found, place
+        axis = None if here.data is None else here.data.dim
+        if share is not None and about and axis is not None and (place is not None or attached.rule.hard is not None):
+            joined = share.joined(found, place, axis, about)
+        kept.add(*joined)
         self._touched[key] = (weight, about)
         return found
 
-    def _place(self, here: Here) -> Place | None:
-        data = here.data
-        if data is None or data.dim is None:
-            return None
-        index = here.recording.subsamples.get(data.name)
-        if data.size == full_size(data) and not (here.all_data and self._same):
-            return None  # a batch that is handed over: nothing says which data are in it
-        if index is None:
-            index = torch.arange(data.size)
-        return Place(data.dim, index, full_size(data))
+    @property
+    def _apart(self) -> bool:
+        """Whether this is a call of one process alone, and others have data too."""
+        return not self._together and self.ranks.several
+
+    def _meet(self, here: Here) -> Share | None:
+        """Return what part of the data is here, None where all of it may be."""
+        if self._together and self._share is None:
+            texts = [
+                f"{each.functional.name} {each.functional.lengths} {sorted(each.drawless)}"
+                for each in here.attachment.rules
+                if each.functional is not None
+            ]
+            data = here.data
+            size = 1 if data is None else data.size
+            full = 1 if data is None else here.attachment.resolution.size or full_size(data)
+            self._share = self.ranks.meet(texts, size, full)
+        return self._share
 
     def stuck(self) -> list[str]:
         """Return the hard rules that do not come to hold, each once."""
@@ -191,6 +235,23 @@ class Memory:
         for text, kept in rules.items():
             name, _, lengths = text.partition("\n")
             self.rules.setdefault((name, lengths), Multipliers(hard.get(name))).load_state_dict(kept)
+
+
+def _place(here: Here, share: Share | None, *, all_data: bool) -> Place | None:
+    data = here.data
+    if data is None or data.dim is None:
+        return None
+    index = here.recording.subsamples.get(data.name)
+    if data.size == full_size(data) and not all_data:
+        return None  # a batch that is handed over: nothing says which data are in it
+    order = torch.arange(data.size)
+    if index is None:
+        index = order
+    if share is not None and share.apart:
+        return Place(data.dim, index + share.offset, share.size)
+    # On another device the question would have to be waited for.
+    whole = share is None and data.size == full_size(data) and index.is_cpu and torch.equal(index, order)
+    return Place(data.dim, index, full_size(data), whole)
 
 
 def _exact(attached: AttachedRule, functional: Functional, *, all_data: bool) -> frozenset[str]:

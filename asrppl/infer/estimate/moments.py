@@ -12,16 +12,17 @@ the data is exact: v is then a function of it as of any other value.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from math import prod
 from types import MappingProxyType
-from typing import cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor
 
 from asrppl.bind.bound import InputKey
-from asrppl.bind.shapes import broadcast_shape
 from asrppl.core.moments import Moment
 from asrppl.core.signature import Level
+from asrppl.infer.estimate.batch import Batch
 from asrppl.infer.estimate.functional import Functional, Functions, Sampled, axes_of
 from asrppl.infer.estimate.scores import scored
 
@@ -30,21 +31,6 @@ Leaf = tuple[str, str]
 
 _NONE: Mapping[str, Tensor] = MappingProxyType({})
 _NO_MEANS: Mapping[Leaf, Tensor] = MappingProxyType({})
-
-
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """What the batch axes of a run are.
-
-    Args:
-        plates: how many on the right are plates; those further left are draws.
-        probability: of the draws along enumerated axes; None where nothing is enumerated.
-        mask: which data are there, None for all.
-    """
-
-    plates: int
-    probability: Tensor | None = None
-    mask: Tensor | None = None
 
 
 @dataclass(slots=True)
@@ -138,7 +124,12 @@ class _Run:
         self.integrands: dict[Leaf, Tensor] = {}
         self.estimates: dict[Leaf, Tensor] = {}
         self.leaves: dict[Leaf, Tensor] = {}
+        self.free: list[Leaf] = []  # those with a cotangent: all that G is no ordinary function of
         self.by_name: dict[str, Moment] = {moment.name: moment for moment in functional.moments}
+
+    def _axes(self, leaf: Leaf) -> int:
+        moment = self.by_name[leaf[0]]
+        return axes_of(moment) if leaf[1] == "sum" else len(moment.variables)
 
     # ---- moments
 
@@ -153,37 +144,51 @@ class _Run:
             if nested:  # how it moves with the moments that it reads
                 inner = {**fixed, **{key: self.tensors[key] for key in fixed if key[0] in self.by_name}}
                 chained = self.functional.sampled(stage, inner, self.functions)
-            for name, (body, where) in sampled.items():
-                self._read(self.by_name[name], body, where, chained.get(name))
+            parts = {name: self._parts(self.by_name[name], *each) for name, each in sampled.items()}
+            means = {
+                (name, kind): self.batch.mean(integrand, self._axes((name, kind)), whole=is_whole(self.by_name[name]))
+                for name, integrands in parts.items()
+                for kind, integrand in integrands.items()
+            }
+            self.estimates |= {leaf: mean.detach() for leaf, mean in means.items()}
+            self.estimates |= self._shared({leaf: self.estimates[leaf] for leaf in means if self._is_shared(leaf[0])})
+            for name, integrands in parts.items():
+                moves = self._parts(self.by_name[name], *chained[name]) if name in chained else {}
+                self._read(self.by_name[name], integrands, means, moves)
 
     def _read(
-        self, moment: Moment, body: Tensor, where: Tensor | None, chained: tuple[Tensor, Tensor | None] | None
+        self, moment: Moment, parts: dict[str, Tensor], means: Mapping[Leaf, Tensor], moves: Mapping[str, Tensor]
     ) -> None:
-        parts = self._parts(moment, body, where)
-        moves = {} if chained is None else self._parts(moment, *chained)
+        values: dict[str, Tensor] = {}
         for kind, integrand in parts.items():
             leaf = (moment.name, kind)
-            axes = axes_of(moment) if kind == "sum" else len(moment.variables)
-            whole = is_whole(moment)
-            mean = self._mean(integrand, axes, whole=whole)
+            axes = self._axes(leaf)
             self.integrands[leaf] = integrand
-            self.estimates[leaf] = mean.detach()
-            if moment.name in self.exact:
-                self.leaves[leaf] = mean
-                continue
-            tracked = self.means.get(leaf)
-            value = (self.estimates[leaf] if tracked is None else tracked).detach().clone().requires_grad_()
+            exact = moment.name in self.exact
+            if exact and not self._is_shared(moment.name):
+                value = means[leaf]
+            else:
+                tracked = None if exact else self.means.get(leaf)
+                value = (self.estimates[leaf] if tracked is None else tracked).detach().clone().requires_grad_()
+                self.free.append(leaf)
             self.leaves[leaf] = value
             if moment.name in self.scores:
                 baseline = _padded(value.detach(), axes, integrand.dim() - axes)
                 self.integrands[leaf] = scored(integrand, baseline, self.scores[moment.name], axes)
             if kind in moves:
-                move = self._mean(moves[kind], axes, whole=whole, unit=True)
+                move = self.batch.mean(moves[kind], axes, whole=is_whole(moment))
                 value = value + (move - move.detach())
-            parts[kind] = value
-        if moment.name in self.exact:
-            parts = {kind: self.leaves[moment.name, kind] for kind in parts}
-        self._feed(moment, parts["sum"], parts.get("share"))
+            values[kind] = value
+        self._feed(moment, values["sum"], values.get("share"))
+
+    def _is_shared(self, name: str) -> bool:
+        """Whether a mean is one with that of other processes."""
+        return self.batch.shared is not None and name not in self.batch.about
+
+    def _shared(self, means: dict[Leaf, Tensor]) -> dict[Leaf, Tensor]:
+        if self.batch.shared is None or not means:
+            return means
+        return dict(zip(means, self.batch.shared(list(means.values())), strict=True))
 
     def _parts(self, moment: Moment, body: Tensor, where: Tensor | None) -> dict[str, Tensor]:
         whole = Level.DATUM in moment.over
@@ -213,34 +218,6 @@ class _Run:
         else:
             self.tensors[moment.name, None] = _axes_last(value, axes)
 
-    def _mean(self, value: Tensor, axes: int, *, whole: bool, unit: bool = False) -> Tensor:
-        """Return the mean over draws, and over data where ``whole``, as ``(*axes, *plates)``.
-
-        With ``unit`` the sum over data in place of their mean: its slope is that of each datum's own term.
-        """
-        batch = value.dim() - axes
-        weight = self.batch.probability
-        if weight is not None:
-            batch = max(batch, weight.dim())
-            value = value.reshape((*value.shape[:axes], *(1,) * (batch - value.dim() + axes), *value.shape[axes:]))
-        plates = min(self.batch.plates, batch)
-        draws = tuple(range(-batch, -plates)) if batch > plates else ()
-        if draws:
-            if weight is None:
-                value = value.mean(draws)
-            else:
-                weight = weight.reshape((*(1,) * (batch - weight.dim()), *weight.shape)).to(value.dtype)
-                value = (value * weight).sum(draws) / weight.expand(
-                    broadcast_shape([weight.shape, value.shape[axes:]])
-                ).sum(draws)
-        value = value.reshape((*value.shape[:axes], *(1,) * (self.batch.plates - plates), *value.shape[axes:]))
-        if not whole:
-            return value
-        dims = tuple(range(axes, value.dim()))
-        if not dims:
-            return value
-        return value.sum(dims) if unit else value.mean(dims)
-
     # ---- what is said of them
 
     def evaluate(
@@ -268,28 +245,50 @@ class _Run:
             self.tensors[comparison.name, None] = _axes_last(slopes[comparison.name], len(comparison.variables))
         violations, speaking = self.functional.outer.evaluate(self.tensors, self.functions)
         violation = violations[self.functional.name]
-        tracked = [leaf for leaf in self.leaves if leaf[0] not in self.exact]
-        wanted = [*(self.leaves[leaf] for leaf in tracked), *slopes.values()]
-        total = self._over_draws(violation).sum()
-        if total.requires_grad and wanted:
-            found = torch.autograd.grad(total, wanted, retain_graph=True, allow_unused=True)
-        else:
-            found = (None,) * len(wanted)
-        cotangents = {leaf: own for leaf, own in zip(tracked, found, strict=False) if own is not None}
-        counted = dict(zip(slopes, found[len(tracked) :], strict=True))
+        wanted = [(self.leaves[leaf], self._axes(leaf)) for leaf in self.free]
+        wanted += [(slopes[each.name], len(each.variables)) for each in self.functional.comparisons]
+        found = self._slopes(violation, wanted)
+        cotangents = {leaf: slope for leaf, slope in zip(self.free, found, strict=False) if slope is not None}
+        counted = {
+            name: torch.zeros_like(slopes[name]) if share is None else share
+            for name, share in zip(slopes, found[len(self.free) :], strict=True)
+        }
+        moves = self._moves([excess.detach() for excess in excesses], hard=hard)
+        if self.batch.shared is not None:
+            cotangents, counted, moves = self._of_all(cotangents, counted, moves)
+        tracked = {leaf: own for leaf, own in cotangents.items() if self.drawn and leaf[0] not in self.exact}
         return Evaluation(
             violation.detach(),
             self._pulled(violation, slopes, counted, excesses) if hard else violation.detach(),
-            self._term(
-                violation,
-                {leaf: known.get(leaf, own).clone() for leaf, own in cotangents.items()} if self.drawn else cotangents,
-            ),
+            self._term(violation, cotangents | {leaf: known.get(leaf, own).clone() for leaf, own in tracked.items()}),
             self.batch.plates,
             speaking.get(self.functional.name),
             self.estimates,
-            cotangents if self.drawn else {},
-            self._moves([excess.detach() for excess in excesses], tracked, hard=hard),
-            {name: torch.zeros_like(slopes[name]) if share is None else share for name, share in counted.items()},
+            tracked,
+            moves,
+            counted,
+        )
+
+    def _of_all(
+        self,
+        cotangents: dict[Leaf, Tensor],
+        counted: dict[str, Tensor],
+        moves: dict[str, tuple[Tensor, Tensor, Tensor]],
+    ) -> tuple[dict[Leaf, Tensor], dict[str, Tensor], dict[str, tuple[Tensor, Tensor, Tensor]]]:
+        """Return them with the means over the data of all processes, of what is one for all data."""
+        slopes: dict[Leaf, Tensor] = {leaf: own for leaf, own in cotangents.items() if self._is_shared(leaf[0])}
+        slopes |= {(name, "counted"): own for name, own in counted.items() if self._is_shared(name)}
+        for name, (_, mean, square) in moves.items():
+            if self._is_shared(name):
+                slopes |= {(name, "mean"): mean, (name, "square"): square}
+        found = self._shared(slopes)
+        return (
+            {leaf: found.get(leaf, own) for leaf, own in cotangents.items()},
+            {name: found.get((name, "counted"), own) for name, own in counted.items()},
+            {
+                name: (excess, found.get((name, "mean"), mean), found.get((name, "square"), square))
+                for name, (excess, mean, square) in moves.items()
+            },
         )
 
     def _excesses(self, tensors: Mapping[InputKey, Tensor]) -> list[Tensor]:
@@ -299,8 +298,24 @@ class _Run:
             for comparison, value in zip(self.functional.comparisons, found, strict=True)
         ]
 
+    def _slopes(self, violation: Tensor, wanted: Sequence[tuple[Tensor, int]]) -> list[Tensor | None]:
+        """Return the derivatives of the mean violation by what is ``wanted``, each with the number of its axes.
+
+        The term that they go into is averaged over data: so what is one for all data has the mean of the slopes that
+        they have, and what is there for each datum the slope of that one.
+        """
+        each = self._over_draws(violation)
+        if not each.requires_grad or not wanted:
+            return [None] * len(wanted)
+        inputs = [tensor for tensor, _ in wanted]
+        found: Any = torch.autograd.grad(each.sum(), inputs, retain_graph=True, allow_unused=True)
+        return [
+            None if slope is None else slope * (prod(slope.shape[axes:]) / each.numel())
+            for slope, (_, axes) in zip(found, wanted, strict=True)
+        ]
+
     def _over_draws(self, violation: Tensor) -> Tensor:
-        return self._mean(violation, 0, whole=False) if violation.dim() > self.batch.plates else violation
+        return self.batch.mean(violation, 0, whole=False) if violation.dim() > self.batch.plates else violation
 
     def _pulled(
         self,
@@ -311,11 +326,12 @@ class _Run:
     ) -> Tensor:
         """Return what a hard rule costs: Σ μ max(g, 0) over the comparisons that count."""
         total = torch.zeros_like(violation)
-        for (name, slope), excess in zip(slopes.items(), excesses, strict=True):
-            share = counted[name]
+        for comparison, excess in zip(self.functional.comparisons, excesses, strict=True):
+            share = counted[comparison.name]
             if share is not None:
-                axes = excess.dim() - min(self.batch.plates, excess.dim()) if violation.dim() else excess.dim()
-                total = total + (share * slope * excess.clamp_min(0)).detach().sum(tuple(range(axes)))
+                cost = (share * slopes[comparison.name] * excess.clamp_min(0)).detach()
+                axes = tuple(range(len(comparison.variables)))
+                total = total + (cost.sum(axes) if axes else cost)
         return total
 
     @property
@@ -331,16 +347,14 @@ class _Run:
 
     def _linear(self, leaf: Leaf, cotangent: Tensor) -> Tensor:
         """Return c (ψ − m̂), added up over the axes of the moment."""
-        integrand, mean = self.integrands[leaf], self.leaves[leaf].detach()
-        moment = self.by_name[leaf[0]]
-        axes = axes_of(moment) if leaf[1] == "sum" else len(moment.variables)
+        integrand = self.integrands[leaf]
+        axes = self._axes(leaf)
         batch = integrand.dim() - axes
-        moved = integrand - _padded(mean, axes, batch)
+        exact = leaf[0] in self.exact  # then m̂ is no estimate, and the term is there for its gradient alone
+        moved = integrand - (integrand if exact else _padded(self.leaves[leaf], axes, batch)).detach()
         return (_padded(cotangent, axes, batch) * moved).sum(tuple(range(axes))) if axes else cotangent * moved
 
-    def _moves(
-        self, excesses: Sequence[Tensor], tracked: Sequence[Leaf], *, hard: bool
-    ) -> dict[str, tuple[Tensor, Tensor, Tensor]]:
+    def _moves(self, excesses: Sequence[Tensor], *, hard: bool) -> dict[str, tuple[Tensor, Tensor, Tensor]]:
         """Return of each comparison g, and the mean and mean square of J (ψ − m̂) over draws and data.
 
         J is the derivative of g by the means. J (ψ − m̂) for every draw and datum is the derivative of uᵀ(J v) by u.
@@ -352,9 +366,8 @@ class _Run:
             return {}
         leaves: dict[Leaf, Tensor] = {}
         moved: dict[Leaf, Tensor] = {}
-        for leaf in tracked:
-            moment = self.by_name[leaf[0]]
-            axes = axes_of(moment) if leaf[1] == "sum" else len(moment.variables)
+        for leaf in (leaf for leaf in self.free if leaf[0] not in self.exact):
+            axes = self._axes(leaf)
             integrand = self.integrands[leaf].detach()
             mean = _padded(self.leaves[leaf].detach(), axes, integrand.dim() - axes)
             moved[leaf] = integrand - mean
@@ -379,7 +392,7 @@ class _Run:
             axes = len(comparison.variables)
             moves = _directional(spread, list(leaves.values()), list(moved.values()))
             whole = Level.DATUM not in comparison.excess.levels
-            mean, square = (self._mean(part, axes, whole=whole).detach() for part in (moves, moves.square()))
+            mean, square = (self.batch.mean(part, axes, whole=whole).detach() for part in (moves, moves.square()))
             found[comparison.name] = excess, mean, square
         return found
 

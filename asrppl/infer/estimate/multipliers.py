@@ -55,15 +55,26 @@ _TINY = 1e-30
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Which data a batch holds: ``index`` along the axis ``dim`` of the batch, of ``size`` in all."""
+    """Which data a batch holds: ``index`` along the axis ``dim`` of the batch, of ``size`` in all.
+
+    Where it holds all of them in their order (``whole``), rows are neither gathered nor scattered.
+    """
 
     dim: int
     index: Tensor
     size: int
+    whole: bool = False
 
     def take(self, table: Tensor) -> Tensor:
         """Return the rows of the batch's data."""
-        return table.index_select(self.dim, self.index)
+        return table if self.whole else table.index_select(self.dim, self.index)
+
+    def put(self, table: Tensor, rows: Tensor) -> None:
+        """Put the rows of the batch's data into a table."""
+        if self.whole:
+            table.copy_(rows)
+        else:
+            table.index_copy_(self.dim, self.index, rows)
 
     def table(self, rows: Tensor) -> Tensor:
         """Return a table of zeros for rows such as these."""
@@ -171,7 +182,7 @@ class Multipliers:
                 _keep(self.multipliers, name, self._clipped(known + step, name, weight))
         if self.hard is not None and self.multipliers:
             self._look_back(runs)
-        for run, place in runs:
+        for run, place in runs if about_data else ():
             if place is not None:
                 self._visit(run, place, weight, about_data)
             elif self.hard is not None:
@@ -225,15 +236,15 @@ class Multipliers:
         """Update the rows of a batch's data."""
         if self.visits is None:
             self.visits = torch.zeros(place.size, device=place.index.device)
-        self.visits[place.index] += 1
-        shape = (-1, *(1,) * (-place.dim - 1))
-        rate = (1 / self.visits[place.index]).clamp_min(DATUM_RATE).reshape(shape)
+        visits = (self.visits if place.whole else self.visits[place.index]) + 1
+        self.visits[slice(None) if place.whole else place.index] = visits
+        rate = (1 / visits).clamp_min(DATUM_RATE).reshape((-1, *(1,) * (-place.dim - 1)))
         for tables, values in ((self.means, run.estimates), (self.cotangents, run.cotangents)):
             for leaf, mean in values.items():
                 if leaf[0] in about_data:
                     table = tables.setdefault(leaf, place.table(mean))
                     known = place.take(table)
-                    table.index_copy_(place.dim, place.index, known + rate.to(mean.dtype) * (mean - known))
+                    place.put(table, torch.lerp(known, mean, rate.to(mean.dtype)))
         for name, (excess, mean, square) in run.excess.items():
             if name in about_data:
                 value = excess + mean
@@ -241,7 +252,7 @@ class Multipliers:
                 worst = excess.clamp_min(0).square().mean(plates, keepdim=True).sqrt()
                 step = self._step(name, value, square.mean(plates, keepdim=True), worst) * (run.counted[name] > 0)
                 table = self.multipliers.setdefault(name, place.table(value))
-                table.index_copy_(place.dim, place.index, self._clipped(place.take(table) + step, name, weight))
+                place.put(table, self._clipped(place.take(table) + step, name, weight))
 
     def _step(self, name: str, value: Tensor, spread: Tensor, reach: Tensor) -> Tensor:
         _average(self.spreads, name, spread, self._rate(_SPREAD_RATE))
@@ -288,7 +299,8 @@ class Multipliers:
         self._runs = []
 
     def _rewind(self, state: Mapping[str, Any]) -> None:
-        for name, table in (("multipliers", self.multipliers), ("together", self.together), ("recent", self.recent)):
+        tables: list[tuple[str, dict[Any, Tensor]]] = [("multipliers", self.multipliers), ("together", self.together)]
+        for name, table in [*tables, ("recent", self.recent)]:
             for key in table.keys() - {_key(text) for text in state[name]}:
                 table[key].zero_()
         if self._clock is not None:  # at 0 calls, the first values take the place of all averages
