@@ -11,7 +11,7 @@ from torch import Tensor
 from asrppl.bind.bound import Bound
 from asrppl.bind.values import bind_values
 from asrppl.check.params import ParamValue
-from asrppl.cli.repl.breakdown import Instance, instances, value_of
+from asrppl.lower.instances import Instance, instances, value_of
 from asrppl.codes import Severity
 from asrppl.core.families import members
 from asrppl.core.free import FreeName
