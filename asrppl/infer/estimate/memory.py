@@ -147,6 +147,7 @@ class Memory:
         )
         # TraceGraph_ELBO asks the term what it depends on.
         found.term = marked_as(found.term, (here.reading.tensors[key] for key in attached.inputs))
+        found.known = _ways(attached, functional, exact, drawn, told=place is not None)
         kept.add(found, place)
         self._touched[key] = (weight, about)
         return found
@@ -202,6 +203,25 @@ def _exact(attached: AttachedRule, functional: Functional, *, all_data: bool) ->
             if moment.name in attached.drawless and takes_all and others <= found:
                 found.add(moment.name)
     return frozenset(found)
+
+
+def _ways(
+    attached: AttachedRule, functional: Functional, exact: frozenset[str], drawn: frozenset[str], *, told: bool
+) -> dict[str, str]:
+    """Return how each mean of a rule is known, by its text; ``drawn`` are of one datum, which are ``told`` apart."""
+    found = dict(attached.sums)
+    for moment in functional.moments:
+        words = ["tracked"]
+        if moment.name in exact:
+            words = ["exact"]
+        elif moment.name in drawn:
+            words = ["tracked per datum" if told else "drawn anew"]
+        if moment.name in attached.smoothed:
+            words.append("by the law of what is drawn last")
+        if moment.name in attached.scored:
+            words.append("score function")
+        found[moment.operator.span.text] = ", ".join(words)
+    return found
 
 
 def _scores(attached: AttachedRule, functional: Functional, here: Here) -> dict[str, Tensor]:

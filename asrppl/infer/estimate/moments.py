@@ -22,6 +22,7 @@ from asrppl.bind.bound import InputKey
 from asrppl.bind.shapes import broadcast_shape
 from asrppl.core.moments import Moment
 from asrppl.core.signature import Level
+from asrppl.core.typed import Cost
 from asrppl.infer.estimate.functional import Functional, Functions, Sampled, axes_of
 from asrppl.infer.estimate.scores import scored
 
@@ -61,6 +62,9 @@ class Evaluation:
         excess: of each comparison g at m̂, and how far each draw and datum moves it: mean, and mean square.
         counted: of each comparison ∂v/∂(its amount).
         plates: how many batch axes what is about data has.
+        each: of a hard rule on draws, what each of them violates it by.
+        read: what G reads beside the tensors of the run.
+        known: how each mean is known, in words.
     """
 
     violation: Tensor
@@ -72,6 +76,9 @@ class Evaluation:
     cotangents: dict[Leaf, Tensor] = field(default_factory=dict[Leaf, Tensor])
     excess: dict[str, tuple[Tensor, Tensor, Tensor]] = field(default_factory=dict[str, tuple[Tensor, Tensor, Tensor]])
     counted: dict[str, Tensor] = field(default_factory=dict[str, Tensor])
+    each: Tensor | None = None
+    read: dict[InputKey, Tensor] = field(default_factory=dict[InputKey, Tensor])
+    known: dict[str, str] = field(default_factory=dict[str, str])
 
 
 def evaluate(
@@ -130,6 +137,7 @@ class _Run:
     ) -> None:
         self.functional = functional
         self.tensors = tensors
+        self.given = frozenset(tensors)
         self.functions = functions
         self.batch = batch
         self.means = means
@@ -290,7 +298,14 @@ class _Run:
             cotangents if self.drawn else {},
             self._moves([excess.detach() for excess in excesses], tracked, hard=hard),
             {name: torch.zeros_like(slopes[name]) if share is None else share for name, share in counted.items()},
+            self._each(),
+            {key: tensor.detach() for key, tensor in self.tensors.items() if key not in self.given},
         )
+
+    def _each(self) -> Tensor | None:
+        last = self.functional.moments[-1] if self.functional.moments else None
+        found = last is not None and isinstance(last.integrand, Cost)
+        return self.integrands[last.name, "sum"].detach() if found and last is not None else None
 
     def _excesses(self, tensors: Mapping[InputKey, Tensor]) -> list[Tensor]:
         found = self.functional.excesses(tensors, self.functions)
