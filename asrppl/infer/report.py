@@ -84,12 +84,14 @@ class Report:
         outer index variables where most of that is. Where particles are looped, of the last one. It is found when it
         is asked for, of the batch of the call; the reports of `RegularizedELBO.history` have none.
 
-        >>> x = torch.tensor([[0.0, 1.0], [0.0, 5.0], [0.0, 3.0]])
+        >>> at = torch.tensor([[0.0, 1.0], [0.0, 5.0], [0.0, 3.0]])
         >>> def model():
         ...     with pyro.plate("data", 3):
-        ...         pyro.sample("x", dist.Normal(0.0, 1.0).expand([2]).to_event(1), obs=x)
-        >>> report = asrppl.evaluate(model, lambda: None, "rule low: forall j: x[j] <= 2")
-        >>> for found in report.worst(2):
+        ...         pyro.sample("z", dist.Normal(0.0, 1.0).expand([2]).to_event(1))
+        >>> guide = AutoDelta(model, init_loc_fn=init_to_value(values={"z": at}))
+        >>> elbo = asrppl.regularize(model, guide, "rule low: forall j: z[j] <= 2", data="data")
+        >>> loss = elbo.loss(model, guide)
+        >>> for found in elbo.report.worst(2):
         ...     print(found)
         low: datum 1, j = 1: 3
         low: datum 2, j = 1: 1

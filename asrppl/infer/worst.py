@@ -91,7 +91,7 @@ class Run:
         """Return the data that break the rule most, at most ``count``, the worst first."""
         each = _over_draws(self.violation, 0, self.nesting, self.probability, self.mask)
         data = self.data if self.data is not None and each.dim() >= -self.data else None
-        rows = each.reshape(1, -1) if data is None else each.movedim(data, 0).flatten(1)
+        rows = each.reshape(1, -1) if data is None else each.movedim(data, 0).reshape(each.shape[data], -1)
         total = rows.mean(1).nan_to_num(float("inf"))
         order = total.argsort(descending=True, stable=True)[: max(count, 0)]
         top = order[total[order] > 0]
@@ -131,7 +131,7 @@ class Run:
                 names.insert(0, names.pop(axis))
             else:
                 values, names = values.unsqueeze(0), [_Axis(None, ()), *names]
-            largest = values.flatten(1).nan_to_num(float("inf")).max(1)
+            largest = values.reshape(len(values), -1).nan_to_num(float("inf")).max(1)
             for row, (amount, place) in enumerate(zip(_list(largest[0]), _list(largest[1]), strict=True)):
                 targets = range(count) if len(values) == 1 else (row,)
                 for target in targets:
@@ -190,7 +190,7 @@ def _over_draws(
     """Return the mean over draws of ``(*slots, *draws, *plates)``; what is masked counts as 0."""
     axes = [part.dim() for part in (probability, mask) if isinstance(part, Tensor)]
     missing = max([value.dim() - slots, *axes]) - (value.dim() - slots)
-    value = value.reshape(*value.shape[:slots], *(1,) * missing, *value.shape[slots:])
+    value = value.reshape((*value.shape[:slots], *(1,) * missing, *value.shape[slots:]))
     if mask is not None:
         value = torch.where(mask, value, value.new_zeros(()))
     draws = [dim for dim in range(slots - value.dim(), 0) if dim < -nesting]

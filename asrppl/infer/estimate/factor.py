@@ -125,7 +125,7 @@ def emit(
                 speaking[name] = evaluation.speaking
         violation = violations[name] if dtype is None else violations[name].to(dtype)
         if attached.rule.datum is not None:
-            violation, frames = _in_the_data_plate(violation, frames, plate)
+            violation, frames = in_the_data_plate(violation, frames, plate)
         open_names = {frame.name for frame in around.frames}
         own = tuple(frame for frame in frames if frame.name not in open_names)
         counted = own + tuple(f for f in outer if f.dim is not None and f.name != PARTICLES)
@@ -165,7 +165,7 @@ def emit(
             if key not in silence:
                 silent = (~speaking[name]).to(mean.dtype)
                 if attached.rule.datum is not None:
-                    silent, _ = _in_the_data_plate(silent, (), plate)
+                    silent, _ = in_the_data_plate(silent, (), plate)
                 silence[key] = averaged(_expand(silent, own))
             tally.leave_out(name, silence[key])
         tally.weights[name] = weights[name] if attached.rule.hard is None else memory.pull(name)
@@ -190,7 +190,7 @@ def _frames(attached: AttachedRule, reading: Reading) -> tuple[Frame, ...]:
     return tuple(found.values())
 
 
-def _in_the_data_plate(
+def in_the_data_plate(
     violation: Tensor, frames: tuple[Frame, ...], data: Frame | None
 ) -> tuple[Tensor, tuple[Frame, ...]]:
     """Return the violations of a rule that indexes single data, on the last axis, as those of one that does not."""

@@ -12,6 +12,7 @@ the data is exact: v is then a function of it as of any other value.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from math import prod
 from types import MappingProxyType
 from typing import cast
 
@@ -60,6 +61,7 @@ class Evaluation:
         estimates: of each leaf this batch's own mean.
         cotangents: of each leaf that of this batch, where the rule is about draws.
         excess: of each comparison g at m̂, and how far each draw and datum moves it: mean, and mean square.
+        moves: that of each draw and datum, ``(*axes, *batch)``.
         counted: of each comparison ∂v/∂(its amount).
         plates: how many batch axes what is about data has.
         each: of a hard rule on draws, what each of them violates it by.
@@ -76,6 +78,7 @@ class Evaluation:
     cotangents: dict[Leaf, Tensor] = field(default_factory=dict[Leaf, Tensor])
     excess: dict[str, tuple[Tensor, Tensor, Tensor]] = field(default_factory=dict[str, tuple[Tensor, Tensor, Tensor]])
     counted: dict[str, Tensor] = field(default_factory=dict[str, Tensor])
+    moves: dict[str, Tensor] = field(default_factory=dict[str, Tensor])
     each: Tensor | None = None
     read: dict[InputKey, Tensor] = field(default_factory=dict[InputKey, Tensor])
     known: dict[str, str] = field(default_factory=dict[str, str])
@@ -274,17 +277,18 @@ class _Run:
             slope = given.to(excess.dtype).expand(excess.shape)
             slopes[comparison.name] = slope.detach().clone().requires_grad_()
             self.tensors[comparison.name, None] = _axes_last(slopes[comparison.name], len(comparison.variables))
-        violations, speaking = self.functional.outer.evaluate(self.tensors, self.functions)
+        violations, speaking = self.functional.outer.evaluate(self._shared(), self.functions)
         violation = violations[self.functional.name]
         tracked = [leaf for leaf in self.leaves if leaf[0] not in self.exact]
         wanted = [*(self.leaves[leaf] for leaf in tracked), *slopes.values()]
-        total = self._over_draws(violation).sum()
+        total = self._present(self._over_draws(violation)).sum()
         if total.requires_grad and wanted:
             found = torch.autograd.grad(total, wanted, retain_graph=True, allow_unused=True)
         else:
             found = (None,) * len(wanted)
         cotangents = {leaf: own for leaf, own in zip(tracked, found, strict=False) if own is not None}
         counted = dict(zip(slopes, found[len(tracked) :], strict=True))
+        moves = self._moves(tracked, hard=hard)
         return Evaluation(
             violation.detach(),
             self._pulled(violation, slopes, counted, excesses) if hard else violation.detach(),
@@ -296,11 +300,32 @@ class _Run:
             speaking.get(self.functional.name),
             self.estimates,
             cotangents if self.drawn else {},
-            self._moves([excess.detach() for excess in excesses], tracked, hard=hard),
+            self._learnt(excesses, moves),
             {name: torch.zeros_like(slopes[name]) if share is None else share for name, share in counted.items()},
+            moves,
             self._each(),
             {key: tensor.detach() for key, tensor in self.tensors.items() if key not in self.given},
         )
+
+    def _shared(self) -> dict[InputKey, Tensor]:
+        """Return what G reads; where G is said of each datum, a mean of all data has the mean slope of theirs.
+
+        The term c (ψ − m̂) of such a mean stands in the data plate, once for each datum.
+        """
+        names = {m.name for m in self.functional.moments if is_whole(m) and m.name not in self.exact}
+        if not names or not self.functional.about_data:
+            return self.tensors
+        shapes: list[tuple[int, ...]] = []
+        for name, component in self.functional.outer.inputs:
+            entry = self.functional.signature.get(name)
+            axes = (len(entry.axes) if entry is not None else 0) + (component == "log_probs")
+            shape = tuple(self.tensors[name, component].shape)
+            shapes.append(shape[: len(shape) - axes][-self.batch.plates :] if self.batch.plates else ())
+        count = prod(broadcast_shape(shapes))
+        return {
+            key: tensor.detach() + (tensor - tensor.detach()) / count if key[0] in names else tensor
+            for key, tensor in self.tensors.items()
+        }
 
     def _each(self) -> Tensor | None:
         last = self.functional.moments[-1] if self.functional.moments else None
@@ -316,6 +341,10 @@ class _Run:
 
     def _over_draws(self, violation: Tensor) -> Tensor:
         return self._mean(violation, 0, whole=False) if violation.dim() > self.batch.plates else violation
+
+    def _present(self, violation: Tensor) -> Tensor:
+        mask = self.batch.mask if self.functional.about_data else None
+        return violation if mask is None else torch.where(mask, violation, torch.zeros_like(violation))
 
     def _pulled(
         self,
@@ -353,10 +382,21 @@ class _Run:
         moved = integrand - _padded(mean, axes, batch)
         return (_padded(cotangent, axes, batch) * moved).sum(tuple(range(axes))) if axes else cotangent * moved
 
-    def _moves(
-        self, excesses: Sequence[Tensor], tracked: Sequence[Leaf], *, hard: bool
+    def _learnt(
+        self, excesses: Sequence[Tensor], moves: Mapping[str, Tensor]
     ) -> dict[str, tuple[Tensor, Tensor, Tensor]]:
-        """Return of each comparison g, and the mean and mean square of J (ψ − m̂) over draws and data.
+        """Return of each comparison g, and the mean and mean square of what moves it."""
+        found: dict[str, tuple[Tensor, Tensor, Tensor]] = {}
+        for comparison, excess in zip(self.functional.comparisons, excesses, strict=True):
+            if comparison.name in moves:
+                move, axes = moves[comparison.name], len(comparison.variables)
+                whole = Level.DATUM not in comparison.excess.levels
+                mean, square = (self._mean(part, axes, whole=whole) for part in (move, move.square()))
+                found[comparison.name] = excess.detach(), mean, square
+        return found
+
+    def _moves(self, tracked: Sequence[Leaf], *, hard: bool) -> dict[str, Tensor]:
+        """Return of each comparison J (ψ − m̂), for every draw and datum.
 
         J is the derivative of g by the means. J (ψ − m̂) for every draw and datum is the derivative of uᵀ(J v) by u.
         """
@@ -385,18 +425,12 @@ class _Run:
         for moment in self.functional.moments:
             if moment.name not in self.exact:
                 inner._feed(moment, leaves[moment.name, "sum"], leaves.get((moment.name, "share")))
-        found: dict[str, tuple[Tensor, Tensor, Tensor]] = {}
-        for comparison, excess, spread in zip(
-            self.functional.comparisons, excesses, inner._excesses(inner.tensors), strict=True
-        ):
-            if comparison not in learning:
-                continue
-            axes = len(comparison.variables)
-            moves = _directional(spread, list(leaves.values()), list(moved.values()))
-            whole = Level.DATUM not in comparison.excess.levels
-            mean, square = (self._mean(part, axes, whole=whole).detach() for part in (moves, moves.square()))
-            found[comparison.name] = excess, mean, square
-        return found
+        spreads = zip(self.functional.comparisons, inner._excesses(inner.tensors), strict=True)
+        return {
+            comparison.name: _directional(spread, list(leaves.values()), list(moved.values())).detach()
+            for comparison, spread in spreads
+            if comparison in learning
+        }
 
 
 def is_whole(moment: Moment) -> bool:
