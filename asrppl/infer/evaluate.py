@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
 from torch import Tensor
@@ -15,7 +15,7 @@ from asrppl.diagnostics import AsrError, Diagnostic, public, warn_of
 from asrppl.infer.attach import attach
 from asrppl.infer.elbo import RegularizedELBO, regularize
 from asrppl.infer.estimate.attachment import Attachment
-from asrppl.infer.estimate.channels import AttachedRule
+from asrppl.infer.estimate.channels import AttachedRule, Rerun
 from asrppl.infer.estimate.factor import in_the_data_plate
 from asrppl.infer.estimate.intervals import interval
 from asrppl.infer.estimate.means import Mean
@@ -26,7 +26,7 @@ from asrppl.infer.estimate.tally import HELD, run_of
 from asrppl.infer.report import Interval, Report
 from asrppl.infer.sites.layout import Reading
 from asrppl.infer.sites.plates import frame_of
-from asrppl.infer.watch.recorder import kept_rng, run_apart, runs_apart
+from asrppl.infer.watch.recorder import Watcher, kept_rng, run_apart, runs_apart
 from asrppl.infer.watch.recording import Frame, Recording, full_size
 from asrppl.infer.watch.untouched import kept_params, untouched
 from asrppl.infer.worst import Run
@@ -108,14 +108,18 @@ def evaluate(
         weights = elbo.weights or {rule.name: rule.weight.at(elbo.step) for rule in elbo.program.rules}
     with torch.no_grad(), kept_rng(), kept_params(), untouched(model, guide):
         recording = run_apart(model, guide, args, kwargs)
-        attachment = _attach(elbo, recording, lambda tracker: run_apart(model, guide, args, kwargs, tracker))
+
+        def rerun(tracker: Watcher | None) -> Recording:
+            return run_apart(model, guide, args, kwargs, tracker)
+
+        attachment = _attach(elbo, recording, rerun)
         count = num_samples if _reads_draws(attachment) else 1
         runs = runs_apart(model, guide, args, kwargs, recording.subsamples, count)
         sample = _Sample(attachment, recording, [attachment.read(run) for run in runs])
     return _report(elbo, sample, weights, num_samples, level)
 
 
-def _attach(elbo: RegularizedELBO, recording: Recording, rerun: Callback) -> Attachment:
+def _attach(elbo: RegularizedELBO, recording: Recording, rerun: Rerun) -> Attachment:
     attachment = attach(
         elbo.program,
         recording,
@@ -131,7 +135,7 @@ def _attach(elbo: RegularizedELBO, recording: Recording, rerun: Callback) -> Att
     return attachment
 
 
-def _refuse(message: str, help: str) -> None:
+def _refuse(message: str, help: str) -> NoReturn:
     raise AsrError([Diagnostic("ASR098", message, help=help)])
 
 

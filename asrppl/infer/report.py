@@ -2,7 +2,8 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
-from typing import TYPE_CHECKING, Any, cast
+from importlib import import_module
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -10,9 +11,6 @@ from torch import Tensor
 from asrppl.diagnostics import public
 from asrppl.infer.worst import Kept, Run, Worst
 from asrppl.notebook import table
-
-if TYPE_CHECKING:
-    import pandas
 
 Interval = tuple[Tensor, Tensor]
 
@@ -105,12 +103,7 @@ class Report:
         """
         if rule is not None and rule not in self.violations:
             raise KeyError(f"there is no rule `{rule}`; rules there are: {', '.join(self.violations) or 'none'}")
-        return [
-            found
-            for name, run in self.runs.items()
-            if rule is None or name == rule
-            for found in run.worst(count)
-        ]
+        return [found for name, run in self.runs.items() if rule is None or name == rule for found in run.worst(count)]
 
     @public
     def to_dict(self) -> dict[str, Any]:
@@ -139,8 +132,8 @@ class Report:
         return found
 
     @public
-    def to_pandas(self) -> "pandas.DataFrame":
-        """Return a frame with a row for each rule; the extra ``asrppl[pandas]`` installs what it takes.
+    def to_pandas(self) -> Any:
+        """Return a `pandas.DataFrame` with a row for each rule; the extra ``asrppl[pandas]`` installs what it takes.
 
         A run's history is ``pandas.concat(report.to_pandas() for report in elbo.history)``.
 
@@ -148,7 +141,7 @@ class Report:
             ImportError: pandas is not installed.
         """
         try:
-            import pandas
+            pandas: Any = import_module("pandas")
         except ImportError:
             raise ImportError("to_pandas needs pandas: pip install 'asrppl[pandas]', or take to_dict()") from None
         known = self.to_dict()
@@ -210,7 +203,9 @@ def _numbers(values: Iterable[float | Tensor]) -> Iterator[float]:
     given = list(values)
     held = [value.detach().double().reshape(()) for value in given if isinstance(value, Tensor)]
     device = next((value.device for value in held if value.device.type != "cpu"), torch.device("cpu"))
-    read = iter(cast("list[float]", cast(Any, torch.stack([each.to(device) for each in held])).tolist() if held else []))
+    read = iter(
+        cast("list[float]", cast(Any, torch.stack([each.to(device) for each in held])).tolist() if held else [])
+    )
     for value in given:
         yield next(read) if isinstance(value, Tensor) else float(value)
 

@@ -174,7 +174,7 @@ def _at(place: int, shape: Sequence[int], axes: Sequence[_Axis]) -> dict[str, in
     at: dict[str, int] = {}
     for length, axis in reversed(list(zip(shape, axes, strict=True))):
         place, along = divmod(place, length)
-        if axis.name is not None and (length > 1 or axis.values is not None and len(axis.values) == 1):
+        if axis.name is not None and (length > 1 or (axis.values is not None and len(axis.values) == 1)):
             at[axis.name] = along if axis.values is None else axis.values[along]
     return dict(reversed(at.items()))
 

@@ -13,7 +13,6 @@ section 2, has its history). A functional of means has u = v + Σ c (ψ − m̂)
 from collections.abc import Iterable
 from statistics import NormalDist
 
-import torch
 from torch import Tensor
 
 

@@ -217,7 +217,7 @@ def _ways(
         elif moment.name in drawn:
             words = ["tracked per datum" if told else "drawn anew"]
         if moment.name in attached.smoothed:
-            words.append("by the law of what is drawn last")
+            words.append("by its law" if moment.name in exact else "by the law of what is drawn last")
         if moment.name in attached.scored:
             words.append("score function")
         found[moment.operator.span.text] = ", ".join(words)

@@ -14,7 +14,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from math import prod
 from types import MappingProxyType
-from typing import cast
 
 import torch
 from torch import Tensor
@@ -24,6 +23,7 @@ from asrppl.bind.shapes import broadcast_shape
 from asrppl.core.moments import Moment
 from asrppl.core.signature import Level
 from asrppl.core.typed import Cost
+from asrppl.infer.estimate.axes import axes_last, directional, padded
 from asrppl.infer.estimate.functional import Functional, Functions, Sampled, axes_of
 from asrppl.infer.estimate.scores import scored
 
@@ -186,7 +186,7 @@ class _Run:
             value = (self.estimates[leaf] if tracked is None else tracked).detach().clone().requires_grad_()
             self.leaves[leaf] = value
             if moment.name in self.scores:
-                baseline = _padded(value.detach(), axes, integrand.dim() - axes)
+                baseline = padded(value.detach(), axes, integrand.dim() - axes)
                 self.integrands[leaf] = scored(integrand, baseline, self.scores[moment.name], axes)
             if kind in moves:
                 move = self._mean(moves[kind], axes, whole=whole, unit=True)
@@ -217,12 +217,12 @@ class _Run:
         if share is not None:
             divisor = share.clamp_min(torch.finfo(share.dtype).tiny)
             value = total / (divisor.unsqueeze(axes) if support else divisor)
-            self.tensors[moment.name, "share"] = _axes_last(share, axes)
+            self.tensors[moment.name, "share"] = axes_last(share, axes)
         if support:
             tiny = torch.finfo(value.dtype).tiny
-            self.tensors[moment.name, "log_probs"] = _axes_last(value.clamp_min(tiny).log(), axes + 1)
+            self.tensors[moment.name, "log_probs"] = axes_last(value.clamp_min(tiny).log(), axes + 1)
         else:
-            self.tensors[moment.name, None] = _axes_last(value, axes)
+            self.tensors[moment.name, None] = axes_last(value, axes)
 
     def _mean(self, value: Tensor, axes: int, *, whole: bool, unit: bool = False) -> Tensor:
         """Return the mean over draws, and over data where ``whole``, as ``(*axes, *plates)``.
@@ -276,7 +276,7 @@ class _Run:
                 given = torch.zeros_like(excess)
             slope = given.to(excess.dtype).expand(excess.shape)
             slopes[comparison.name] = slope.detach().clone().requires_grad_()
-            self.tensors[comparison.name, None] = _axes_last(slopes[comparison.name], len(comparison.variables))
+            self.tensors[comparison.name, None] = axes_last(slopes[comparison.name], len(comparison.variables))
         violations, speaking = self.functional.outer.evaluate(self._shared(), self.functions)
         violation = violations[self.functional.name]
         tracked = [leaf for leaf in self.leaves if leaf[0] not in self.exact]
@@ -379,8 +379,8 @@ class _Run:
         moment = self.by_name[leaf[0]]
         axes = axes_of(moment) if leaf[1] == "sum" else len(moment.variables)
         batch = integrand.dim() - axes
-        moved = integrand - _padded(mean, axes, batch)
-        return (_padded(cotangent, axes, batch) * moved).sum(tuple(range(axes))) if axes else cotangent * moved
+        moved = integrand - padded(mean, axes, batch)
+        return (padded(cotangent, axes, batch) * moved).sum(tuple(range(axes))) if axes else cotangent * moved
 
     def _learnt(
         self, excesses: Sequence[Tensor], moves: Mapping[str, Tensor]
@@ -411,7 +411,7 @@ class _Run:
             moment = self.by_name[leaf[0]]
             axes = axes_of(moment) if leaf[1] == "sum" else len(moment.variables)
             integrand = self.integrands[leaf].detach()
-            mean = _padded(self.leaves[leaf].detach(), axes, integrand.dim() - axes)
+            mean = padded(self.leaves[leaf].detach(), axes, integrand.dim() - axes)
             moved[leaf] = integrand - mean
             leaves[leaf] = mean.expand(moved[leaf].shape).clone().requires_grad_()
         inner = _Run(
@@ -427,7 +427,7 @@ class _Run:
                 inner._feed(moment, leaves[moment.name, "sum"], leaves.get((moment.name, "share")))
         spreads = zip(self.functional.comparisons, inner._excesses(inner.tensors), strict=True)
         return {
-            comparison.name: _directional(spread, list(leaves.values()), list(moved.values())).detach()
+            comparison.name: directional(spread, list(leaves.values()), list(moved.values())).detach()
             for comparison, spread in spreads
             if comparison in learning
         }
@@ -436,29 +436,3 @@ class _Run:
 def is_whole(moment: Moment) -> bool:
     """Whether a moment is one for all data, and not one for each datum."""
     return Level.DATUM in moment.over or Level.DATUM not in moment.operator.levels
-
-
-def _directional(value: Tensor, leaves: Sequence[Tensor], moved: Sequence[Tensor]) -> Tensor:
-    """Return the derivative of ``value`` in the direction ``moved`` of ``leaves``, element by element of the batch."""
-    if not leaves or not value.requires_grad:
-        return torch.zeros_like(value)
-    dual = torch.zeros_like(value).requires_grad_()
-    rows = torch.autograd.grad(value, leaves, dual, create_graph=True, allow_unused=True)
-    known = zip(cast("tuple[Tensor | None, ...]", rows), moved, strict=True)
-    total = sum((row * move).sum() for row, move in known if row is not None)
-    if not isinstance(total, Tensor) or not total.requires_grad:
-        return torch.zeros_like(value)
-    (found,) = torch.autograd.grad(total, dual)
-    return found
-
-
-def _padded(value: Tensor, axes: int, batch: int) -> Tensor:
-    """Return ``(*axes, *plates)`` with as many batch axes as asked for."""
-    own = value.dim() - axes
-    if own > batch:
-        return value.reshape((*value.shape[:axes], *value.shape[axes + own - batch :]))
-    return value.reshape((*value.shape[:axes], *(1,) * (batch - own), *value.shape[axes:]))
-
-
-def _axes_last(value: Tensor, axes: int) -> Tensor:
-    return value.movedim(tuple(range(axes)), tuple(range(-axes, 0))) if axes else value

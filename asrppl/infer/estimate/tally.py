@@ -112,7 +112,13 @@ def run_of(
         if isinstance(cost, Cost):  # a hard rule on draws is said of their mean: here of each
             options = {"smooth": cost.smooth, "margin": cost.margin, "power": cost.power}
             rule = replace(rule, formula=cost.body, **options)
-    plates = {frame.dim: frame.name for frame in mean.frames if frame.dim is not None and frame is not data}
+    said_of_data = (
+        functional is None or functional.about_data or (evaluation is not None and evaluation.each is not None)
+    )
+    if not said_of_data:  # one value of all data
+        data, index = None, None
+    others = (frame for frame in mean.frames if said_of_data and (data is None or frame.name != data.name))
+    plates = {frame.dim: frame.name for frame in others if frame.dim is not None}
     return Run(
         attached.rule.name,
         rule,
