@@ -8,6 +8,7 @@ data that there could be is known. An interval of 95 % should have it in 93 to 9
 
 import argparse
 import math
+import sys
 import time
 from collections import Counter
 from statistics import NormalDist
@@ -56,8 +57,8 @@ RULES: dict[str, tuple[str, float]] = {
 }
 
 
-def coverage(replications: int, data: int, draws: int, seed: int = 0) -> dict[str, float]:
-    """The share of replications whose interval has the truth in it, by rule."""
+def coverage(replications: int, data: int, draws: int, seed: int = 0, *, told: bool = False) -> dict[str, float]:
+    """The share of replications whose interval has the truth in it, by rule; ``told`` how far it is now and then."""
     elbo = asrppl.regularize(model, guide, "\n".join(f"rule {name}: {text}" for name, (text, _) in RULES.items()))
     inside = Counter[str]()
     generator = torch.Generator().manual_seed(seed)  # of the data: `evaluate` puts the other one back
@@ -68,6 +69,8 @@ def coverage(replications: int, data: int, draws: int, seed: int = 0) -> dict[st
         for name, (_, truth) in RULES.items():
             low, high = report.intervals[name]
             inside[name] += bool(low <= truth <= high)
+        if told and (replication + 1) % 100 == 0:
+            print(replication + 1, dict(inside), file=sys.stderr, flush=True)
     return {name: inside[name] / replications for name in RULES}
 
 
@@ -81,7 +84,7 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     started = time.perf_counter()
-    found = coverage(options.replications, options.data, options.draws, options.seed)
+    found = coverage(options.replications, options.data, options.draws, options.seed, told=True)
     for name, share in found.items():
         print(f"{name:12} {share:.4f}   {RULES[name][0]}")
     print(f"in {time.perf_counter() - started:.0f} s")

@@ -29,7 +29,7 @@ def test_what_no_draw_enters_is_exact() -> None:
     assert known["all"]["moments"] == {"aggregate(mean(q(z)))": "exact"}
     each = torch.tensor([0.0, 0.0, 0.5, 2.0])
     low, high = report.intervals["each"]
-    assert float(high - low) / 2 == pytest.approx(0.625)  # cut at 0 below
+    assert float(low) == 0  # and not below
     assert float(high) - 0.625 == pytest.approx(1.959964 * float(each.std()) / 2)
     assert [(found.rule, found.datum) for found in report.worst(1)] == [("each", 3), ("all", None), ("some", 3)]
     assert math.isnan(float(report.loss))
@@ -48,10 +48,10 @@ def test_draws_come_to_what_they_come_to() -> None:
 
 def test_intervals_have_the_truth_in_them_as_often_as_they_say() -> None:
     """2,000 replications of 1,000 data are `python -m tests.coverage`."""
-    found = coverage(replications=150, data=200, draws=20)
+    found = coverage(replications=100, data=200, draws=20)
     assert set(found) == set(RULES)
-    for name, share in found.items():
-        assert 0.89 <= share <= 0.995, (name, share)  # four standard errors of 0.95, and a part for the bias of draws
+    assert min(found.values()) >= 0.87, found  # four standard errors; counting draws gives about a half
+    assert 0.92 <= sum(found.values()) / len(found) <= 0.98, found
 
 
 def test_data_are_counted_and_not_draws() -> None:
