@@ -2,6 +2,7 @@
 
 import re
 import warnings
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, cast
@@ -32,6 +33,7 @@ from asrppl.program import Program, load, parse
 Callback = Callable[..., Any]
 
 _PAIRS_KEPT = 8
+_REMEMBERED = 1000  # reports of training calls: some numbers of each rule
 _ORDER_WARNING = re.compile(r'at model site "asrppl\.', re.IGNORECASE)  # as the warnings module compiles it
 
 
@@ -183,6 +185,7 @@ class RegularizedELBO(ELBO):
         self.step: int = step
         self.weights: Mapping[str, float | Tensor] | None = None
         self._report = Report()
+        self._history: deque[Report] = deque(maxlen=_REMEMBERED)
         self._calls = 0
         self._vacuous: set[str] = set()  # rules that are said to be
         self._pairs: Bounded[object, Pair] = Bounded(_PAIRS_KEPT)
@@ -234,7 +237,7 @@ class RegularizedELBO(ELBO):
         self.memory.begin(self._texts(), training=training and torch.is_grad_enabled())
         if not self.program.rules:  # then it is the base objective itself
             returned = compute(model, guide, *args, **kwargs)
-            self._report = Report(returned=returned.detach() if isinstance(returned, Tensor) else returned)
+            self._leave(Report(returned=_value(returned), step=self.step), training=training)
             return returned
         base: Any = self.base
         guess: Callback = base._guess_max_plate_nesting
@@ -258,7 +261,7 @@ class RegularizedELBO(ELBO):
             extra = cast(Tensor, sum(tally.corrections.values())) / runs
             returned = returned + (extra if isinstance(returned, Tensor) else extra.item())
         self._warn_stuck()
-        self._report = tally.report(runs, returned.detach() if isinstance(returned, Tensor) else returned)
+        self._leave(tally.report(runs, _value(returned), self.step), training=training)
         self._warn_vacuous(pair)
         return returned
 
@@ -266,6 +269,11 @@ class RegularizedELBO(ELBO):
         for rule in self.program.rules:
             yield f"{rule.name}: {rule.text}; {rule.weight} {rule.hard} {rule.margin} {rule.power} {rule.smooth}"
         yield from (f"{name} = {value}" for name, value in self.program.params.items())
+
+    def _leave(self, report: Report, *, training: bool) -> None:
+        self._report = report
+        if training and torch.is_grad_enabled():
+            self._history.append(report.without_runs())
 
     def _pair(self, model: Callback, guide: Callback) -> "Pair":
         try:
@@ -311,6 +319,20 @@ class RegularizedELBO(ELBO):
     def report(self) -> Report:
         """The rules' part of the last call."""
         return self._report
+
+    @property
+    def history(self) -> tuple[Report, ...]:
+        """The reports of the last training calls, 1,000 at most, the oldest first: `Report.worst` of them is empty.
+
+        >>> def model():
+        ...     mu = pyro.sample("mu", dist.Normal(0.0, 1.0))
+        >>> elbo = asrppl.regularize(model, AutoNormal(model), "rule low: mu <= -1")
+        >>> svi = SVI(model, elbo.guide, pyro.optim.Adam({"lr": 0.1}), loss=elbo)
+        >>> losses = [svi.step() for _ in range(3)]
+        >>> [report.step for report in elbo.history], losses == [report.returned for report in elbo.history]
+        ([0, 1, 2], True)
+        """
+        return tuple(self._history)
 
     @public
     def bindings(self, *args: Any, **kwargs: Any) -> Bindings:
@@ -378,13 +400,18 @@ class RegularizedELBO(ELBO):
 
     def __getstate__(self) -> dict[str, object]:
         # What was bound is bound again on the next call: recordings and lowered graphs do not travel.
-        state = {key: value for key, value in self.__dict__.items() if key not in ("_pairs", "_report")}
+        state = {key: value for key, value in self.__dict__.items() if key not in ("_pairs", "_report", "_history")}
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state)
         self._report = Report()
+        self._history = deque(maxlen=_REMEMBERED)
         self._pairs = Bounded(_PAIRS_KEPT)
+
+
+def _value(returned: float | Tensor) -> float | Tensor:
+    return returned.detach() if isinstance(returned, Tensor) else returned
 
 
 def _keep_quiet() -> None:

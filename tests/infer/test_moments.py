@@ -133,6 +133,27 @@ def _backward(value: Tensor, inputs: list[Tensor]) -> list[Tensor]:
     return inputs
 
 
+@pytest.mark.parametrize(
+    ("rule", "exact"),
+    [
+        ("E[z] + 3 <= 2 * aggregate(E[z])", lambda m: m + 3 - 2 * m.mean()),
+        ("z + 3 <= 2 * aggregate(E[z])", lambda m: m + 3 - 2 * m.mean()),
+    ],
+)
+def test_a_mean_of_all_data_in_a_rule_about_each_counts_once(rule: str, exact: Callable[[Tensor], Tensor]) -> None:
+    programs = Programs()
+    elbo = asrppl.regularize(programs.model, programs.guide, f"rule r weight {WEIGHT}: {rule}")
+    for _ in range(30):
+        elbo.loss_and_grads(programs.model, programs.guide)
+    if rule.startswith("E"):  # a rule on draws has no multipliers
+        held(elbo, WEIGHT)
+    mean, error = gradients(elbo, programs, programs.guide, 30)
+    m = A.clone().requires_grad_()
+    wanted = _grad(_backward(exact(m).mean(), [m])[0]) * N * WEIGHT
+    slack = 0.15 * wanted.abs().max()
+    assert bool(((mean[:N] - wanted).abs() <= 4.5 * error[:N] + slack).all()), mean[:N] - wanted
+
+
 # ---- training
 
 

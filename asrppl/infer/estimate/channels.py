@@ -27,7 +27,7 @@ from asrppl.infer.estimate.soundness import (
     verify_moments,
     verify_plates,
 )
-from asrppl.infer.estimate.sums import law_keys, with_sums
+from asrppl.infer.estimate.sums import law_keys, ways_of_sums, with_sums
 from asrppl.infer.sites.read import read
 from asrppl.infer.watch.recorder import Tracker, Watcher
 from asrppl.infer.watch.recording import Recording, Site
@@ -54,6 +54,8 @@ class AttachedRule:
         scored: by name those that jump in reparameterised draws, and are known by the score function.
         unsummed: the rule as it is written, where means of it are sums over the states of finite sites.
         laws: the probabilities that these sums read.
+        smoothed: names of the moments whose jumps a law's cdf took out.
+        sums: how the means are known that are sums now, by what is written.
     """
 
     rule: TypedRule
@@ -67,6 +69,8 @@ class AttachedRule:
     scored: Mapping[str, Scored] = field(default_factory=dict[str, Scored])
     unsummed: TypedRule | None = None
     laws: frozenset[InputKey] = frozenset()
+    smoothed: frozenset[str] = frozenset()
+    sums: Mapping[str, str] = field(default_factory=dict[str, str])
 
     @property
     def watching(self) -> frozenset[InputKey]:
@@ -82,7 +86,7 @@ def choose(rule: TypedRule, evidence: Evidence, sink: Sink, elements: int, run: 
         return attached
     laws = law_keys(known, rule)
     watched = attached.watched or _may_change(laws, evidence)
-    return replace(attached, unsummed=rule, laws=laws, watched=watched)
+    return replace(attached, unsummed=rule, laws=laws, watched=watched, sums=ways_of_sums(rule, known))
 
 
 def choose_channel(
@@ -109,10 +113,14 @@ def choose_channel(
         reason = (
             f"depends on {draws_of(stuck)}" if evidence.provenance is not None else "the guide could not be tracked"
         )
-        return AttachedRule(rule, "S", names, reason + how, inputs, False, functional, drawless, knower.scored)
+        return AttachedRule(
+            rule, "S", names, reason + how, inputs, False, functional, drawless, knower.scored, smoothed=knower.jumpless
+        )
     reason = "depends on reparameterised draws only" if draws else "depends on no draw"
     watched = _may_change(inputs, evidence)
-    return AttachedRule(rule, "P", names, reason + how, inputs, watched, functional, drawless, knower.scored)
+    return AttachedRule(
+        rule, "P", names, reason + how, inputs, watched, functional, drawless, knower.scored, smoothed=knower.jumpless
+    )
 
 
 def _drawless(functional: Functional, evidence: Evidence, run: Run | None) -> frozenset[str]:

@@ -10,9 +10,8 @@ the data, an instance for each, varies over the data plate as one without that i
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from math import prod
-from types import MappingProxyType
 from typing import Any, cast
 
 import pyro
@@ -25,13 +24,13 @@ from asrppl.core.signature import Signature
 from asrppl.diagnostics import AsrError, Diagnostic
 from asrppl.infer.estimate.attachment import Attachment
 from asrppl.infer.estimate.channels import AttachedRule
-from asrppl.infer.estimate.means import enumerates, mean_over
+from asrppl.infer.estimate.means import Mean, enumerates
 from asrppl.infer.estimate.memory import Again, Further, Here, Memory, about_data
 from asrppl.infer.estimate.moments import Evaluation
-from asrppl.infer.report import Report
+from asrppl.infer.estimate.tally import HELD, Tally, run_of
 from asrppl.infer.sites.layout import Reading
 from asrppl.infer.sites.plates import frame_of
-from asrppl.infer.watch.pyro_internals import send
+from asrppl.infer.watch.pyro_internals import send, unmark
 from asrppl.infer.watch.recording import PARTICLES, Frame, Recording, full_size, unwrap
 
 
@@ -49,51 +48,6 @@ class _Within(Messenger):
         msg["scale"] = self.scale * msg["scale"]
         if self.mask is not None:
             msg["mask"] = self.mask if msg["mask"] is None else self.mask & msg["mask"]
-
-
-@dataclass(slots=True)
-class Tally:
-    """Sums over the runs of one call: by rule its violation, its cost, and where it is vacuous.
-
-    ``corrections``: what is not in the value of the objective that has the rules' terms.
-    """
-
-    violations: dict[str, Tensor] = field(default_factory=dict[str, Tensor])
-    costs: dict[str, Tensor] = field(default_factory=dict[str, Tensor])
-    corrections: dict[str, Tensor] = field(default_factory=dict[str, Tensor])
-    vacuous: dict[str, Tensor] = field(default_factory=dict[str, Tensor])
-    weights: dict[str, float | Tensor] = field(default_factory=dict[str, "float | Tensor"])
-    idle: set[str] = field(default_factory=set[str])
-
-    def add(self, name: str, violation: Tensor, cost: Tensor) -> None:
-        """Add one run's."""
-        self.violations[name] = self.violations[name] + violation if name in self.violations else violation
-        self.costs[name] = self.costs[name] + cost if name in self.costs else cost
-
-    def correct(self, name: str, amount: Tensor) -> None:
-        """Add what a rule costs in one run beyond the value of its term."""
-        self.corrections[name] = self.corrections[name] + amount if name in self.corrections else amount
-
-    def leave_out(self, name: str, share: Tensor) -> None:
-        """Add the share of data that the rule asked nothing of in one run."""
-        self.vacuous[name] = self.vacuous[name] + share if name in self.vacuous else share
-
-    def report(self, runs: int, returned: float | Tensor) -> Report:
-        """Return the means over ``runs``."""
-        costs = list(self.costs.values())
-        return Report(
-            violations=MappingProxyType({name: violation / runs for name, violation in self.violations.items()}),
-            vacuous=MappingProxyType(
-                {
-                    name: self.vacuous.get(name, torch.zeros_like(total)) / runs
-                    for name, total in self.violations.items()
-                }
-            ),
-            idle=frozenset(self.idle),
-            weights=MappingProxyType(self.weights),
-            penalty=sum(costs[1:], start=costs[0]) / runs if costs else torch.zeros(()),
-            returned=returned,
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +109,8 @@ def emit(
     enumerated = [site for site in recording.guide.values() if enumerates(site)]
     outer = [frame_of(frame.name, recording) or frame for frame in around.frames]
     silence: dict[object, Tensor] = {}
+    held = {key: unmark(tensor).detach() for key, tensor in reading.tensors.items()}
+    index = None if plate is None else recording.subsamples.get(plate.name)
     for attached in attachment.rules:
         name = attached.rule.name
         frames = _frames(attached, reading)
@@ -169,7 +125,7 @@ def emit(
                 speaking[name] = evaluation.speaking
         violation = violations[name] if dtype is None else violations[name].to(dtype)
         if attached.rule.datum is not None:
-            violation, frames = _in_the_data_plate(violation, frames, plate)
+            violation, frames = in_the_data_plate(violation, frames, plate)
         open_names = {frame.name for frame in around.frames}
         own = tuple(frame for frame in frames if frame.name not in open_names)
         counted = own + tuple(f for f in outer if f.dim is not None and f.name != PARTICLES)
@@ -187,9 +143,7 @@ def emit(
         with _Within(tuple(recording.unsized.get(frame.name, frame) for frame in own), scale, mask):
             _put(f"asrppl.{name}", -weight * term)
 
-        def averaged(value: Tensor, mask: Tensor | None = mask, counted: tuple[Frame, ...] = counted) -> Tensor:
-            return mean_over(value, mask, enumerated, counted, max_plate_nesting)
-
+        averaged = Mean(mask, enumerated, counted, max_plate_nesting)
         violation = violation.detach()
         entered = averaged(violation if own_shares is None else violation * own_shares)
         if evaluation is None:
@@ -199,6 +153,10 @@ def emit(
             mean = averaged(violation)
             paid = averaged(_expand(evaluation.paid, own) if own_shares is None else evaluation.paid * own_shares)
         tally.add(name, mean, force * data * residual * paid)
+        each = violation if evaluation is None or evaluation.each is None else _expand(evaluation.each, own)
+        tally.miss(name, averaged((~(each <= (attached.rule.hard or 0.0) + HELD)).to(mean.dtype)))
+        tally.runs[name] = run_of(attached, attachment, held, evaluation, each.detach(), averaged, plate, index)
+        tally.moments[name] = attached.sums if evaluation is None else evaluation.known
         # What the term has in the objective is 0 in channel P, and of a rule with moments not what it costs.
         tally.correct(name, force * data * residual * (paid - entered if attached.channel == "S" else paid))
         if name in speaking:
@@ -207,8 +165,8 @@ def emit(
             if key not in silence:
                 silent = (~speaking[name]).to(mean.dtype)
                 if attached.rule.datum is not None:
-                    silent, _ = _in_the_data_plate(silent, (), plate)
-                silence[key] = mean_over(_expand(silent, own), mask, enumerated, counted, max_plate_nesting)
+                    silent, _ = in_the_data_plate(silent, (), plate)
+                silence[key] = averaged(_expand(silent, own))
             tally.leave_out(name, silence[key])
         tally.weights[name] = weights[name] if attached.rule.hard is None else memory.pull(name)
         if name in attachment.idle:
@@ -232,7 +190,7 @@ def _frames(attached: AttachedRule, reading: Reading) -> tuple[Frame, ...]:
     return tuple(found.values())
 
 
-def _in_the_data_plate(
+def in_the_data_plate(
     violation: Tensor, frames: tuple[Frame, ...], data: Frame | None
 ) -> tuple[Tensor, tuple[Frame, ...]]:
     """Return the violations of a rule that indexes single data, on the last axis, as those of one that does not."""

@@ -179,6 +179,7 @@ class Memory:
         )
         # TraceGraph_ELBO asks the term what it depends on.
         found.term = marked_as(found.term, (here.reading.tensors[key] for key in attached.inputs))
+        found.known = _ways(attached, functional, exact, drawn, told=place is not None)
         joined = found, place
         axis = None if here.data is None else here.data.dim
         if share is not None and about and axis is not None and (place is not None or attached.rule.hard is not None):
@@ -263,6 +264,25 @@ def _exact(attached: AttachedRule, functional: Functional, *, all_data: bool) ->
             if moment.name in attached.drawless and takes_all and others <= found:
                 found.add(moment.name)
     return frozenset(found)
+
+
+def _ways(
+    attached: AttachedRule, functional: Functional, exact: frozenset[str], drawn: frozenset[str], *, told: bool
+) -> dict[str, str]:
+    """Return how each mean of a rule is known, by its text; ``drawn`` are of one datum, which are ``told`` apart."""
+    found = dict(attached.sums)
+    for moment in functional.moments:
+        words = ["tracked"]
+        if moment.name in exact:
+            words = ["exact"]
+        elif moment.name in drawn:
+            words = ["tracked per datum" if told else "drawn anew"]
+        if moment.name in attached.smoothed:
+            words.append("by its law" if moment.name in exact else "by the law of what is drawn last")
+        if moment.name in attached.scored:
+            words.append("score function")
+        found[moment.operator.span.text] = ", ".join(words)
+    return found
 
 
 def _scores(attached: AttachedRule, functional: Functional, here: Here) -> dict[str, Tensor]:

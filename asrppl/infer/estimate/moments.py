@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from math import prod
 from types import MappingProxyType
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -22,6 +22,8 @@ from torch import Tensor
 from asrppl.bind.bound import InputKey
 from asrppl.core.moments import Moment
 from asrppl.core.signature import Level
+from asrppl.core.typed import Cost
+from asrppl.infer.estimate.axes import axes_last, directional, padded
 from asrppl.infer.estimate.batch import Batch
 from asrppl.infer.estimate.functional import Functional, Functions, Sampled, axes_of
 from asrppl.infer.estimate.scores import scored
@@ -45,8 +47,12 @@ class Evaluation:
         estimates: of each leaf this batch's own mean.
         cotangents: of each leaf that of this batch, where the rule is about draws.
         excess: of each comparison g at m̂, and how far each draw and datum moves it: mean, and mean square.
+        moves: that of each draw and datum, ``(*axes, *batch)``.
         counted: of each comparison ∂v/∂(its amount).
         plates: how many batch axes what is about data has.
+        each: of a hard rule on draws, what each of them violates it by.
+        read: what G reads beside the tensors of the run.
+        known: how each mean is known, in words.
     """
 
     violation: Tensor
@@ -58,6 +64,10 @@ class Evaluation:
     cotangents: dict[Leaf, Tensor] = field(default_factory=dict[Leaf, Tensor])
     excess: dict[str, tuple[Tensor, Tensor, Tensor]] = field(default_factory=dict[str, tuple[Tensor, Tensor, Tensor]])
     counted: dict[str, Tensor] = field(default_factory=dict[str, Tensor])
+    moves: dict[str, Tensor] = field(default_factory=dict[str, Tensor])
+    each: Tensor | None = None
+    read: dict[InputKey, Tensor] = field(default_factory=dict[InputKey, Tensor])
+    known: dict[str, str] = field(default_factory=dict[str, str])
 
 
 def evaluate(
@@ -116,6 +126,7 @@ class _Run:
     ) -> None:
         self.functional = functional
         self.tensors = tensors
+        self.given = frozenset(tensors)
         self.functions = functions
         self.batch = batch
         self.means = means
@@ -173,7 +184,7 @@ class _Run:
                 self.free.append(leaf)
             self.leaves[leaf] = value
             if moment.name in self.scores:
-                baseline = _padded(value.detach(), axes, integrand.dim() - axes)
+                baseline = padded(value.detach(), axes, integrand.dim() - axes)
                 self.integrands[leaf] = scored(integrand, baseline, self.scores[moment.name], axes)
             if kind in moves:
                 move = self.batch.mean(moves[kind], axes, whole=is_whole(moment))
@@ -211,12 +222,12 @@ class _Run:
         if share is not None:
             divisor = share.clamp_min(torch.finfo(share.dtype).tiny)
             value = total / (divisor.unsqueeze(axes) if support else divisor)
-            self.tensors[moment.name, "share"] = _axes_last(share, axes)
+            self.tensors[moment.name, "share"] = axes_last(share, axes)
         if support:
             tiny = torch.finfo(value.dtype).tiny
-            self.tensors[moment.name, "log_probs"] = _axes_last(value.clamp_min(tiny).log(), axes + 1)
+            self.tensors[moment.name, "log_probs"] = axes_last(value.clamp_min(tiny).log(), axes + 1)
         else:
-            self.tensors[moment.name, None] = _axes_last(value, axes)
+            self.tensors[moment.name, None] = axes_last(value, axes)
 
     # ---- what is said of them
 
@@ -242,7 +253,7 @@ class _Run:
                 given = torch.zeros_like(excess)
             slope = given.to(excess.dtype).expand(excess.shape)
             slopes[comparison.name] = slope.detach().clone().requires_grad_()
-            self.tensors[comparison.name, None] = _axes_last(slopes[comparison.name], len(comparison.variables))
+            self.tensors[comparison.name, None] = axes_last(slopes[comparison.name], len(comparison.variables))
         violations, speaking = self.functional.outer.evaluate(self.tensors, self.functions)
         violation = violations[self.functional.name]
         wanted = [(self.leaves[leaf], self._axes(leaf)) for leaf in self.free]
@@ -253,9 +264,10 @@ class _Run:
             name: torch.zeros_like(slopes[name]) if share is None else share
             for name, share in zip(slopes, found[len(self.free) :], strict=True)
         }
-        moves = self._moves([excess.detach() for excess in excesses], hard=hard)
+        moves = self._moves(hard=hard)
+        learnt = self._learnt(excesses, moves)
         if self.batch.shared is not None:
-            cotangents, counted, moves = self._of_all(cotangents, counted, moves)
+            cotangents, counted, learnt = self._of_all(cotangents, counted, learnt)
         tracked = {leaf: own for leaf, own in cotangents.items() if self.drawn and leaf[0] not in self.exact}
         return Evaluation(
             violation.detach(),
@@ -265,20 +277,23 @@ class _Run:
             speaking.get(self.functional.name),
             self.estimates,
             tracked,
-            moves,
+            learnt,
             counted,
+            moves,
+            self._each(),
+            {key: tensor.detach() for key, tensor in self.tensors.items() if key not in self.given},
         )
 
     def _of_all(
         self,
         cotangents: dict[Leaf, Tensor],
         counted: dict[str, Tensor],
-        moves: dict[str, tuple[Tensor, Tensor, Tensor]],
+        learnt: dict[str, tuple[Tensor, Tensor, Tensor]],
     ) -> tuple[dict[Leaf, Tensor], dict[str, Tensor], dict[str, tuple[Tensor, Tensor, Tensor]]]:
         """Return them with the means over the data of all processes, of what is one for all data."""
         slopes: dict[Leaf, Tensor] = {leaf: own for leaf, own in cotangents.items() if self._is_shared(leaf[0])}
         slopes |= {(name, "counted"): own for name, own in counted.items() if self._is_shared(name)}
-        for name, (_, mean, square) in moves.items():
+        for name, (_, mean, square) in learnt.items():
             if self._is_shared(name):
                 slopes |= {(name, "mean"): mean, (name, "square"): square}
         found = self._shared(slopes)
@@ -287,9 +302,14 @@ class _Run:
             {name: found.get((name, "counted"), own) for name, own in counted.items()},
             {
                 name: (excess, found.get((name, "mean"), mean), found.get((name, "square"), square))
-                for name, (excess, mean, square) in moves.items()
+                for name, (excess, mean, square) in learnt.items()
             },
         )
+
+    def _each(self) -> Tensor | None:
+        last = self.functional.moments[-1] if self.functional.moments else None
+        found = last is not None and isinstance(last.integrand, Cost)
+        return self.integrands[last.name, "sum"].detach() if found and last is not None else None
 
     def _excesses(self, tensors: Mapping[InputKey, Tensor]) -> list[Tensor]:
         found = self.functional.excesses(tensors, self.functions)
@@ -308,7 +328,7 @@ class _Run:
         if not each.requires_grad or not wanted:
             return [None] * len(wanted)
         inputs = [tensor for tensor, _ in wanted]
-        found: Any = torch.autograd.grad(each.sum(), inputs, retain_graph=True, allow_unused=True)
+        found: Any = torch.autograd.grad(self._present(each).sum(), inputs, retain_graph=True, allow_unused=True)
         return [
             None if slope is None else slope * (prod(slope.shape[axes:]) / each.numel())
             for slope, (_, axes) in zip(found, wanted, strict=True)
@@ -316,6 +336,10 @@ class _Run:
 
     def _over_draws(self, violation: Tensor) -> Tensor:
         return self.batch.mean(violation, 0, whole=False) if violation.dim() > self.batch.plates else violation
+
+    def _present(self, violation: Tensor) -> Tensor:
+        mask = self.batch.mask if self.functional.about_data else None
+        return violation if mask is None else torch.where(mask, violation, torch.zeros_like(violation))
 
     def _pulled(
         self,
@@ -351,11 +375,24 @@ class _Run:
         axes = self._axes(leaf)
         batch = integrand.dim() - axes
         exact = leaf[0] in self.exact  # then m̂ is no estimate, and the term is there for its gradient alone
-        moved = integrand - (integrand if exact else _padded(self.leaves[leaf], axes, batch)).detach()
-        return (_padded(cotangent, axes, batch) * moved).sum(tuple(range(axes))) if axes else cotangent * moved
+        moved = integrand - (integrand if exact else padded(self.leaves[leaf], axes, batch)).detach()
+        return (padded(cotangent, axes, batch) * moved).sum(tuple(range(axes))) if axes else cotangent * moved
 
-    def _moves(self, excesses: Sequence[Tensor], *, hard: bool) -> dict[str, tuple[Tensor, Tensor, Tensor]]:
-        """Return of each comparison g, and the mean and mean square of J (ψ − m̂) over draws and data.
+    def _learnt(
+        self, excesses: Sequence[Tensor], moves: Mapping[str, Tensor]
+    ) -> dict[str, tuple[Tensor, Tensor, Tensor]]:
+        """Return of each comparison g, and the mean and mean square of what moves it."""
+        found: dict[str, tuple[Tensor, Tensor, Tensor]] = {}
+        for comparison, excess in zip(self.functional.comparisons, excesses, strict=True):
+            if comparison.name in moves:
+                move, axes = moves[comparison.name], len(comparison.variables)
+                whole = Level.DATUM not in comparison.excess.levels
+                mean, square = (self.batch.mean(part, axes, whole=whole) for part in (move, move.square()))
+                found[comparison.name] = excess.detach(), mean, square
+        return found
+
+    def _moves(self, *, hard: bool) -> dict[str, Tensor]:
+        """Return of each comparison J (ψ − m̂), for every draw and datum.
 
         J is the derivative of g by the means. J (ψ − m̂) for every draw and datum is the derivative of uᵀ(J v) by u.
         """
@@ -369,7 +406,7 @@ class _Run:
         for leaf in (leaf for leaf in self.free if leaf[0] not in self.exact):
             axes = self._axes(leaf)
             integrand = self.integrands[leaf].detach()
-            mean = _padded(self.leaves[leaf].detach(), axes, integrand.dim() - axes)
+            mean = padded(self.leaves[leaf].detach(), axes, integrand.dim() - axes)
             moved[leaf] = integrand - mean
             leaves[leaf] = mean.expand(moved[leaf].shape).clone().requires_grad_()
         inner = _Run(
@@ -383,46 +420,14 @@ class _Run:
         for moment in self.functional.moments:
             if moment.name not in self.exact:
                 inner._feed(moment, leaves[moment.name, "sum"], leaves.get((moment.name, "share")))
-        found: dict[str, tuple[Tensor, Tensor, Tensor]] = {}
-        for comparison, excess, spread in zip(
-            self.functional.comparisons, excesses, inner._excesses(inner.tensors), strict=True
-        ):
-            if comparison not in learning:
-                continue
-            axes = len(comparison.variables)
-            moves = _directional(spread, list(leaves.values()), list(moved.values()))
-            whole = Level.DATUM not in comparison.excess.levels
-            mean, square = (self.batch.mean(part, axes, whole=whole).detach() for part in (moves, moves.square()))
-            found[comparison.name] = excess, mean, square
-        return found
+        spreads = zip(self.functional.comparisons, inner._excesses(inner.tensors), strict=True)
+        return {
+            comparison.name: directional(spread, list(leaves.values()), list(moved.values())).detach()
+            for comparison, spread in spreads
+            if comparison in learning
+        }
 
 
 def is_whole(moment: Moment) -> bool:
     """Whether a moment is one for all data, and not one for each datum."""
     return Level.DATUM in moment.over or Level.DATUM not in moment.operator.levels
-
-
-def _directional(value: Tensor, leaves: Sequence[Tensor], moved: Sequence[Tensor]) -> Tensor:
-    """Return the derivative of ``value`` in the direction ``moved`` of ``leaves``, element by element of the batch."""
-    if not leaves or not value.requires_grad:
-        return torch.zeros_like(value)
-    dual = torch.zeros_like(value).requires_grad_()
-    rows = torch.autograd.grad(value, leaves, dual, create_graph=True, allow_unused=True)
-    known = zip(cast("tuple[Tensor | None, ...]", rows), moved, strict=True)
-    total = sum((row * move).sum() for row, move in known if row is not None)
-    if not isinstance(total, Tensor) or not total.requires_grad:
-        return torch.zeros_like(value)
-    (found,) = torch.autograd.grad(total, dual)
-    return found
-
-
-def _padded(value: Tensor, axes: int, batch: int) -> Tensor:
-    """Return ``(*axes, *plates)`` with as many batch axes as asked for."""
-    own = value.dim() - axes
-    if own > batch:
-        return value.reshape((*value.shape[:axes], *value.shape[axes + own - batch :]))
-    return value.reshape((*value.shape[:axes], *(1,) * (batch - own), *value.shape[axes:]))
-
-
-def _axes_last(value: Tensor, axes: int) -> Tensor:
-    return value.movedim(tuple(range(axes)), tuple(range(-axes, 0))) if axes else value

@@ -299,8 +299,12 @@ class Multipliers:
         self._runs = []
 
     def _rewind(self, state: Mapping[str, Any]) -> None:
-        tables: list[tuple[str, dict[Any, Tensor]]] = [("multipliers", self.multipliers), ("together", self.together)]
-        for name, table in [*tables, ("recent", self.recent)]:
+        tables: dict[str, dict[Any, Tensor]] = {
+            "multipliers": self.multipliers,
+            "together": self.together,
+            "recent": self.recent,
+        }
+        for name, table in tables.items():
             for key in table.keys() - {_key(text) for text in state[name]}:
                 table[key].zero_()
         if self._clock is not None:  # at 0 calls, the first values take the place of all averages
