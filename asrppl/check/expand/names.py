@@ -37,11 +37,12 @@ def look_up(name: str, env: Env) -> Resolved:
     bound = env.bindings.get(name)
     if bound is not None:
         return bound
-    if name in env.module.broken:
+    module = env.module
+    if name in module.broken:
         return Unknown()
-    found = env.module.find(name)
+    found = module.find(name)
     if found is not None:
-        env.module.used.add(name)
+        module.used.add(name)
     return found
 
 
@@ -239,6 +240,16 @@ def sort(ctx: Context, expr: ast.Expr, env: Env) -> Literal["formula", "number",
             return "number" if builtin and name != "q" else "either"
         case _:
             return "number"
+
+
+def is_entry(expr: ast.Expr, env: Env) -> bool:
+    """Whether ``expr`` is a name under index variables, ``a[i, j]``, or a name alone, none of them a parameter's."""
+    if isinstance(expr, ast.Index):
+        names = [index.text for index in expr.indices if isinstance(index, ast.Name)]
+        if len(names) < len(expr.indices) or not all(isinstance(env.bindings.get(n), IndexVariable) for n in names):
+            return False
+        expr = expr.base
+    return isinstance(expr, ast.Name) and look_up(expr.text, env) is None
 
 
 def is_unknown(expr: ast.Expr, env: Env) -> bool:
