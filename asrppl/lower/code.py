@@ -111,12 +111,14 @@ def _written(inputs: Sequence[Node], nodes: Sequence[Node], outputs: Sequence[No
     def text(part: Any) -> str:
         return names[part] if isinstance(part, Node) else repr(part)
 
-    # A value goes as soon as nothing further reads it.
+    # A value goes as soon as nothing further reads it. (Inputs stay: whoever calls holds them.)
     last: dict[Node, Node] = {}
     for node in nodes:
-        last |= {part: node for part in node.arguments if isinstance(part, Node)}
+        for part in node.arguments:
+            if isinstance(part, Node):
+                last[part] = node
     going: dict[Node, list[Node]] = {}
-    kept = set(outputs)
+    kept = {*inputs, *outputs}
     for part, node in last.items():
         if part not in kept:
             going.setdefault(node, []).append(part)

@@ -92,7 +92,7 @@ def _same(left: object, right: object, swapped: Mapping[str, str]) -> bool:
             if len(a) != len(b):  # pyright: ignore[reportUnknownArgumentType]  # a generic walk has no types
                 return False
             pending += zip(a, b, strict=True)  # pyright: ignore[reportUnknownArgumentType]
-        elif isinstance(a, ast.Node) and type(a) is type(b):
+        elif isinstance(a, ast.Node) and isinstance(b, ast.Node) and type(a) is type(b):
             pending += zip(ast.parts(a), ast.parts(b), strict=True)
         elif a != b:
             return False
