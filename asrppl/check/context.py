@@ -186,9 +186,10 @@ class Context:
         """Count one expanded node."""
         self.steps += 1
         if self.steps > self.most:
-            self._refuse_steps(span, env)
+            self.refuse_steps(span, env)
 
-    def _refuse_steps(self, span: Span, env: Env) -> NoReturn:
+    def refuse_steps(self, span: Span, env: Env) -> NoReturn:
+        """Report that the nodes expanded are too many."""
         if self.exhausted:
             raise LimitError
         self.exhausted = self.total + self.steps > MAX_TOTAL * self.effort
@@ -208,7 +209,7 @@ class Context:
         if not further:
             self.steps += 1  # as `step` does: this is called for every node
             if self.steps > self.most:
-                self._refuse_steps(span, env)
+                self.refuse_steps(span, env)
         levels = further or 1
         if self.depth + levels > MAX_DEPTH:
             self.refuse(

@@ -232,7 +232,7 @@ class Builder:
         for argument in arguments:
             if isinstance(argument, Value):
                 given = True
-                reads = reads | argument.slots
+                reads = argument.slots if not reads else reads | argument.slots
                 varies = varies or argument.static is None
             elif isinstance(argument, Node):
                 varies = True

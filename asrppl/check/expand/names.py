@@ -40,7 +40,7 @@ def look_up(name: str, env: Env) -> Resolved:
     module = env.module
     if name in module.broken:
         return Unknown()
-    found = module.find(name)
+    found = module.own.get(name) or module.imported.get(name)
     if found is not None:
         module.used.add(name)
     return found
@@ -64,7 +64,9 @@ def resolve_call(name: str, env: Env) -> tuple[str, DefDefinition | None, bool]:
 def unfold(ctx: Context, expr: ast.Expr, env: Env) -> tuple[ast.Expr, Env]:
     """Expand ``expr`` until its outermost construct is neither a defined name nor a call of a ``def``."""
     while True:
-        ctx.step(expr.span, env)
+        ctx.steps += 1  # as `Context.step` does: this is run for every node
+        if ctx.steps > ctx.most:
+            ctx.refuse_steps(expr.span, env)
         match expr:
             case ast.Binary() | ast.Field() | ast.Number():  # what is most frequent, and stands for itself
                 return expr, env
