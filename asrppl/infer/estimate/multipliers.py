@@ -299,14 +299,10 @@ class Multipliers:
         self._runs = []
 
     def _rewind(self, state: Mapping[str, Any]) -> None:
-        tables: dict[str, dict[Any, Tensor]] = {
-            "multipliers": self.multipliers,
-            "together": self.together,
-            "recent": self.recent,
-        }
-        for name, table in tables.items():
-            for key in table.keys() - {_key(text) for text in state[name]}:
-                table[key].zero_()
+        tables = dict(self._tables())
+        for name in ("multipliers", "together", "recent"):
+            for key in tables[name].keys() - {_key(text) for text in state[name]}:
+                tables[name][key].zero_()
         if self._clock is not None:  # at 0 calls, the first values take the place of all averages
             self._clock.fill_(float(self.calls))
 
