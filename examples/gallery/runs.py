@@ -12,9 +12,9 @@ import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from multiprocessing import get_context
-from functools import cache
 from pathlib import Path
 from typing import Any
 

