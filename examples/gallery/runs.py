@@ -10,7 +10,7 @@ import os
 import platform
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
@@ -47,20 +47,28 @@ def complete(
         run: makes one run; a function that another process can import.
         command: what makes all of them again.
         packages: of which the versions are noted.
-        workers: processes. Each uses one thread.
+        workers: processes, each of one thread; with 1, this process.
     """
     done = _read(path)
     missing = [job for job in jobs if not any(entry["run"] == job for entry in done)]
     made_by = {"command": command, "commit": _commit(), "versions": versions(packages), "machine": platform.machine()}
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_one_thread) as pool:
-        futures = {pool.submit(run, job): job for job in missing}
-        for future in as_completed(futures):
-            metrics = future.result()
-            done.append({"run": futures[future], "metrics": metrics, **made_by})
-            _write(path, sorted(done, key=lambda entry: json.dumps(entry["run"])))
-            print(f"{futures[future]}: {metrics}", flush=True)
+    for job, metrics in _each(missing, run, workers):
+        done.append({"run": job, "metrics": metrics, **made_by})
+        _write(path, sorted(done, key=lambda entry: json.dumps(entry["run"])))
+        print(f"{job}: {metrics}", flush=True)
     found = {json.dumps(entry["run"]): entry["metrics"] for entry in done}
     return [found[json.dumps(job)] for job in jobs]
+
+
+def _each(jobs: Sequence[Key], run: Callable[[Key], Metrics], workers: int) -> Iterator[tuple[Key, Metrics]]:
+    """Yield the runs as they are done."""
+    if workers == 1:
+        yield from ((job, run(job)) for job in jobs)
+        return
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_one_thread) as pool:
+        futures = {pool.submit(run, job): job for job in jobs}
+        for future in as_completed(futures):
+            yield futures[future], future.result()
 
 
 def versions(packages: Sequence[str]) -> dict[str, str]:

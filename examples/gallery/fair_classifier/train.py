@@ -18,8 +18,8 @@ from examples.gallery.runs import Key, Metrics
 GAP, WITHIN = 0.05, 0.01
 """How far apart the groups' mean scores may be, and by how much more a held-out gap still counts as kept."""
 
-BATCH = 512
-RATE, FALL = 0.02, 0.02  # Adam's learning rate, and to what share of it it falls from the first step to the last
+BATCH = 1024
+RATE, FALL = 0.05, 0.02  # Adam's learning rate, and to what share of it it falls from the first step to the last
 
 RULES: dict[str, str] = {"asrppl": "parity.asr", "asrppl, within": "parity_within.asr"}
 """Methods by rules, and their files."""

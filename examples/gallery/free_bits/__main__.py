@@ -7,7 +7,7 @@ from pathlib import Path
 from examples.gallery.runs import Metrics, arguments, complete, require, spread, table
 
 HERE = Path(__file__).parent
-STEPS = 1500
+STEPS = 1000
 PACKAGES = ("asrppl", "torch", "pyro-ppl")
 NAMES = {False: "ELBO", True: "ELBO and free_bits.asr"}
 

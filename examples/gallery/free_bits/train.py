@@ -23,18 +23,24 @@ RULES = Path(__file__).with_name("free_bits.asr")
 def run(key: Key, folder: str | None) -> Metrics:
     """Train and measure: ``key`` has seed, steps, and whether there are rules; digits are those of ``folder``."""
     train, held_out = _images(folder)
-    pyro.clear_param_store()
-    pyro.set_rng_seed(key["seed"])
-    vae = VAE(train)
-    elbo = TraceMeanField_ELBO()
-    loss = asrppl.regularize(vae.model, vae.guide, RULES, elbo=elbo) if key["rules"] else elbo
-    svi = SVI(vae.model, vae.guide, pyro.optim.Adam({"lr": RATE}), loss)  # pyright: ignore
     start = time.process_time()
-    for _ in range(key["steps"]):
-        rows = torch.randint(len(train), (BATCH,))
-        svi.step(rows, torch.bernoulli(train[rows]))
+    vae = fit(train, key["seed"], key["steps"], rules=key["rules"])
     seconds = time.process_time() - start
     return {**vae.measure(held_out), "cpu_seconds": round(seconds, 1)}
+
+
+def fit(images: Tensor, seed: int, steps: int, *, rules: bool) -> VAE:
+    """Return a VAE trained on ``images``; batches, binarisation and start are those of the run without rules."""
+    pyro.clear_param_store()
+    pyro.set_rng_seed(seed)
+    vae = VAE(images)
+    elbo = TraceMeanField_ELBO()
+    loss = asrppl.regularize(vae.model, vae.guide, RULES, elbo=elbo) if rules else elbo
+    svi = SVI(vae.model, vae.guide, pyro.optim.Adam({"lr": RATE}), loss)  # pyright: ignore
+    for _ in range(steps):
+        rows = torch.randint(len(images), (BATCH,))
+        svi.step(rows, torch.bernoulli(images[rows]))
+    return vae
 
 
 @cache
