@@ -121,7 +121,7 @@ def test_the_program_writes_table_and_figure(tmp_path: Path, capsys: pytest.Capt
         assert method in GRID or f"- {method}:" not in text
     assert (out / "figure.png").stat().st_size > 10_000
     before = (out / "results.json").read_text(encoding="utf-8")
-    assert len(json.loads(before)) == 16 + 5
+    assert len(json.loads(before)) == 17 + 5
     capsys.readouterr()
     main(["--steps", "1", "--seeds", "1", "--jobs", "1", "--out", str(out)])
     assert (out / "results.json").read_text(encoding="utf-8") == before
