@@ -1,50 +1,42 @@
 """The picture: of each run its gap and its objective on held-out data."""
 
 from pathlib import Path
+from typing import Any
 
-import matplotlib as mpl
+from matplotlib import rc_context
 from matplotlib.figure import Figure
 
 from examples.gallery.fair_classifier.train import GAP, WITHIN
 from examples.gallery.runs import Metrics
 
-_MARKS = {
-    "unconstrained": ("x", "0.4"),
-    "asrppl": ("o", "C0"),
-    "cooper": ("^", "C1"),
-    "humancompatible-train": ("s", "C2"),
-    "asrppl, within": ("o", "none"),
+_LOOKS: dict[str, dict[str, Any]] = {
+    "unconstrained": {"marker": "x", "color": "0.4"},
+    "asrppl": {"marker": "o", "color": "C0"},
+    "cooper": {"marker": "^", "color": "C1"},
+    "humancompatible-train": {"marker": "s", "color": "C2"},
+    "asrppl, within": {"marker": "o", "facecolors": "none", "edgecolors": "C0"},
 }
 
 
 def draw(by_method: dict[str, list[Metrics]], path: Path) -> None:
-    """Draw a point for each run."""
-    with mpl.rc_context({"font.size": 9, "svg.hashsalt": "asrppl"}):
-        figure = Figure(figsize=(7.0, 3.2), layout="constrained")
-        axes, near = figure.subplots(1, 2, width_ratios=(2, 3))
-        for panel, methods in (
-            (axes, list(by_method)),
-            (near, [name for name in by_method if name != "unconstrained"]),
-        ):
+    """Draw a point for each run: all of them, and beside it the constrained ones alone."""
+    with rc_context({"font.size": 9}):
+        figure = Figure(figsize=(7.0, 3.3), layout="constrained")
+        everyone, constrained = figure.subplots(1, 2, width_ratios=(2, 3))
+        for panel in (everyone, constrained):
             panel.axvspan(0.0, GAP, color="C2", alpha=0.12, lw=0)
-            panel.axvspan(GAP, GAP + WITHIN, color="C2", alpha=0.06, lw=0)
+            panel.axvspan(GAP, GAP + WITHIN, color="C2", alpha=0.05, lw=0)
             panel.axvline(GAP, color="0.5", lw=0.8)
-            for method in methods:
-                mark, colour = _MARKS[method]
-                panel.scatter(
-                    [abs(metrics["held_out"]["gap"]) for metrics in by_method[method]],
-                    [metrics["held_out"]["objective"] for metrics in by_method[method]],
-                    s=18,
-                    marker=mark,
-                    c="0.4" if colour == "0.4" else colour,
-                    edgecolors=None if mark == "x" else ("C0" if colour == "none" else "none"),
-                    label=method,
-                    alpha=0.8,
-                )
+            for method, runs in by_method.items():
+                if panel is constrained and method == "unconstrained":
+                    continue
+                held_out = [metrics["held_out"] for metrics in runs]
+                gaps, objectives = ([abs(each[name]) for each in held_out] for name in ("gap", "objective"))
+                panel.scatter(gaps, objectives, s=18, alpha=0.8, label=method, **_LOOKS[method])
             panel.set_xlabel("gap of the mean scores, held out")
             panel.grid(alpha=0.3)
-        axes.set_xlim(0.0)
-        axes.set_ylabel("−ELBO, nats a person, held out")
-        axes.legend(fontsize=7, loc="upper right")
-        near.set_title("the constrained ones", fontsize=9)
+        everyone.set_xlim(0.0)
+        everyone.set_ylabel("−ELBO, nats a person, held out")
+        constrained.set_xlim(left=0.02)
+        figure.legend(*everyone.get_legend_handles_labels(), loc="outside upper center", ncols=5, fontsize=8)
         figure.savefig(path, dpi=150)
