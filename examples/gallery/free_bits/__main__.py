@@ -7,7 +7,7 @@ from pathlib import Path
 from examples.gallery.runs import Metrics, arguments, complete, require, spread, table
 
 HERE = Path(__file__).parent
-STEPS = 1000
+STEPS = 1200
 PACKAGES = ("asrppl", "torch", "pyro-ppl")
 NAMES = {False: "ELBO", True: "ELBO and free_bits.asr"}
 

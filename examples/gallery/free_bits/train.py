@@ -16,7 +16,7 @@ from examples.gallery.free_bits.model import VAE
 from examples.gallery.runs import Key, Metrics
 
 BATCH = 256
-RATE, FALL = 3e-3, 0.02  # Adam's learning rate, and to what share of it it falls
+RATE = 3e-3  # Adam's learning rate, which falls to 0 along a cosine
 RULES = Path(__file__).with_name("free_bits.asr")
 
 
@@ -36,8 +36,8 @@ def fit(images: Tensor, seed: int, steps: int, *, rules: bool) -> VAE:
     vae = VAE(images)
     elbo = TraceMeanField_ELBO()
     loss = asrppl.regularize(vae.model, vae.guide, RULES, elbo=elbo) if rules else elbo
-    adam = {"optimizer": torch.optim.Adam, "optim_args": {"lr": RATE}, "gamma": FALL ** (1 / steps)}
-    schedule = pyro.optim.ExponentialLR(adam)  # pyright: ignore
+    adam = {"optimizer": torch.optim.Adam, "optim_args": {"lr": RATE}, "T_max": steps}
+    schedule = pyro.optim.CosineAnnealingLR(adam)  # pyright: ignore
     svi = SVI(vae.model, vae.guide, schedule, loss)
     for _ in range(steps):
         rows = torch.randint(len(images), (BATCH,))
