@@ -12,7 +12,7 @@ from examples.gallery.runs import Metrics
 _LOOKS: dict[str, dict[str, Any]] = {
     "unconstrained": {"marker": "x", "color": "0.4"},
     "asrppl": {"marker": "o", "color": "C0"},
-    "cooper": {"marker": "^", "color": "C1"},
+    "cooper": {"marker": "^", "facecolors": "none", "edgecolors": "C1", "s": 60},
     "humancompatible-train": {"marker": "s", "color": "C2"},
     "asrppl, within": {"marker": "o", "facecolors": "none", "edgecolors": "C0"},
 }
@@ -32,11 +32,11 @@ def draw(by_method: dict[str, list[Metrics]], path: Path) -> None:
                     continue
                 held_out = [metrics["held_out"] for metrics in runs]
                 gaps, objectives = ([abs(each[name]) for each in held_out] for name in ("gap", "objective"))
-                panel.scatter(gaps, objectives, s=18, alpha=0.8, label=method, **_LOOKS[method])
+                panel.scatter(gaps, objectives, label=method, **{"s": 18, "alpha": 0.8, **_LOOKS[method]})
             panel.set_xlabel("gap of the mean scores, held out")
             panel.grid(alpha=0.3)
         everyone.set_xlim(0.0)
         everyone.set_ylabel("−ELBO, nats a person, held out")
-        constrained.set_xlim(left=0.02)
+        constrained.set_xlim(left=0.035)
         figure.legend(*everyone.get_legend_handles_labels(), loc="outside upper center", ncols=5, fontsize=8)
         figure.savefig(path, dpi=150)
