@@ -10,10 +10,11 @@ mean by g costs at least g²/(2 s²) nats, and so μ does not depend on the unit
 it turns on and off with the noise of m̂, and settles where that noise is, not where the constraint is.
 
 An average over many calls comes late to where a guide that learns fast has gone, and a multiplier that begins at 0
-comes late to a large weight. So each mean and comparison has a second average, over a few calls. Where it is further
-from the first than noise takes it, it is the mean; and a comparison of a weighted rule that it says to be violated
-beyond noise has its whole weight. Within noise the slow ones decide. (Without this AIR ended, with its rule on the
-number of objects at weight 100, at an accuracy of 0.75 after 3,500 steps.)
+comes late to a large weight, and late from one. So each mean and comparison has a second average, over a few calls.
+Where it is further from the first than noise takes it, it is the mean; and a comparison of a weighted rule that it
+says to be violated beyond noise has its whole weight, one that holds beyond noise none. Within noise the slow ones
+decide. (Without this AIR ended, with its rule on the number of objects at weight 100, at an accuracy of 0.75 after
+3,500 steps.)
 """
 
 import math
@@ -129,8 +130,7 @@ class Multipliers:
         found = {name: self._slope(each, weight) for (name, _), each in _at(kept, place, about_data).items()}
         if self.hard is None:
             for name in found.keys() & self.recent.keys():
-                beyond = (self.recent[name] / self._band(name) - 1).clamp(0, 1)
-                found[name] = (found[name] + beyond).clamp(0, 1)
+                found[name] = (found[name] + self._beyond(name)).clamp(0, 1)
         return found
 
     def shared(self, name: str) -> Tensor | None:
@@ -208,6 +208,11 @@ class Multipliers:
     def _band(self, key: Leaf | str) -> Tensor:
         """Return how far noise takes the average over a few calls."""
         return CERTAIN * (self.noise[key] * (RECENT / (2 - RECENT))).sqrt().clamp_min(_TINY)
+
+    def _beyond(self, name: str) -> Tensor:
+        """Return 1 where a comparison is violated for certain, −1 where it holds for certain, 0 within noise."""
+        apart = self.recent[name] / self._band(name)
+        return (apart.abs() - 1).clamp(0, 1) * apart.sign()
 
     def _look_back(self, runs: list[tuple[Evaluation, Place | None]]) -> None:
         """Notice a rule that does not come to hold: its multipliers rise, and its violation does not fall."""
