@@ -50,7 +50,7 @@ PATIENCE = 2000
 
 _SPREAD_RATE = 0.01
 _NOISE_RATE = 0.1
-_DECAY = 0.999
+_DECAY = 0.9995
 _TINY = 1e-30
 
 
@@ -97,7 +97,7 @@ class Multipliers:
         self.means: dict[Leaf, Tensor] = {}
         self.multipliers: dict[str, Tensor] = {}
         self.spreads: dict[str, Tensor] = {}
-        self.reach: dict[str, Tensor] = {}  # the largest |g| of late: where nothing spreads, it sets the step
+        self.reach: dict[str, Tensor] = {}  # the largest |g| of late beyond noise: a scale where nothing spreads
         self.cotangents: dict[Leaf, Tensor] = {}  # of a rule on draws: those of one draw say nothing of another
         self.recent: dict[Leaf | str, Tensor] = {}  # means and comparisons, over a few calls
         self.noise: dict[Leaf | str, Tensor] = {}  # their variance from call to call
@@ -176,8 +176,9 @@ class Multipliers:
                 moved = _mean([mean for _, mean, _ in found])
                 spread = (_mean([square for _, _, square in found]) - moved.square()).clamp_min(0)
                 counted = _mean([run.counted[name] for run, _ in runs])
-                step = self._step(name, value, spread, value.abs()) * (counted > 0)
                 self._follow(name, value)
+                reach = (value.abs() - CERTAIN * self.noise[name].sqrt()).clamp_min(0)
+                step = self._step(name, value, spread, reach) * (counted > 0)
                 known = self.multipliers.get(name, torch.zeros_like(value))
                 _keep(self.multipliers, name, self._clipped(known + step, name, weight))
         if self.hard is not None and self.multipliers:
@@ -268,10 +269,11 @@ class Multipliers:
         return (self.spreads[name] + self.reach[name].square()).clamp_min(_TINY)
 
     def _clipped(self, multiplier: Tensor, name: str, weight: float | Tensor) -> Tensor:
+        # So many steps come to no more, by the scale that is known by now: at first it may have been next to nothing.
+        assert self._clock is not None
+        most = (KAPPA * self._clock).clamp_max(CAP).to(multiplier.dtype) / self._scale(name).sqrt()
         if self.hard is None:
-            most = torch.as_tensor(weight, dtype=multiplier.dtype, device=multiplier.device)
-        else:
-            most = CAP / self._scale(name).sqrt()
+            most = most.clamp_max(torch.as_tensor(weight, dtype=multiplier.dtype, device=multiplier.device))
         return torch.minimum(multiplier.clamp_min(0), most)
 
     # ---- state
