@@ -9,8 +9,9 @@ data (`poutine.scale` with a tensor around the observations) weigh v of those da
 the data, an instance for each, varies over the data plate as one without that index does.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from math import prod
 from types import MappingProxyType
 from typing import Any, cast
@@ -25,14 +26,15 @@ from asrppl.core.signature import Signature
 from asrppl.diagnostics import AsrError, Diagnostic
 from asrppl.infer.estimate.attachment import Attachment
 from asrppl.infer.estimate.channels import AttachedRule
+from asrppl.infer.estimate.evaluation import Evaluation
 from asrppl.infer.estimate.means import enumerates, mean_over
 from asrppl.infer.estimate.memory import Again, Further, Here, Memory, about_data
-from asrppl.infer.estimate.moments import Evaluation
+from asrppl.infer.estimate.taps import Place, tapped
 from asrppl.infer.report import Report
 from asrppl.infer.sites.layout import Reading
 from asrppl.infer.sites.plates import frame_of
 from asrppl.infer.watch.pyro_internals import send
-from asrppl.infer.watch.recording import PARTICLES, Frame, Recording, full_size, unwrap
+from asrppl.infer.watch.recording import PARTICLES, Frame, Recording, Site, full_size, unwrap
 
 
 class _Within(Messenger):
@@ -64,6 +66,7 @@ class Tally:
     vacuous: dict[str, Tensor] = field(default_factory=dict[str, Tensor])
     weights: dict[str, float | Tensor] = field(default_factory=dict[str, "float | Tensor"])
     idle: set[str] = field(default_factory=set[str])
+    later: list[Callable[[], None]] = field(default_factory=list["Callable[[], None]"])  # for after the backward pass
 
     def add(self, name: str, violation: Tensor, cost: Tensor) -> None:
         """Add one run's."""
@@ -159,6 +162,7 @@ def emit(
         name = attached.rule.name
         frames = _frames(attached, reading)
         evaluation: Evaluation | None = None
+        here: Here | None = None
         if attached.functional is not None:
             here = Here(
                 attachment, recording, reading, plate, enumerated, around.frames, max_plate_nesting, further, again
@@ -187,38 +191,102 @@ def emit(
         with _Within(tuple(recording.unsized.get(frame.name, frame) for frame in own), scale, mask):
             _put(f"asrppl.{name}", -weight * term)
 
-        def averaged(value: Tensor, mask: Tensor | None = mask, counted: tuple[Frame, ...] = counted) -> Tensor:
-            return mean_over(value, mask, enumerated, counted, max_plate_nesting)
-
-        violation = violation.detach()
-        entered = averaged(violation if own_shares is None else violation * own_shares)
-        if evaluation is None:
-            mean, paid = averaged(violation), entered
-        else:
-            violation = _expand(evaluation.violation, own)
-            mean = averaged(violation)
-            paid = averaged(_expand(evaluation.paid, own) if own_shares is None else evaluation.paid * own_shares)
-        tally.add(name, mean, force * data * residual * paid)
+        over = _Means(own, own_shares, mask, counted, enumerated, max_plate_nesting)
+        unit = force * data * residual
         # What the term has in the objective is 0 in channel P, and of a rule with moments not what it costs.
-        tally.correct(name, force * data * residual * (paid - entered if attached.channel == "S" else paid))
+        value = over.paid(violation.detach())
+        record = partial(_record, tally, name, over, evaluation, value, unit, entered=attached.channel == "S")
+        if here is None or evaluation is None or not evaluation.inside:
+            record(violation.detach())
+        else:
+            kept = {int(dim) for site in enumerated if (dim := site.infer.get("_enumerate_dim")) is not None}
+            kept |= {frame.dim for frame in around.frames if frame.dim is not None}
+            place = Place(name, recording, reading, evaluation.plates, frozenset(kept), dtype)
+            memory.tapped(evaluation, tapped(attached, evaluation, place, unit, partial(_put_inside, around)))
+            tally.later.append(partial(record, violation.detach()))
         if name in speaking:
             # Rules under one guard have one answer, which is averaged once.
             key = (id(speaking[name]), id(mask), counted)
             if key not in silence:
-                silent = (~speaking[name]).to(mean.dtype)
+                silent = (~speaking[name]).to(violation.dtype)
                 if attached.rule.datum is not None:
                     silent, _ = _in_the_data_plate(silent, (), plate)
-                silence[key] = mean_over(_expand(silent, own), mask, enumerated, counted, max_plate_nesting)
+                silence[key] = over.mean(_expand(silent, own))
             tally.leave_out(name, silence[key])
         tally.weights[name] = weights[name] if attached.rule.hard is None else memory.pull(name)
         if name in attachment.idle:
             tally.idle.add(name)
 
 
-def _put(name: str, log_factor: Tensor) -> None:
+@dataclass(frozen=True, slots=True)
+class _Means:
+    """What means of a rule over a run are taken over.
+
+    Args:
+        own: the plates that its term was put into.
+        shares: weights of single data.
+        mask: which data are there.
+        counted: all the plates that it stands in.
+        enumerated: sites whose draws are enumerated.
+        nesting: axes further left are those.
+    """
+
+    own: tuple[Frame, ...]
+    shares: Tensor | None
+    mask: Tensor | None
+    counted: tuple[Frame, ...]
+    enumerated: Sequence[Site]
+    nesting: float
+
+    def mean(self, value: Tensor) -> Tensor:
+        """Return the mean over draws and data."""
+        return mean_over(value, self.mask, self.enumerated, self.counted, self.nesting)
+
+    def paid(self, value: Tensor) -> Tensor:
+        """Return that with the weights of single data."""
+        return self.mean(value if self.shares is None else value * self.shares)
+
+
+def _record(
+    tally: Tally,
+    name: str,
+    over: _Means,
+    evaluation: Evaluation | None,
+    value: Tensor,
+    unit: float | Tensor,
+    violation: Tensor,
+    *,
+    entered: bool,
+) -> None:
+    """Count what a rule is and costs in a run, whose term has ``value`` and ``entered`` the objective with it."""
+    if evaluation is None:
+        mean, paid = over.mean(violation), value
+    else:
+        mean = over.mean(_expand(evaluation.violation, over.own))
+        paid = over.paid(evaluation.paid if over.shares is not None else _expand(evaluation.paid, over.own))
+    tally.add(name, mean, unit * paid)
+    tally.correct(name, unit * (paid - value if entered else paid))
+
+
+def _put(name: str, log_factor: Tensor, infer: Mapping[str, object] = MappingProxyType({})) -> None:
     """Do what `pyro.factor` does, but let nan through: a warning names the entry that it comes from (ASR117)."""
     unit: Any = dist.Unit(log_factor, validate_args=False)
-    cast(Any, pyro).sample(name, unit, obs=unit.sample(), infer={"is_auxiliary": True})
+    cast(Any, pyro).sample(name, unit, obs=unit.sample(), infer={"is_auxiliary": True, **infer})
+
+
+def _put_inside(
+    around: _Surroundings,
+    name: str,
+    log_factor: Tensor,
+    frames: tuple[Frame, ...],
+    scale: float,
+    mask: Tensor | None,
+    identities: Mapping[int, int],
+) -> None:
+    """Emit a factor of what the model enumerates, as its sites were: in their plates, scale and enumerated axes."""
+    own = tuple(frame for frame in frames if frame.name not in {other.name for other in around.frames})
+    with _Within(own, scale / around.scale, mask):
+        _put(f"asrppl.{name}", log_factor, {"_dim_to_id": dict(identities)})
 
 
 # ---- where a factor stands

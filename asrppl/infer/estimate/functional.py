@@ -1,6 +1,6 @@
 """A rule that reads moments, lowered: its integrands, what is said of their means, and its comparisons."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
 from torch import Tensor
@@ -81,6 +81,11 @@ class Functional:
         """Whether all the moments that a comparison reads are in ``exact``."""
         names = {moment.name for moment in self.moments}
         return {name for name, _ in inputs_of(comparison.excess)} & names <= exact
+
+    def comparisons_of(self, moments: Collection[str]) -> frozenset[str]:
+        """Return the names of the comparisons that read one of ``moments``."""
+        reads = {each.name: {name for name, _ in inputs_of(each.excess)} for each in self.comparisons}
+        return frozenset(name for name, own in reads.items() if not own.isdisjoint(moments))
 
     @property
     def about_data(self) -> bool:

@@ -12,11 +12,13 @@ from asrppl.core.signature import Level
 from asrppl.diagnostics import AsrError, Diagnostic
 from asrppl.infer.estimate.attachment import Attachment
 from asrppl.infer.estimate.channels import AttachedRule
+from asrppl.infer.estimate.evaluation import Batch, Evaluation, Leaf
 from asrppl.infer.estimate.functional import Functional
 from asrppl.infer.estimate.means import probability_of
-from asrppl.infer.estimate.moments import Batch, Evaluation, Leaf, estimates, evaluate, is_whole
+from asrppl.infer.estimate.moments import estimates, evaluate, is_whole
 from asrppl.infer.estimate.multipliers import Multipliers, Place
 from asrppl.infer.estimate.scores import log_q
+from asrppl.infer.estimate.taps import Tap
 from asrppl.infer.sites.layout import Reading
 from asrppl.infer.watch.pyro_internals import marked_as, unmark
 from asrppl.infer.watch.recording import PARTICLES, Frame, Recording, Site, full_size
@@ -77,6 +79,7 @@ class Memory:
         self._looked = False
         self._touched: dict[tuple[str, str], tuple[float | Tensor, frozenset[str]]] = {}
         self._said: set[str] = set()
+        self._open: list[tuple[Evaluation, bool, dict[Leaf, Tap]]] = []  # waiting for the derivatives of taps
 
     # ---- calls
 
@@ -84,6 +87,23 @@ class Memory:
         """Start a call."""
         self._looked = False
         self._touched = {}
+        self._open = []
+
+    @property
+    def taps(self) -> list[Tensor]:
+        """What the loss of this call has to be differentiated by."""
+        return [leaf for *_, taps in self._open for tap in taps.values() for leaf in tap.leaves]
+
+    def settle(self, runs: int) -> Tensor | None:
+        """Take what the derivatives of the taps say, of a call of so many runs; return what the loss has of them."""
+        spent: Tensor | None = None
+        for evaluation, whole, taps in self._open:
+            assert evaluation.settle is not None
+            evaluation.settle({leaf: tap.means(runs) for leaf, tap in taps.items()}, whole)
+            for tap in taps.values():
+                spent = tap.spent() if spent is None else spent + tap.spent()
+        self._open = []
+        return spent
 
     def finish(self, *, training: bool) -> None:
         """End a call: one that is a training step moves the means and multipliers on."""
@@ -124,9 +144,13 @@ class Memory:
         place = self._place(here)
         exact = _exact(attached, functional, all_data=here.all_data and self._same)
         means = kept.means_at(place, about)
-        drawn = about - exact - {each.name for each in functional.comparisons}
+        inside = _inside(attached)
+        drawn = about - exact - {each.name for each in functional.comparisons} - attached.inside.keys()
         if drawn and place is None:
             means |= _drawn(functional, here, drawn, batch.plates)
+        if place is None and not attached.fixed:
+            _verify_told_apart(attached, about)
+        kept.quick = _quick(attached, functional, exact)
         scores = _scores(attached, functional, here) if torch.is_grad_enabled() else {}
         found = evaluate(
             functional,
@@ -135,7 +159,7 @@ class Memory:
             batch,
             means=means,
             cotangents=kept.cotangents_at(place, about),
-            multipliers=kept.slopes_at(weight, place, about),
+            multipliers=_fixed(functional) if attached.fixed else kept.slopes_at(weight, place, about),
             exact=exact,
             hard=attached.rule.hard is not None,
             shared={
@@ -144,12 +168,20 @@ class Memory:
                 if each.name in about and place is None and (shared := kept.shared(each.name)) is not None
             },
             scores=scores,
+            inside=inside,
         )
+        if inside:
+            self._open.append((found, here.all_data and self._same, {}))
         # TraceGraph_ELBO asks the term what it depends on.
         found.term = marked_as(found.term, (here.reading.tensors[key] for key in attached.inputs))
-        kept.add(found, place)
-        self._touched[key] = (weight, about)
+        if not attached.fixed:
+            kept.add(found, place)
+            self._touched[key] = (weight, about)
         return found
+
+    def tapped(self, evaluation: Evaluation, taps: dict[Leaf, Tap]) -> None:
+        """Keep the taps of an evaluation of this call."""
+        next(each for each in self._open if each[0] is evaluation)[-1].update(taps)
 
     def _place(self, here: Here) -> Place | None:
         data = here.data
@@ -191,6 +223,36 @@ class Memory:
         for text, kept in rules.items():
             name, _, lengths = text.partition("\n")
             self.rules.setdefault((name, lengths), Multipliers(hard.get(name))).load_state_dict(kept)
+
+
+def _inside(attached: AttachedRule) -> frozenset[Leaf]:
+    """Return the leaves whose terms stand inside the model."""
+    share = {(name, "share") for name, inside in attached.inside.items() if inside.share}
+    return frozenset({(name, "sum") for name in attached.inside} | share)
+
+
+def _quick(attached: AttachedRule, functional: Functional, exact: frozenset[str]) -> frozenset[str]:
+    """Return the comparisons all of whose means answer to their multiplier in the step itself."""
+    others = {moment.name for moment in functional.moments} - exact - attached.inside.keys()
+    return functional.comparisons_of(attached.inside.keys()) - functional.comparisons_of(others)
+
+
+def _fixed(functional: Functional) -> dict[str, Tensor]:
+    """Return the multipliers of a rule on draws: its weight, as it stands."""
+    return {each.name: torch.ones(()) for each in functional.comparisons}
+
+
+def _verify_told_apart(attached: AttachedRule, about: frozenset[str]) -> None:
+    """Refuse what is said of each datum where nothing says which data a batch holds (ASR092)."""
+    functional = attached.functional
+    assert functional is not None
+    moment = next((each for each in functional.moments if each.name in attached.inside.keys() & about), None)
+    if moment is not None:
+        message = f"rule `{attached.rule.name}` says of each datum what only the model enumerates, and nothing says "
+        message += "which data this batch holds: there is no telling whose multiplier is whose"
+        help = "run the plate with `subsample_size=` (or `subsample=`) and its full size, or hand over all data; or "
+        help += "say it of all data: `aggregate(..)`"
+        raise AsrError([Diagnostic("ASR092", message, moment.operator.span, help=help)])
 
 
 def _exact(attached: AttachedRule, functional: Functional, *, all_data: bool) -> frozenset[str]:

@@ -11,7 +11,6 @@ the data is exact: v is then a function of it as of any other value.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import cast
 
@@ -22,56 +21,13 @@ from asrppl.bind.bound import InputKey
 from asrppl.bind.shapes import broadcast_shape
 from asrppl.core.moments import Moment
 from asrppl.core.signature import Level
+from asrppl.infer.estimate.evaluation import Batch, Evaluation, Leaf
 from asrppl.infer.estimate.functional import Functional, Functions, Sampled, axes_of
 from asrppl.infer.estimate.scores import scored
 
-Leaf = tuple[str, str]
-"""A mean that is tracked: of the integrand where it is meant (``"sum"``), or of what is meant (``"share"``)."""
-
+_NO_LEAVES: frozenset[Leaf] = frozenset()
 _NONE: Mapping[str, Tensor] = MappingProxyType({})
 _NO_MEANS: Mapping[Leaf, Tensor] = MappingProxyType({})
-
-
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """What the batch axes of a run are.
-
-    Args:
-        plates: how many on the right are plates; those further left are draws.
-        probability: of the draws along enumerated axes; None where nothing is enumerated.
-        mask: which data are there, None for all.
-    """
-
-    plates: int
-    probability: Tensor | None = None
-    mask: Tensor | None = None
-
-
-@dataclass(slots=True)
-class Evaluation:
-    """What a run says of a rule, tensors ``(*axes, *batch)``.
-
-    Args:
-        violation: v, of each datum where the rule is about data.
-        paid: what it costs at a weight of 1; of a hard rule what its multipliers make of it.
-        term: u, with the graph of what it was computed from.
-        speaking: where the rule is not vacuous; None where it never is.
-        estimates: of each leaf this batch's own mean.
-        cotangents: of each leaf that of this batch, where the rule is about draws.
-        excess: of each comparison g at m̂, and how far each draw and datum moves it: mean, and mean square.
-        counted: of each comparison ∂v/∂(its amount).
-        plates: how many batch axes what is about data has.
-    """
-
-    violation: Tensor
-    paid: Tensor
-    term: Tensor
-    plates: int
-    speaking: Tensor | None = None
-    estimates: dict[Leaf, Tensor] = field(default_factory=dict[Leaf, Tensor])
-    cotangents: dict[Leaf, Tensor] = field(default_factory=dict[Leaf, Tensor])
-    excess: dict[str, tuple[Tensor, Tensor, Tensor]] = field(default_factory=dict[str, tuple[Tensor, Tensor, Tensor]])
-    counted: dict[str, Tensor] = field(default_factory=dict[str, Tensor])
 
 
 def evaluate(
@@ -87,6 +43,7 @@ def evaluate(
     hard: bool = False,
     shared: Mapping[str, Tensor] = _NONE,
     scores: Mapping[str, Tensor] = _NONE,
+    inside: frozenset[Leaf] = _NO_LEAVES,
 ) -> Evaluation:
     """Return a rule's violation, its term, and what its state learns of a run.
 
@@ -102,8 +59,9 @@ def evaluate(
         hard: whether the multipliers are all that the rule costs.
         shared: of comparisons of data that are not told apart the multiplier of their mean violation.
         scores: of moments that are known by the score function the log-probability of what was drawn, ``(*batch)``.
+        inside: leaves whose terms stand inside the model, where their draws are enumerated: no run draws them.
     """
-    run = _Run(functional, dict(tensors), functions, batch, dict(means), exact, scores)
+    run = _Run(functional, dict(tensors), functions, batch, dict(means), exact, scores, inside)
     run.read_moments()
     return run.evaluate(cotangents, multipliers, hard=hard, shared=shared)
 
@@ -127,6 +85,7 @@ class _Run:
         means: dict[Leaf, Tensor],
         exact: frozenset[str],
         scores: Mapping[str, Tensor] = _NONE,
+        inside: frozenset[Leaf] = _NO_LEAVES,
     ) -> None:
         self.functional = functional
         self.tensors = tensors
@@ -135,6 +94,7 @@ class _Run:
         self.means = means
         self.exact = exact
         self.scores = scores
+        self.inside = inside
         self.integrands: dict[Leaf, Tensor] = {}
         self.estimates: dict[Leaf, Tensor] = {}
         self.leaves: dict[Leaf, Tensor] = {}
@@ -167,12 +127,13 @@ class _Run:
             whole = is_whole(moment)
             mean = self._mean(integrand, axes, whole=whole)
             self.integrands[leaf] = integrand
-            self.estimates[leaf] = mean.detach()
+            if leaf not in self.inside:
+                self.estimates[leaf] = mean.detach()
             if moment.name in self.exact:
                 self.leaves[leaf] = mean
                 continue
             tracked = self.means.get(leaf)
-            value = (self.estimates[leaf] if tracked is None else tracked).detach().clone().requires_grad_()
+            value = (mean if tracked is None else tracked).detach().clone().requires_grad_()
             self.leaves[leaf] = value
             if moment.name in self.scores:
                 baseline = _padded(value.detach(), axes, integrand.dim() - axes)
@@ -253,12 +214,15 @@ class _Run:
     ) -> Evaluation:
         """Return all that there is to say of the rule."""
         excesses = self._excesses(self.tensors)
+        waits = self.functional.comparisons_of({name for name, _ in self.inside})
         slopes: dict[str, Tensor] = {}
         for comparison, excess in zip(self.functional.comparisons, excesses, strict=True):
             given = multipliers.get(comparison.name)
             if comparison.name in shared:
                 whole = shared[comparison.name].to(excess.dtype)
                 given = whole.reshape((*whole.shape, *(1,) * (excess.dim() - whole.dim()))) * (excess.detach() > 0)
+            elif comparison.name in waits and given is None:
+                given = torch.zeros_like(excess)  # no mean of it is known before a step is over
             elif not hard and (given is None or self.functional.is_exact(comparison, self.exact)):
                 given = excess > 0  # what is known without noise needs no multiplier to find its price
             elif given is None:
@@ -276,8 +240,10 @@ class _Run:
         else:
             found = (None,) * len(wanted)
         cotangents = {leaf: own for leaf, own in zip(tracked, found, strict=False) if own is not None}
+        none = {leaf: torch.zeros_like(self.leaves[leaf]) for leaf in self.inside}
+        inside = {leaf: (self.integrands[leaf], cotangents.pop(leaf, zero)) for leaf, zero in none.items()}
         counted = dict(zip(slopes, found[len(tracked) :], strict=True))
-        return Evaluation(
+        evaluation = Evaluation(
             violation.detach(),
             self._pulled(violation, slopes, counted, excesses) if hard else violation.detach(),
             self._term(
@@ -288,9 +254,64 @@ class _Run:
             speaking.get(self.functional.name),
             self.estimates,
             cotangents if self.drawn else {},
-            self._moves([excess.detach() for excess in excesses], tracked, hard=hard),
+            {} if self.inside else self._moves([excess.detach() for excess in excesses], tracked, {}, hard=hard),
             {name: torch.zeros_like(slopes[name]) if share is None else share for name, share in counted.items()},
+            inside,
         )
+        if self.inside:
+
+            def settle(known: Mapping[Leaf, tuple[Tensor, Tensor]], whole: bool) -> None:
+                self._settle(evaluation, known, slopes, tracked, hard=hard, whole=whole)
+
+            evaluation.settle = settle
+        return evaluation
+
+    def _settle(
+        self,
+        evaluation: Evaluation,
+        known: Mapping[Leaf, tuple[Tensor, Tensor]],
+        slopes: Mapping[str, Tensor],
+        tracked: Sequence[Leaf],
+        *,
+        hard: bool,
+        whole: bool,
+    ) -> None:
+        """Complete an evaluation by the means and mean squares of what the model enumerates, ``(*axes, *plates)``.
+
+        Where the batch is the ``whole`` data, or nothing is tracked yet, the violation is that of these means.
+        """
+        excesses = [excess.detach() for excess in self._excesses(self.tensors)]
+        evaluation.excess = self._moves(excesses, tracked, known, hard=hard)
+        after = self._detached()
+        for leaf in tracked:
+            moment = self.by_name[leaf[0]]
+            value = self.leaves[leaf].detach()
+            if leaf in known:
+                mean = known[leaf][0]
+                axes = axes_of(moment) if leaf[1] == "sum" else len(moment.variables)
+                own = self._mean(mean, axes, whole=is_whole(moment))
+                self.estimates[leaf] = own
+                value = own if whole or leaf not in self.means or not is_whole(moment) else value
+            after.leaves[leaf] = value
+        after._feed_all()
+        violations, _ = self.functional.outer.evaluate(after.tensors, self.functions)
+        evaluation.violation = violations[self.functional.name].detach()
+        evaluation.paid = evaluation.violation
+        if hard:
+            evaluation.paid = self._pulled(
+                evaluation.violation, slopes, evaluation.counted, after._excesses(after.tensors)
+            )
+
+    def _detached(self) -> "_Run":
+        """Return this run without graphs, to be evaluated at other means."""
+        tensors = {key: tensor.detach() for key, tensor in self.tensors.items()}
+        return _Run(self.functional, tensors, self.functions, self.batch, {}, self.exact)
+
+    def _feed_all(self) -> None:
+        """Put the means that are not exact among the tensors."""
+        for moment in self.functional.moments:
+            if moment.name not in self.exact:
+                self._feed(moment, self.leaves[moment.name, "sum"], self.leaves.get((moment.name, "share")))
 
     def _excesses(self, tensors: Mapping[InputKey, Tensor]) -> list[Tensor]:
         found = self.functional.excesses(tensors, self.functions)
@@ -339,47 +360,54 @@ class _Run:
         return (_padded(cotangent, axes, batch) * moved).sum(tuple(range(axes))) if axes else cotangent * moved
 
     def _moves(
-        self, excesses: Sequence[Tensor], tracked: Sequence[Leaf], *, hard: bool
+        self,
+        excesses: Sequence[Tensor],
+        tracked: Sequence[Leaf],
+        known: Mapping[Leaf, tuple[Tensor, Tensor]],
+        *,
+        hard: bool,
     ) -> dict[str, tuple[Tensor, Tensor, Tensor]]:
         """Return of each comparison g, and the mean and mean square of J (ψ − m̂) over draws and data.
 
         J is the derivative of g by the means. J (ψ − m̂) for every draw and datum is the derivative of uᵀ(J v) by u.
+        Of leaves that are ``known`` there are means and mean squares in place of draws; how far they spread together is
+        not known, and is taken to be as far as it can be.
         """
         learning = [
             each for each in self.functional.comparisons if hard or not self.functional.is_exact(each, self.exact)
         ]
         if not learning:
             return {}
-        leaves: dict[Leaf, Tensor] = {}
+        inner = self._detached()
         moved: dict[Leaf, Tensor] = {}
+        spreads: dict[Leaf, Tensor] = {}
         for leaf in tracked:
             moment = self.by_name[leaf[0]]
             axes = axes_of(moment) if leaf[1] == "sum" else len(moment.variables)
             integrand = self.integrands[leaf].detach()
+            if leaf in known:
+                integrand, square = known[leaf]
+                spreads[leaf] = (square - integrand.square()).clamp_min(0).sqrt()
             mean = _padded(self.leaves[leaf].detach(), axes, integrand.dim() - axes)
             moved[leaf] = integrand - mean
-            leaves[leaf] = mean.expand(moved[leaf].shape).clone().requires_grad_()
-        inner = _Run(
-            self.functional,
-            {key: tensor.detach() for key, tensor in self.tensors.items()},
-            self.functions,
-            self.batch,
-            {},
-            self.exact,
-        )
-        for moment in self.functional.moments:
-            if moment.name not in self.exact:
-                inner._feed(moment, leaves[moment.name, "sum"], leaves.get((moment.name, "share")))
+            inner.leaves[leaf] = mean.expand(moved[leaf].shape).clone().requires_grad_()
+        inner._feed_all()
         found: dict[str, tuple[Tensor, Tensor, Tensor]] = {}
+        leaves = [inner.leaves[leaf] for leaf in moved]
         for comparison, excess, spread in zip(
             self.functional.comparisons, excesses, inner._excesses(inner.tensors), strict=True
         ):
             if comparison not in learning:
                 continue
             axes = len(comparison.variables)
-            moves = _directional(spread, list(leaves.values()), list(moved.values()))
+            moves = _directional(spread, leaves, list(moved.values()))
+            within = sum(
+                (_directional(spread, [inner.leaves[leaf]], [sd]).abs() for leaf, sd in spreads.items()),
+                start=torch.zeros_like(moves),
+            )
             whole = Level.DATUM not in comparison.excess.levels
-            mean, square = (self._mean(part, axes, whole=whole).detach() for part in (moves, moves.square()))
+            parts = (moves, moves.square() + within.square())
+            mean, square = (self._mean(part, axes, whole=whole).detach() for part in parts)
             found[comparison.name] = excess, mean, square
         return found
 
