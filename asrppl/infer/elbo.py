@@ -247,6 +247,9 @@ class RegularizedELBO(ELBO):
         try:
             with pair.at(self.step, self.weights) as tally:
                 returned = compute(pair.run_model, pair.run_guide, *args, **kwargs)
+                if not isinstance(returned, Tensor) and any(leaf.grad is None for leaf in self.memory.taps):
+                    # Pyro takes no gradients of programs without params, and the means are derivatives.
+                    return self.loss(model, guide, *args, **kwargs)
                 spent = self._settle(returned, tally, runs)
                 if not isinstance(returned, Tensor):  # whoever takes a tensor is not made to wait for it
                     pair.warn_of_nan()

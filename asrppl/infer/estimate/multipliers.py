@@ -123,10 +123,10 @@ class Multipliers:
         kept = {(name, ""): multiplier for name, multiplier in self.multipliers.items()}
         found = {name: self._slope(each, weight) for (name, _), each in _at(kept, place, about_data).items()}
         if self.hard is None:
-            slow = {name for name in found if name not in self.quick}
-            for name in slow & self.recent.keys():
-                beyond = (self.recent[name] / self._band(name) - 1).clamp(0, 1)
-                found[name] = (found[name] + beyond).clamp(0, 1)
+            for name in found.keys() & self.recent.keys():
+                if name not in self.quick:
+                    beyond = (self.recent[name] / self._band(name) - 1).clamp(0, 1)
+                    found[name] = (found[name] + beyond).clamp(0, 1)
         return found
 
     def shared(self, name: str) -> Tensor | None:
