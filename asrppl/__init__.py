@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from asrppl.bind.boxes import boxes
     from asrppl.diagnostics import AsrError, AsrWarning, Diagnostic
-    from asrppl.infer import Bindings, RegularizedELBO, Report, expose, regularize
+    from asrppl.infer import Bindings, RegularizedELBO, Report, evaluate, expose, regularize
     from asrppl.program import Program, load, parse
 
 __all__ = [
@@ -24,6 +24,7 @@ __all__ = [
     "Report",
     "__version__",
     "boxes",
+    "evaluate",
     "expose",
     "load",
     "parse",
@@ -41,6 +42,7 @@ _HOMES = {
     "Program": "asrppl.program",
     "load": "asrppl.program",
     "parse": "asrppl.program",
+    "evaluate": "asrppl.infer.evaluate",
     "expose": "asrppl.infer",
     "regularize": "asrppl.infer",
 }

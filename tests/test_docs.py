@@ -117,6 +117,10 @@ def test_commands_are_real(page: str) -> None:
             elif name == "asrppl":
                 arguments = [word.replace("DIR", "mnist") for word in words[1:]]
                 command_line.build_parser().parse_args(arguments)
+            elif name == "torchrun":
+                assert "asrppl" in words or words[-1] == "train.py", line  # a script of the reader's
+                if "asrppl" in words:
+                    command_line.build_parser().parse_args(words[words.index("asrppl") + 1 :])
             elif name == "python":
                 assert words[1] == "-m"
                 module = ROOT / words[2].replace(".", "/")

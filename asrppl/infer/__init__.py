@@ -2,7 +2,8 @@
 
 from asrppl.infer.bindings import Binding, Bindings, RuleBinding
 from asrppl.infer.elbo import RegularizedELBO, regularize
+from asrppl.infer.evaluate import evaluate
 from asrppl.infer.expose import expose
 from asrppl.infer.report import Report
 
-__all__ = ["Binding", "Bindings", "RegularizedELBO", "Report", "RuleBinding", "expose", "regularize"]
+__all__ = ["Binding", "Bindings", "RegularizedELBO", "Report", "RuleBinding", "evaluate", "expose", "regularize"]

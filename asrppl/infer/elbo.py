@@ -2,7 +2,8 @@
 
 import re
 import warnings
-from collections.abc import Callable, Mapping
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, cast
 
@@ -19,8 +20,9 @@ from asrppl.core.free import FreeName
 from asrppl.core.labels import weight_text
 from asrppl.diagnostics import AsrError, Diagnostic, public, warn_of
 from asrppl.infer.bindings import Bindings, bindings_of
-from asrppl.infer.estimate.factor import Tally
 from asrppl.infer.estimate.memory import Memory
+from asrppl.infer.estimate.ranks import Group, Ranks
+from asrppl.infer.estimate.tally import Tally
 from asrppl.infer.pair import CarriedError, Pair
 from asrppl.infer.report import Report
 from asrppl.infer.verify import verify_base, verify_guide
@@ -32,6 +34,7 @@ from asrppl.program import Program, load, parse
 Callback = Callable[..., Any]
 
 _PAIRS_KEPT = 8
+_REMEMBERED = 1000  # reports of training calls: some numbers of each rule
 _ORDER_WARNING = re.compile(r'at model site "asrppl\.', re.IGNORECASE)  # as the warnings module compiles it
 
 
@@ -46,6 +49,7 @@ def regularize(
     data: str | None = None,
     data_size: int | None = None,
     step: int = 0,
+    group: Group | None = None,
     **params: Any,
 ) -> "RegularizedELBO":
     """Return an ELBO whose maximiser trades the evidence bound against the rules (the paper's Eq. 10 and 11).
@@ -83,6 +87,8 @@ def regularize(
             vectorised one that are run through one entry at a time hold parts of a datum.)
         data_size: N, where that plate has no size (``pyro.plate("data")``); without it, N is the length of the batch.
         step: where the schedules of weights start.
+        group: of `torch.distributed`, the processes that share each batch; None for all of them, where it is set up.
+            Each then makes every training step on a part of its own (docs/processes.md).
         params: of the rules (with a path or a text).
 
     Raises:
@@ -96,7 +102,9 @@ def regularize(
     if data_size is not None and data_size < 1:
         _refuse(f"data_size={data_size!r} is no number of data", "give the number of data that there are in all")
     program = _program(rules, params)
-    return RegularizedELBO(model, guide, program, base, bind=bind, data=data, data_size=data_size, step=step)
+    return RegularizedELBO(
+        model, guide, program, base, bind=bind, data=data, data_size=data_size, step=step, group=group
+    )
 
 
 def _program(rules: str | Path | Program, params: Mapping[str, Any]) -> Program:
@@ -148,6 +156,7 @@ class RegularizedELBO(ELBO):
         data_size: its size, where it has none.
         step: of the schedules: how many training calls (`loss_and_grads`, `differentiable_loss`) there have been.
             It may be set, to go on with a run.
+        group: of processes that share each batch.
 
     `weights`, where it is set, stands in for the schedules: by rule its weight, a number or a 0-d tensor. A step in a
     CUDA graph reads its weights from the device.
@@ -164,6 +173,7 @@ class RegularizedELBO(ELBO):
         data: str | None = None,
         data_size: int | None = None,
         step: int = 0,
+        group: Group | None = None,
     ) -> None:
         # ELBO.__init__ is left out: its settings are the base objective's, which the properties below forward.
         self.model = model
@@ -176,10 +186,11 @@ class RegularizedELBO(ELBO):
         self.step: int = step
         self.weights: Mapping[str, float | Tensor] | None = None
         self._report = Report()
+        self._history: deque[Report] = deque(maxlen=_REMEMBERED)
         self._calls = 0
         self._vacuous: set[str] = set()  # rules that are said to be
         self._pairs: Bounded[object, Pair] = Bounded(_PAIRS_KEPT)
-        self.memory: Memory = Memory()
+        self.memory: Memory = Memory(Ranks(group))
 
     # ---- the objective
 
@@ -231,9 +242,10 @@ class RegularizedELBO(ELBO):
         training: bool = False,
     ) -> Any:
         verify_guide(guide)
+        self.memory.begin(self._texts(), training=training and torch.is_grad_enabled())
         if not self.program.rules:  # then it is the base objective itself
             returned = compute(model, guide, *args, **kwargs)
-            self._report = Report(returned=returned.detach() if isinstance(returned, Tensor) else returned)
+            self._leave(Report(returned=_value(returned), step=self.step), training=training)
             return returned
         base: Any = self.base
         guess: Callback = base._guess_max_plate_nesting
@@ -263,7 +275,7 @@ class RegularizedELBO(ELBO):
             extra = cast(Tensor, sum(tally.corrections.values())) / runs
             returned = returned + (extra if isinstance(returned, Tensor) else extra.item())
         self._warn_stuck()
-        self._report = tally.report(runs, returned.detach() if isinstance(returned, Tensor) else returned)
+        self._leave(tally.report(runs, _value(returned), self.step), training=training)
         self._warn_vacuous(pair)
         return returned
 
@@ -277,9 +289,18 @@ class RegularizedELBO(ELBO):
             for leaf, gradient in zip(taps, found, strict=True):
                 leaf.grad = gradient
         spent = self.memory.settle(runs)
-        for record in tally.later:
-            record()
+        tally.complete()
         return spent
+
+    def _texts(self) -> Iterator[str]:
+        for rule in self.program.rules:
+            yield f"{rule.name}: {rule.text}; {rule.weight} {rule.hard} {rule.margin} {rule.power} {rule.smooth}"
+        yield from (f"{name} = {value}" for name, value in self.program.params.items())
+
+    def _leave(self, report: Report, *, training: bool) -> None:
+        self._report = report
+        if training and torch.is_grad_enabled():
+            self._history.append(report.without_runs())
 
     def _pair(self, model: Callback, guide: Callback) -> "Pair":
         try:
@@ -325,6 +346,20 @@ class RegularizedELBO(ELBO):
     def report(self) -> Report:
         """The rules' part of the last call."""
         return self._report
+
+    @property
+    def history(self) -> tuple[Report, ...]:
+        """The reports of the last training calls, 1,000 at most, the oldest first: `Report.worst` of them is empty.
+
+        >>> def model():
+        ...     mu = pyro.sample("mu", dist.Normal(0.0, 1.0))
+        >>> elbo = asrppl.regularize(model, AutoNormal(model), "rule low: mu <= -1")
+        >>> svi = SVI(model, elbo.guide, pyro.optim.Adam({"lr": 0.1}), loss=elbo)
+        >>> losses = [svi.step() for _ in range(3)]
+        >>> [report.step for report in elbo.history], losses == [report.returned for report in elbo.history]
+        ([0, 1, 2], True)
+        """
+        return tuple(self._history)
 
     @public
     def bindings(self, *args: Any, **kwargs: Any) -> Bindings:
@@ -392,13 +427,18 @@ class RegularizedELBO(ELBO):
 
     def __getstate__(self) -> dict[str, object]:
         # What was bound is bound again on the next call: recordings and lowered graphs do not travel.
-        state = {key: value for key, value in self.__dict__.items() if key not in ("_pairs", "_report")}
+        state = {key: value for key, value in self.__dict__.items() if key not in ("_pairs", "_report", "_history")}
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state)
         self._report = Report()
+        self._history = deque(maxlen=_REMEMBERED)
         self._pairs = Bounded(_PAIRS_KEPT)
+
+
+def _value(returned: float | Tensor) -> float | Tensor:
+    return returned.detach() if isinstance(returned, Tensor) else returned
 
 
 def _keep_quiet() -> None:

@@ -16,9 +16,10 @@ from asrppl.diagnostics import AsrError, Diagnostic, warn_of
 from asrppl.infer.attach import attach
 from asrppl.infer.estimate.attachment import Attachment
 from asrppl.infer.estimate.channels import AttachedRule
-from asrppl.infer.estimate.factor import Tally, emit, open_plates
+from asrppl.infer.estimate.factor import emit, open_plates
 from asrppl.infer.estimate.memory import Memory
 from asrppl.infer.estimate.soundness import draws_of
+from asrppl.infer.estimate.tally import Tally
 from asrppl.infer.sites.absent import families_of
 from asrppl.infer.sites.layout import Reading
 from asrppl.infer.watch.again import Generators, run_again
@@ -93,7 +94,6 @@ class Pair:
         self.step = step
         self.weights = weights
         self.tally = Tally()
-        self.memory.begin()
         try:
             yield self.tally
         finally:

@@ -88,6 +88,12 @@ CASES: dict[str, tuple[str, Callable[[Tensor, Tensor], Tensor]]] = {
         "kl(uniform({0, 1, 2}) || aggregate(q(k))) <= 0",
         lambda m, p: -p.mean(0).log().mean(),
     ),
+    "deviation": ("E[z] - 0.5 * aggregate(E[z]) <= -10", lambda m, p: 0.5 * m.mean()),
+    "deviation of draws": ("z - 0.5 * aggregate(E[z]) <= -10", lambda m, p: 0.5 * m.mean()),
+    "one in another": (
+        "aggregate(E[z * aggregate(E[k])]) <= -10",
+        lambda m, p: m.mean() * (p * torch.arange(3)).sum(-1).mean(),
+    ),
     "nested": (
         "aggregate(E[k] * E[k]) <= 0.1",
         lambda m, p: (p * torch.arange(3)).sum(-1).square().mean(),
@@ -127,6 +133,27 @@ def _backward(value: Tensor, inputs: list[Tensor]) -> list[Tensor]:
     return inputs
 
 
+@pytest.mark.parametrize(
+    ("rule", "exact"),
+    [
+        ("E[z] + 3 <= 2 * aggregate(E[z])", lambda m: m + 3 - 2 * m.mean()),
+        ("z + 3 <= 2 * aggregate(E[z])", lambda m: m + 3 - 2 * m.mean()),
+    ],
+)
+def test_a_mean_of_all_data_in_a_rule_about_each_counts_once(rule: str, exact: Callable[[Tensor], Tensor]) -> None:
+    programs = Programs()
+    elbo = asrppl.regularize(programs.model, programs.guide, f"rule r weight {WEIGHT}: {rule}")
+    for _ in range(30):
+        elbo.loss_and_grads(programs.model, programs.guide)
+    if rule.startswith("E"):  # a rule on draws has no multipliers
+        held(elbo, WEIGHT)
+    mean, error = gradients(elbo, programs, programs.guide, 30)
+    m = A.clone().requires_grad_()
+    wanted = _grad(_backward(exact(m).mean(), [m])[0]) * N * WEIGHT
+    slack = 0.15 * wanted.abs().max()
+    assert bool(((mean[:N] - wanted).abs() <= 4.5 * error[:N] + slack).all()), mean[:N] - wanted
+
+
 # ---- training
 
 
@@ -163,6 +190,18 @@ def test_a_hard_rule_on_a_mean_holds_and_no_more() -> None:
 def test_a_hard_rule_on_a_share_of_a_batch_holds() -> None:
     _, p, _ = train("rule r hard: aggregate(P[k == 0]) >= 0.5", 1200, batch=4)
     assert float(p[:, 0].mean()) == pytest.approx(0.5, abs=0.05)
+
+
+def test_what_a_hard_rule_of_each_datum_costs_is_a_mean_over_them() -> None:
+    programs = Programs()
+    elbo = asrppl.regularize(programs.model, programs.guide, "rule r hard: E[z] <= 0")
+    for _ in range(2):
+        elbo.loss_and_grads(programs.model, programs.guide)
+    held(elbo, 2.0)
+    elbo.loss_and_grads(programs.model, programs.guide)
+    kept = next(iter(elbo.memory.rules.values()))
+    means = next(mean for (_, kind), mean in kept.means.items() if kind == "sum")
+    assert float(elbo.report.penalty) == pytest.approx(2 * float(means.clamp_min(0).sum()), rel=0.5)
 
 
 def test_a_branch_that_is_cheaper_is_taken_and_the_other_left_alone() -> None:

@@ -235,7 +235,7 @@ class Repl:
             print(", ".join(f"{name}={value}" for name, value in fields.items()))
 
     def _value(self, text: str) -> str:
-        from asrppl.cli.repl.breakdown import plain
+        from asrppl.lower.instances import plain
 
         return show_value(plain(self.session.value(text)))
 
@@ -250,7 +250,7 @@ class Repl:
         print(printable(f"{name}: waits for a value of {', '.join(_missing(missing))}"))
 
     def _print_violation(self, prefix: str, outcome: "Outcome") -> None:
-        from asrppl.cli.repl.breakdown import plain
+        from asrppl.lower.instances import plain
 
         violation = outcome.violation
         if not bool((violation > 0).any()):

@@ -11,13 +11,13 @@ from torch import Tensor
 from asrppl.bind.bound import Bound
 from asrppl.bind.values import bind_values
 from asrppl.check.params import ParamValue
-from asrppl.cli.repl.breakdown import Instance, instances, value_of
 from asrppl.codes import Severity
 from asrppl.core.families import members
 from asrppl.core.free import FreeName
 from asrppl.core.typed import AtMost
 from asrppl.diagnostics import AsrError, Diagnostic, Note
 from asrppl.files import Folder
+from asrppl.lower.instances import Instance, instances, value_of
 from asrppl.program import Program
 from asrppl.source import Source, Span
 from asrppl.suggest import did_you_mean

@@ -29,7 +29,7 @@ from asrppl.infer.estimate.soundness import (
     verify_moments,
     verify_plates,
 )
-from asrppl.infer.estimate.sums import law_keys, with_sums
+from asrppl.infer.estimate.sums import law_keys, ways_of_sums, with_sums
 from asrppl.infer.sites.read import read
 from asrppl.infer.watch.recorder import Tracker, Watcher
 from asrppl.infer.watch.recording import Recording, Site
@@ -60,6 +60,8 @@ class AttachedRule:
         laws: the probabilities that these sums read.
         inside: by name the moments whose terms stand inside the model, where it enumerates what they read.
         fixed: whether the multipliers of these are its weight: it is said of draws.
+        smoothed: names of the moments whose jumps a law's cdf took out.
+        sums: how the means are known that are sums now, by what is written.
     """
 
     rule: TypedRule
@@ -75,6 +77,8 @@ class AttachedRule:
     laws: frozenset[InputKey] = frozenset()
     inside: Mapping[str, Inside] = field(default_factory=dict[str, Inside])
     fixed: bool = False
+    smoothed: frozenset[str] = frozenset()
+    sums: Mapping[str, str] = field(default_factory=dict[str, str])
 
     @property
     def watching(self) -> frozenset[InputKey]:
@@ -90,7 +94,7 @@ def choose(rule: TypedRule, evidence: Evidence, sink: Sink, elements: int, run: 
         return attached
     laws = law_keys(known, rule)
     watched = attached.watched or _may_change(laws, evidence)
-    return replace(attached, unsummed=rule, laws=laws, watched=watched)
+    return replace(attached, unsummed=rule, laws=laws, watched=watched, sums=ways_of_sums(rule, known))
 
 
 def choose_channel(
@@ -136,11 +140,23 @@ def choose_channel(
             knower.scored,
             inside=inside,
             fixed=fixed,
+            smoothed=knower.jumpless,
         )
     reason = "depends on reparameterised draws only" if draws else "depends on no draw"
     watched = _may_change(inputs, evidence)
     return AttachedRule(
-        rule, "P", names, reason + how, inputs, watched, functional, drawless, knower.scored, inside=inside, fixed=fixed
+        rule,
+        "P",
+        names,
+        reason + how,
+        inputs,
+        watched,
+        functional,
+        drawless,
+        knower.scored,
+        inside=inside,
+        fixed=fixed,
+        smoothed=knower.jumpless,
     )
 
 

@@ -9,8 +9,8 @@ data (`poutine.scale` with a tensor around the observations) weigh v of those da
 the data, an instance for each, varies over the data plate as one without that index does.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from math import prod
 from types import MappingProxyType
@@ -25,16 +25,17 @@ from torch import Tensor
 from asrppl.core.signature import Signature
 from asrppl.diagnostics import AsrError, Diagnostic
 from asrppl.infer.estimate.attachment import Attachment
+from asrppl.infer.estimate.axes import in_plates
 from asrppl.infer.estimate.channels import AttachedRule
 from asrppl.infer.estimate.evaluation import Evaluation
-from asrppl.infer.estimate.means import enumerates, mean_over
+from asrppl.infer.estimate.means import Mean, enumerates
 from asrppl.infer.estimate.memory import Again, Further, Here, Memory, about_data
-from asrppl.infer.estimate.taps import Place, tapped
-from asrppl.infer.report import Report
+from asrppl.infer.estimate.tally import Entry, Tally
+from asrppl.infer.estimate.taps import ModelRun, tapped
 from asrppl.infer.sites.layout import Reading
 from asrppl.infer.sites.plates import frame_of
-from asrppl.infer.watch.pyro_internals import send
-from asrppl.infer.watch.recording import PARTICLES, Frame, Recording, Site, full_size, unwrap
+from asrppl.infer.watch.pyro_internals import send, unmark
+from asrppl.infer.watch.recording import PARTICLES, Frame, Recording, full_size, unwrap
 
 
 class _Within(Messenger):
@@ -51,52 +52,6 @@ class _Within(Messenger):
         msg["scale"] = self.scale * msg["scale"]
         if self.mask is not None:
             msg["mask"] = self.mask if msg["mask"] is None else self.mask & msg["mask"]
-
-
-@dataclass(slots=True)
-class Tally:
-    """Sums over the runs of one call: by rule its violation, its cost, and where it is vacuous.
-
-    ``corrections``: what is not in the value of the objective that has the rules' terms.
-    """
-
-    violations: dict[str, Tensor] = field(default_factory=dict[str, Tensor])
-    costs: dict[str, Tensor] = field(default_factory=dict[str, Tensor])
-    corrections: dict[str, Tensor] = field(default_factory=dict[str, Tensor])
-    vacuous: dict[str, Tensor] = field(default_factory=dict[str, Tensor])
-    weights: dict[str, float | Tensor] = field(default_factory=dict[str, "float | Tensor"])
-    idle: set[str] = field(default_factory=set[str])
-    later: list[Callable[[], None]] = field(default_factory=list["Callable[[], None]"])  # for after the backward pass
-
-    def add(self, name: str, violation: Tensor, cost: Tensor) -> None:
-        """Add one run's."""
-        self.violations[name] = self.violations[name] + violation if name in self.violations else violation
-        self.costs[name] = self.costs[name] + cost if name in self.costs else cost
-
-    def correct(self, name: str, amount: Tensor) -> None:
-        """Add what a rule costs in one run beyond the value of its term."""
-        self.corrections[name] = self.corrections[name] + amount if name in self.corrections else amount
-
-    def leave_out(self, name: str, share: Tensor) -> None:
-        """Add the share of data that the rule asked nothing of in one run."""
-        self.vacuous[name] = self.vacuous[name] + share if name in self.vacuous else share
-
-    def report(self, runs: int, returned: float | Tensor) -> Report:
-        """Return the means over ``runs``."""
-        costs = list(self.costs.values())
-        return Report(
-            violations=MappingProxyType({name: violation / runs for name, violation in self.violations.items()}),
-            vacuous=MappingProxyType(
-                {
-                    name: self.vacuous.get(name, torch.zeros_like(total)) / runs
-                    for name, total in self.violations.items()
-                }
-            ),
-            idle=frozenset(self.idle),
-            weights=MappingProxyType(self.weights),
-            penalty=sum(costs[1:], start=costs[0]) / runs if costs else torch.zeros(()),
-            returned=returned,
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,11 +113,12 @@ def emit(
     enumerated = [site for site in recording.guide.values() if enumerates(site)]
     outer = [frame_of(frame.name, recording) or frame for frame in around.frames]
     silence: dict[object, Tensor] = {}
+    held = {key: unmark(tensor).detach() for key, tensor in reading.tensors.items()}
+    index = None if plate is None else recording.subsamples.get(plate.name)
     for attached in attachment.rules:
         name = attached.rule.name
         frames = _frames(attached, reading)
         evaluation: Evaluation | None = None
-        here: Here | None = None
         if attached.functional is not None:
             here = Here(
                 attachment, recording, reading, plate, enumerated, around.frames, max_plate_nesting, further, again
@@ -173,12 +129,12 @@ def emit(
                 speaking[name] = evaluation.speaking
         violation = violations[name] if dtype is None else violations[name].to(dtype)
         if attached.rule.datum is not None:
-            violation, frames = _in_the_data_plate(violation, frames, plate)
+            violation, frames = in_the_data_plate(violation, frames, plate)
         open_names = {frame.name for frame in around.frames}
         own = tuple(frame for frame in frames if frame.name not in open_names)
         counted = own + tuple(f for f in outer if f.dim is not None and f.name != PARTICLES)
         _verify_axes(attached, violation, own + around.frames, max_plate_nesting, reading, attachment.signature)
-        violation = _expand(violation, own)
+        violation = in_plates(violation, own)
         mask = _mask(attached, reading) if about_data(attached) else None
         force = weights[name] if attached.rule.hard is None else 1.0
         weight = force * data / prod(full_size(frame) for frame in counted)
@@ -191,81 +147,32 @@ def emit(
         with _Within(tuple(recording.unsized.get(frame.name, frame) for frame in own), scale, mask):
             _put(f"asrppl.{name}", -weight * term)
 
-        over = _Means(own, own_shares, mask, counted, enumerated, max_plate_nesting)
+        averaged = Mean(mask, enumerated, counted, max_plate_nesting)
         unit = force * data * residual
-        # What the term has in the objective is 0 in channel P, and of a rule with moments not what it costs.
-        value = over.paid(violation.detach())
-        record = partial(_record, tally, name, over, evaluation, value, unit, entered=attached.channel == "S")
-        if here is None or evaluation is None or not evaluation.inside:
-            record(violation.detach())
+        value, entered = violation.detach(), attached.channel == "S"
+        entry = Entry(
+            attached, attachment, held, evaluation, value, entered, averaged, own, own_shares, unit, plate, index
+        )
+        if evaluation is None or not evaluation.inside:
+            tally.count(entry)
         else:
             kept = {int(dim) for site in enumerated if (dim := site.infer.get("_enumerate_dim")) is not None}
             kept |= {frame.dim for frame in around.frames if frame.dim is not None}
-            place = Place(name, recording, reading, evaluation.plates, frozenset(kept), dtype)
-            memory.tapped(evaluation, tapped(attached, evaluation, place, unit, partial(_put_inside, around)))
-            tally.later.append(partial(record, violation.detach()))
+            run = ModelRun(name, recording, reading, evaluation.plates, frozenset(kept), dtype)
+            memory.tapped(evaluation, tapped(attached, evaluation, run, unit, partial(_put_inside, around)))
+            tally.later.append(entry)
         if name in speaking:
             # Rules under one guard have one answer, which is averaged once.
             key = (id(speaking[name]), id(mask), counted)
             if key not in silence:
-                silent = (~speaking[name]).to(violation.dtype)
+                silent = (~speaking[name]).to(value.dtype)
                 if attached.rule.datum is not None:
-                    silent, _ = _in_the_data_plate(silent, (), plate)
-                silence[key] = over.mean(_expand(silent, own))
+                    silent, _ = in_the_data_plate(silent, (), plate)
+                silence[key] = averaged(in_plates(silent, own))
             tally.leave_out(name, silence[key])
         tally.weights[name] = weights[name] if attached.rule.hard is None else memory.pull(name)
         if name in attachment.idle:
             tally.idle.add(name)
-
-
-@dataclass(frozen=True, slots=True)
-class _Means:
-    """What means of a rule over a run are taken over.
-
-    Args:
-        own: the plates that its term was put into.
-        shares: weights of single data.
-        mask: which data are there.
-        counted: all the plates that it stands in.
-        enumerated: sites whose draws are enumerated.
-        nesting: axes further left are those.
-    """
-
-    own: tuple[Frame, ...]
-    shares: Tensor | None
-    mask: Tensor | None
-    counted: tuple[Frame, ...]
-    enumerated: Sequence[Site]
-    nesting: float
-
-    def mean(self, value: Tensor) -> Tensor:
-        """Return the mean over draws and data."""
-        return mean_over(value, self.mask, self.enumerated, self.counted, self.nesting)
-
-    def paid(self, value: Tensor) -> Tensor:
-        """Return that with the weights of single data."""
-        return self.mean(value if self.shares is None else value * self.shares)
-
-
-def _record(
-    tally: Tally,
-    name: str,
-    over: _Means,
-    evaluation: Evaluation | None,
-    value: Tensor,
-    unit: float | Tensor,
-    violation: Tensor,
-    *,
-    entered: bool,
-) -> None:
-    """Count what a rule is and costs in a run, whose term has ``value`` and ``entered`` the objective with it."""
-    if evaluation is None:
-        mean, paid = over.mean(violation), value
-    else:
-        mean = over.mean(_expand(evaluation.violation, over.own))
-        paid = over.paid(evaluation.paid if over.shares is not None else _expand(evaluation.paid, over.own))
-    tally.add(name, mean, unit * paid)
-    tally.correct(name, unit * (paid - value if entered else paid))
 
 
 def _put(name: str, log_factor: Tensor, infer: Mapping[str, object] = MappingProxyType({})) -> None:
@@ -300,7 +207,7 @@ def _frames(attached: AttachedRule, reading: Reading) -> tuple[Frame, ...]:
     return tuple(found.values())
 
 
-def _in_the_data_plate(
+def in_the_data_plate(
     violation: Tensor, frames: tuple[Frame, ...], data: Frame | None
 ) -> tuple[Tensor, tuple[Frame, ...]]:
     """Return the violations of a rule that indexes single data, on the last axis, as those of one that does not."""
@@ -310,15 +217,6 @@ def _in_the_data_plate(
     batch = violation.shape[:-1]
     violation = violation.reshape(*(1,) * (-data.dim - len(batch)), *violation.shape)
     return violation.transpose(-1, data.dim - 1).squeeze(-1), (*frames, data)
-
-
-def _expand(violation: Tensor, frames: Sequence[Frame]) -> Tensor:
-    shape = list(violation.shape)
-    for frame in frames:
-        dim = cast(int, frame.dim)
-        shape = [1] * (-dim - len(shape)) + shape
-        shape[dim] = frame.size
-    return violation.expand(shape)
 
 
 def _varies(reading: Reading, signature: Signature, name: str, dim: int) -> bool:

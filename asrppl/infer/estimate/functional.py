@@ -28,12 +28,14 @@ class Functional:
         stages: graphs of the integrands, those of a stage reading only moments of earlier ones.
         outer: the graph of G.
         excesses: the graph of the comparisons' two sides.
+        signature: what G was typed against, with the names of moments and multipliers.
     """
 
     decomposed: Decomposed
     stages: tuple[tuple[tuple[Moment, ...], Quantities], ...]
     outer: Plan
     excesses: Quantities
+    signature: Signature
 
     @classmethod
     def of(cls, rule: TypedRule, signature: Signature, elements: int, known: Known) -> "Functional":
@@ -46,7 +48,7 @@ class Functional:
         turns = tuple((turn, integrands(turn, signature, elements)) for turn in stages(parts.moments))
         outer = lower(TypedProgram((parts.rule,)), signature=signature, elements=elements, shares=True)
         asked = [Quantity(comparison.excess, comparison.variables) for comparison in parts.comparisons]
-        return cls(parts, turns, outer, Quantities(asked, signature, elements))
+        return cls(parts, turns, outer, Quantities(asked, signature, elements), signature)
 
     @property
     def name(self) -> str:
@@ -107,6 +109,11 @@ class Functional:
 def axes_of(moment: Moment) -> int:
     """Return how many axes a moment has, that of a distribution's values among them."""
     return len(moment.variables) + (moment.entry.support is not None)
+
+
+def is_whole(moment: Moment) -> bool:
+    """Whether a moment is one for all data, and not one for each datum."""
+    return Level.DATUM in moment.over or Level.DATUM not in moment.operator.levels
 
 
 def _axes_first(value: Tensor, axes: int) -> Tensor:

@@ -115,6 +115,11 @@ class Knower:
         self.entries: dict[str, Entry] = {}
         self._knowledge = None if run is None else self._known(run)
 
+    @property
+    def jumpless(self) -> frozenset[str]:
+        """The names of the moments whose jumps a law's cdf took out."""
+        return frozenset(self.smoothed)
+
     def with_laws(self) -> Signature:
         """Return the signature with the names of the laws' parameters."""
         return Signature.of({**dict(self.signature.entries), **self.entries})

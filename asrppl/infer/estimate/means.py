@@ -1,6 +1,7 @@
 """The report's means over draws and data."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -14,27 +15,48 @@ def enumerates(site: Site) -> bool:
     return site.infer.get("_enumerate_dim") is not None or "_enum_total" in site.infer
 
 
-def mean_over(
-    violation: Tensor,
-    mask: Tensor | None,
-    enumerated: Sequence[Site],
-    frames: Sequence[Frame],
-    max_plate_nesting: float,
-) -> Tensor:
-    """Return the mean over data and particles, exact over enumerated draws: their probabilities are at hand."""
-    violation = unmark(violation)
-    if mask is not None:
-        violation = torch.where(unmark(mask), violation, violation.new_zeros(()))
-    if not enumerated:
-        return violation.mean()
-    with torch.no_grad():
-        probability = probability_of(violation, enumerated, frames)
-    if probability is not None:
-        violation = violation * probability
-    dims = [dim for dim in range(-violation.dim(), 0) if dim < -max_plate_nesting]
-    if dims:
-        violation = violation.sum(dims)
-    return violation.mean()
+@dataclass(frozen=True, slots=True)
+class Mean:
+    """The mean over data and particles, exact over enumerated draws: their probabilities are at hand.
+
+    Args:
+        mask: which data are there, None for all; those that are not count as 0.
+        enumerated: sites whose draws are enumerated.
+        frames: the plates that what is averaged varies over.
+        max_plate_nesting: axes further left are draws.
+    """
+
+    mask: Tensor | None
+    enumerated: Sequence[Site]
+    frames: Sequence[Frame]
+    max_plate_nesting: float
+    _known: dict[torch.Size, Tensor | float | None] = field(
+        default_factory=dict[torch.Size, "Tensor | float | None"], repr=False
+    )
+
+    def __call__(self, value: Tensor) -> Tensor:
+        """Return the mean of ``(*draws, *plates)``, 0-d."""
+        value = unmark(value)
+        if self.mask is not None:
+            value = torch.where(unmark(self.mask), value, value.new_zeros(()))
+        if not self.enumerated:
+            return value.mean()
+        probability = self.probability(value)
+        if probability is not None:
+            value = value * probability
+        dims = [dim for dim in range(-value.dim(), 0) if dim < -self.max_plate_nesting]
+        if dims:
+            value = value.sum(dims)
+        return value.mean()
+
+    def probability(self, value: Tensor) -> Tensor | float | None:
+        """Return the probability of the enumerated draws that a value of such a shape was computed from."""
+        if not self.enumerated:
+            return None
+        if value.shape not in self._known:
+            with torch.no_grad():
+                self._known[value.shape] = probability_of(value, self.enumerated, self.frames)
+        return self._known[value.shape]
 
 
 def probability_of(violation: Tensor, enumerated: Sequence[Site], frames: Sequence[Frame]) -> Tensor | float | None:

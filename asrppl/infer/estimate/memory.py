@@ -1,7 +1,7 @@
 """What rules that read moments remember between calls, brought together with what a run shows."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -11,12 +11,14 @@ from asrppl.bind.shapes import broadcast, broadcast_shape
 from asrppl.core.signature import Level
 from asrppl.diagnostics import AsrError, Diagnostic
 from asrppl.infer.estimate.attachment import Attachment
+from asrppl.infer.estimate.batch import Batch
 from asrppl.infer.estimate.channels import AttachedRule
-from asrppl.infer.estimate.evaluation import Batch, Evaluation, Leaf
-from asrppl.infer.estimate.functional import Functional
+from asrppl.infer.estimate.evaluation import Evaluation, Leaf
+from asrppl.infer.estimate.functional import Functional, is_whole
 from asrppl.infer.estimate.means import probability_of
-from asrppl.infer.estimate.moments import estimates, evaluate, is_whole
+from asrppl.infer.estimate.moments import estimates, evaluate
 from asrppl.infer.estimate.multipliers import Multipliers, Place
+from asrppl.infer.estimate.ranks import Ranks, Share
 from asrppl.infer.estimate.scores import log_q
 from asrppl.infer.estimate.taps import Tap
 from asrppl.infer.sites.layout import Reading
@@ -69,39 +71,75 @@ def about_data(attached: AttachedRule) -> bool:
     return attached.functional is None or attached.functional.about_data
 
 
+@dataclass(frozen=True, slots=True)
+class _Open:
+    """An evaluation that waits for the derivatives of its taps.
+
+    Args:
+        evaluation: of a run.
+        whole: whether the run holds all data.
+        taps: by leaf.
+        keep: keeps it when it is complete; None where nothing is remembered of the rule.
+    """
+
+    evaluation: Evaluation
+    whole: bool
+    taps: dict[Leaf, Tap]
+    keep: Callable[[], None] | None
+
+
 class Memory:
     """By rule what it remembers, and the data of the last call."""
 
-    def __init__(self) -> None:
+    def __init__(self, ranks: Ranks) -> None:
+        self.ranks = ranks
         self.rules: dict[tuple[str, str], Multipliers] = {}  # by rule, and the lengths of what it indexes
         self._seen: tuple[Tensor, ...] = ()
         self._same = True
         self._looked = False
         self._touched: dict[tuple[str, str], tuple[float | Tensor, frozenset[str]]] = {}
         self._said: set[str] = set()
-        self._open: list[tuple[Evaluation, bool, dict[Leaf, Tap]]] = []  # waiting for the derivatives of taps
+        self._together = False
+        self._share: Share | None = None  # of a call that processes make together
+        self._verified = False
+        self._open: list[_Open] = []  # waiting for the derivatives of taps
 
     # ---- calls
 
-    def begin(self) -> None:
-        """Start a call."""
+    def begin(self, rules: Iterable[str], *, training: bool) -> None:
+        """Start a call. Training steps are made by all processes together, other calls by each alone.
+
+        Args:
+            rules: what they are, which has to be the same in all processes.
+            training: whether it is a training step.
+
+        Raises:
+            AsrError: the rules of processes differ (ASR098).
+        """
         self._looked = False
         self._touched = {}
         self._open = []
+        self._share = None
+        self._together = training and self.ranks.several
+        if self._together and not self._verified:
+            self.ranks.verify_same("the rules", rules)
+            self._verified = True
 
     @property
     def taps(self) -> list[Tensor]:
         """What the loss of this call has to be differentiated by."""
-        return [leaf for *_, taps in self._open for tap in taps.values() for leaf in tap.leaves]
+        return [leaf for each in self._open for tap in each.taps.values() for leaf in tap.leaves]
 
     def settle(self, runs: int) -> Tensor | None:
         """Take what the derivatives of the taps say, of a call of so many runs; return what the loss has of them."""
         spent: Tensor | None = None
-        for evaluation, whole, taps in self._open:
-            assert evaluation.settle is not None
-            evaluation.settle({leaf: tap.means(runs) for leaf, tap in taps.items()}, whole)
-            for tap in taps.values():
+        for each in self._open:
+            assert each.evaluation.settle is not None
+            each.evaluation.settle({leaf: tap.means(runs) for leaf, tap in each.taps.items()}, each.whole)
+            for tap in each.taps.values():
                 spent = tap.spent() if spent is None else spent + tap.spent()
+            if each.keep is not None:
+                each.keep()
         self._open = []
         return spent
 
@@ -113,7 +151,7 @@ class Memory:
             else:
                 self.rules[key].forget()
 
-    def look(self, recording: Recording) -> None:
+    def look(self, here: Here) -> None:
         """Notice whether the observations are those of the call before: the batch is then all that there is.
 
         Once they have changed they are not looked at again.
@@ -121,11 +159,19 @@ class Memory:
         if self._looked or not self._same:
             return
         self._looked = True
-        observed = tuple(site.value.detach() for site in recording.model.values() if site.likelihood)
+        observed = tuple(site.value.detach() for site in here.recording.model.values() if site.likelihood)
+        index = None if here.data is None else here.recording.subsamples.get(here.data.name)
+        apart = self._share is not None and not self._share.apart
+        if apart and index is not None:
+            observed = (*observed, index)
         before, self._seen = self._seen, observed
         self._same = not before or (
             len(before) == len(observed) and all(_equal(a, b) for a, b in zip(before, observed, strict=True))
         )
+        if self._share is not None:
+            self._same = self._share.agree(self._same)
+            if apart and self._same and not before and index is not None:
+                self._same = self._share.hold_each_once(index)
         if not self._same:
             self._seen = ()
 
@@ -135,14 +181,19 @@ class Memory:
         """Return what a run says of a rule that reads moments."""
         functional = attached.functional
         assert functional is not None
-        if here.all_data:
-            self.look(here.recording)
+        share = self._meet(here)
+        here_all = here.all_data if share is None else share.all_there
+        if here_all and not self._apart:
+            self.look(here)
+        all_data = here_all and self._same and not self._apart
         key = functional.name, functional.lengths
         kept = self.rules.setdefault(key, Multipliers(attached.rule.hard))
-        batch = _batch(attached, here)
         about = _about(functional, attached, here)
-        place = self._place(here)
-        exact = _exact(attached, functional, all_data=here.all_data and self._same)
+        batch = _batch(attached, here)
+        if share is not None:
+            batch = replace(batch, about=about, shared=share.mean)
+        place = _place(here, share, all_data=all_data) if about else None
+        exact = _exact(attached, functional, all_data=all_data)
         means = kept.means_at(place, about)
         inside = _inside(attached)
         drawn = about - exact - {each.name for each in functional.comparisons} - attached.inside.keys()
@@ -150,7 +201,7 @@ class Memory:
             means |= _drawn(functional, here, drawn, batch.plates)
         if place is None and not attached.fixed:
             _verify_told_apart(attached, about)
-        kept.quick = _quick(attached, functional, exact)
+        kept.quick = functional.comparisons_of(attached.inside.keys())
         scores = _scores(attached, functional, here) if torch.is_grad_enabled() else {}
         found = evaluate(
             functional,
@@ -170,29 +221,47 @@ class Memory:
             scores=scores,
             inside=inside,
         )
-        if inside:
-            self._open.append((found, here.all_data and self._same, {}))
         # TraceGraph_ELBO asks the term what it depends on.
         found.term = marked_as(found.term, (here.reading.tensors[key] for key in attached.inputs))
+        found.known = _ways(attached, functional, exact, drawn, told=place is not None)
+        axis = None if here.data is None else here.data.dim
+
+        def keep() -> None:
+            joined = found, place
+            if share is not None and about and axis is not None and (place is not None or kept.hard is not None):
+                joined = share.joined(found, place, axis, about)
+            kept.add(*joined)
+
         if not attached.fixed:
-            kept.add(found, place)
             self._touched[key] = (weight, about)
+        if inside:
+            self._open.append(_Open(found, all_data, {}, None if attached.fixed else keep))
+        else:
+            keep()
         return found
 
     def tapped(self, evaluation: Evaluation, taps: dict[Leaf, Tap]) -> None:
         """Keep the taps of an evaluation of this call."""
-        next(each for each in self._open if each[0] is evaluation)[-1].update(taps)
+        next(each for each in self._open if each.evaluation is evaluation).taps.update(taps)
 
-    def _place(self, here: Here) -> Place | None:
-        data = here.data
-        if data is None or data.dim is None:
-            return None
-        index = here.recording.subsamples.get(data.name)
-        if data.size == full_size(data) and not (here.all_data and self._same):
-            return None  # a batch that is handed over: nothing says which data are in it
-        if index is None:
-            index = torch.arange(data.size)
-        return Place(data.dim, index, full_size(data))
+    @property
+    def _apart(self) -> bool:
+        """Whether this is a call of one process alone, and others have data too."""
+        return not self._together and self.ranks.several
+
+    def _meet(self, here: Here) -> Share | None:
+        """Return what part of the data is here, None where all of it may be."""
+        if self._together and self._share is None:
+            texts = [
+                f"{each.functional.name} {each.functional.lengths} {sorted(each.drawless)}"
+                for each in here.attachment.rules
+                if each.functional is not None
+            ]
+            data = here.data
+            size = 1 if data is None else data.size
+            full = 1 if data is None else here.attachment.resolution.size or full_size(data)
+            self._share = self.ranks.meet(texts, size, full)
+        return self._share
 
     def stuck(self) -> list[str]:
         """Return the hard rules that do not come to hold, each once."""
@@ -231,12 +300,6 @@ def _inside(attached: AttachedRule) -> frozenset[Leaf]:
     return frozenset({(name, "sum") for name in attached.inside} | share)
 
 
-def _quick(attached: AttachedRule, functional: Functional, exact: frozenset[str]) -> frozenset[str]:
-    """Return the comparisons all of whose means answer to their multiplier in the step itself."""
-    others = {moment.name for moment in functional.moments} - exact - attached.inside.keys()
-    return functional.comparisons_of(attached.inside.keys()) - functional.comparisons_of(others)
-
-
 def _fixed(functional: Functional) -> dict[str, Tensor]:
     """Return the multipliers of a rule on draws: its weight, as it stands."""
     return {each.name: torch.ones(()) for each in functional.comparisons}
@@ -255,6 +318,23 @@ def _verify_told_apart(attached: AttachedRule, about: frozenset[str]) -> None:
         raise AsrError([Diagnostic("ASR092", message, moment.operator.span, help=help)])
 
 
+def _place(here: Here, share: Share | None, *, all_data: bool) -> Place | None:
+    data = here.data
+    if data is None or data.dim is None:
+        return None
+    index = here.recording.subsamples.get(data.name)
+    if data.size == full_size(data) and not all_data:
+        return None  # a batch that is handed over: nothing says which data are in it
+    order = torch.arange(data.size)
+    if index is None:
+        index = order
+    if share is not None and share.apart:
+        return Place(data.dim, index + share.offset, share.size)
+    # On another device the question would have to be waited for.
+    whole = share is None and data.size == full_size(data) and index.is_cpu and torch.equal(index, order)
+    return Place(data.dim, index, full_size(data), whole)
+
+
 def _exact(attached: AttachedRule, functional: Functional, *, all_data: bool) -> frozenset[str]:
     found: set[str] = set()
     for (moments, _), reads in zip(functional.stages, functional.reads, strict=True):
@@ -264,6 +344,27 @@ def _exact(attached: AttachedRule, functional: Functional, *, all_data: bool) ->
             if moment.name in attached.drawless and takes_all and others <= found:
                 found.add(moment.name)
     return frozenset(found)
+
+
+def _ways(
+    attached: AttachedRule, functional: Functional, exact: frozenset[str], drawn: frozenset[str], *, told: bool
+) -> dict[str, str]:
+    """Return how each mean of a rule is known, by its text; ``drawn`` are of one datum, which are ``told`` apart."""
+    found = dict(attached.sums)
+    for moment in functional.moments:
+        words = ["tracked"]
+        if moment.name in exact:
+            words = ["exact"]
+        elif moment.name in attached.inside:
+            words = ["enumerated in the model"]
+        elif moment.name in drawn:
+            words = ["tracked per datum" if told else "drawn anew"]
+        if moment.name in attached.smoothed:
+            words.append("by its law" if moment.name in exact else "by the law of what is drawn last")
+        if moment.name in attached.scored:
+            words.append("score function")
+        found[moment.operator.span.text] = ", ".join(words)
+    return found
 
 
 def _scores(attached: AttachedRule, functional: Functional, here: Here) -> dict[str, Tensor]:

@@ -4,7 +4,11 @@ from asrppl.bind.bound import InputKey
 from asrppl.core.exact import summed
 from asrppl.core.rules import TypedRule
 from asrppl.core.signature import Level
+from asrppl.core.typed import Expectation, ExpectedDistribution, Probability
+from asrppl.core.walk import walk
 from asrppl.infer.estimate.soundness import Evidence, inputs_of
+
+_OVER_DRAWS = (Expectation, Probability, ExpectedDistribution)
 
 
 def with_sums(rule: TypedRule, evidence: Evidence) -> TypedRule:
@@ -21,6 +25,13 @@ def with_sums(rule: TypedRule, evidence: Evidence) -> TypedRule:
 def law_keys(rule: TypedRule, unsummed: TypedRule) -> frozenset[InputKey]:
     """Return the probabilities that the sums read and the rule as it is written does not."""
     return inputs_of(rule.formula) - inputs_of(unsummed.formula)
+
+
+def ways_of_sums(unsummed: TypedRule, rule: TypedRule) -> dict[str, str]:
+    """Return the means over draws that are written and are sums in ``rule``, by their text."""
+    left = {node.span for node in walk(rule.formula) if isinstance(node, _OVER_DRAWS)}
+    found = [node.span for node in walk(unsummed.formula) if isinstance(node, _OVER_DRAWS)]
+    return {span.text: "exact" for span in found if span not in left}
 
 
 def _laws(evidence: Evidence) -> dict[str, frozenset[str]]:

@@ -26,7 +26,6 @@ from asrppl.infer.estimate.channels import AttachedRule
 from asrppl.infer.estimate.evaluation import Evaluation, Leaf
 from asrppl.infer.estimate.functional import axes_of
 from asrppl.infer.estimate.latents import Inside, Moved
-from asrppl.infer.estimate.moments import is_whole
 from asrppl.infer.sites.layout import Reading
 from asrppl.infer.watch.pyro_internals import unmark
 from asrppl.infer.watch.recording import Frame, Recording, Site
@@ -44,6 +43,7 @@ class Tap:
         second: of ψ², 0.
         scale: S, of the model's sites there.
         moment: whose.
+        dtype: of its integrand: where the model computes in another one, what is remembered keeps this.
         plates: its axes that run over plates.
     """
 
@@ -51,6 +51,7 @@ class Tap:
     second: Tensor
     scale: float
     moment: Moment
+    dtype: torch.dtype
     plates: tuple[Moved, ...]
 
     @property
@@ -64,7 +65,7 @@ class Tap:
 
     def means(self, runs: int) -> tuple[Tensor, Tensor]:
         """Return E_q[ψ] and E_q[ψ²] of this run, one of ``runs``, as ``(*axes, *plates)`` of the moment."""
-        found = [_gradient(leaf) * (runs / self.scale) for leaf in self.leaves]
+        found = [(_gradient(leaf) * (runs / self.scale)).to(self.dtype) for leaf in self.leaves]
         return _from_plates(found[0], self.plates), _from_plates(found[1], self.plates)
 
 
@@ -73,8 +74,8 @@ def _gradient(leaf: Tensor) -> Tensor:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """Where taps are put.
+class ModelRun:
+    """The run that taps are put into.
 
     Args:
         rule: the name of the rule.
@@ -94,14 +95,14 @@ class Place:
 
 
 def tapped(
-    attached: AttachedRule, evaluation: Evaluation, place: Place, unit: float | Tensor, put: Put
+    attached: AttachedRule, evaluation: Evaluation, run: ModelRun, unit: float | Tensor, put: Put
 ) -> dict[Leaf, Tap]:
     """Put the terms of a rule at the sites that the model enumerates; return their taps.
 
     Args:
         attached: the rule.
         evaluation: of this run.
-        place: where.
+        run: that they are put into.
         unit: what its mean violation costs, in nats.
         put: emits a factor.
 
@@ -111,18 +112,10 @@ def tapped(
     functional = attached.functional
     assert functional is not None
     moments = {moment.name: moment for moment in functional.moments}
-    lengths = evaluation.violation.shape
     found: dict[Leaf, Tap] = {}
     for leaf, (integrand, cotangent) in evaluation.inside.items():
         moment, inside = moments[leaf[0]], attached.inside[leaf[0]]
-
-        def weigh(frames: Sequence[Frame], scale: float, whole: bool = is_whole(moment)) -> float | Tensor:
-            # The cotangent is of the sum over the batch of v, and what the rule costs is the mean.
-            own = set[int]() if whole else {-frame.dim for frame in frames if frame.dim is not None}
-            beside = prod(length for dim, length in enumerate(reversed(lengths), 1) if dim not in own)
-            return unit / (scale * prod(frame.size for frame in frames) * beside)
-
-        found[leaf] = _tap(moment, leaf[1], inside, integrand, cotangent, weigh, place, put)
+        found[leaf] = _tap(moment, leaf[1], inside, integrand, cotangent, unit, run, put)
     return found
 
 
@@ -132,38 +125,40 @@ def _tap(
     inside: Inside,
     integrand: Tensor,
     cotangent: Tensor,
-    weigh: Callable[[Sequence[Frame], float], float | Tensor],
-    place: Place,
+    unit: float | Tensor,
+    run: ModelRun,
     put: Put,
 ) -> Tap:
     """Put a moment's term ψ, ``(*axes, *batch)``, with the cotangent ``(*axes, *plates)`` or ``(*axes)``."""
     every = axes_of(moment) if kind == "sum" else len(moment.variables)
     axes = every - len(inside.plates)
-    sites = [_site(name, place.recording) for names, _ in inside.groups for name in names]
-    scale = _scale(moment, sites, place)
-    frames = _frames(inside, sites, place)
+    sites = [_site(name, run.recording) for names, _ in inside.groups for name in names]
+    scale = _scale(moment, sites, run)
+    frames = _frames(inside, sites, run)
     own = tuple(frame for frame in frames if frame.dim not in {moved.dim for moved in inside.plates})
-    integrand = unmark(integrand).to(place.dtype or integrand.dtype)
-    values = _with_batch(integrand, every, max(place.plates, integrand.dim() - every))
+    dtype = integrand.dtype
+    integrand = unmark(integrand).to(run.dtype or dtype)
+    values = _with_batch(integrand, every, max(run.plates, integrand.dim() - every))
     values = _to_plates(values, inside.plates, frames)
-    tau = _to_plates(_with_batch(cotangent.detach(), every, place.plates), inside.plates, frames) * weigh(own, scale)
+    tau = _to_plates(_with_batch(cotangent.detach(), every, run.plates), inside.plates, frames)
+    tau = tau * (unit / (scale * prod(frame.size for frame in own)))  # c is of a mean over data, as v is
     sizes = {frame.dim: frame.size for frame in frames}
-    shape = [sizes.get(dim, 1) for dim in range(-place.plates, 0)]
+    shape = [sizes.get(dim, 1) for dim in range(-run.plates, 0)]
     first = tau.to(values.dtype).expand((*values.shape[:axes], *shape)).clone().requires_grad_()
-    made = Tap(first, torch.zeros_like(first).requires_grad_(), scale, moment, inside.plates)
+    made = Tap(first, torch.zeros_like(first).requires_grad_(), scale, moment, dtype, inside.plates)
     flat = [_flat(x, axes) for x in (values, first, made.second)]
     mask = next((site.mask for site in sites if site.mask is not None), None)
     several = len(inside.groups) > 1
     for number, (names, where) in enumerate(inside.groups):
         if names:
-            members = [_site(name, place.recording) for name in names]
-            identities = _identities(moment, members, place)
+            members = [_site(name, run.recording) for name in names]
+            identities = _identities(moment, members, run)
             rows = torch.tensor(where, device=values.device)
             psi, one, two = (x.index_select(0, rows) if several else x for x in flat)
-            psi = _narrowed(psi, place, frozenset(identities))
+            psi = _narrowed(psi, run, frozenset(identities))
             one, two = (_with_batch(x, 1, psi.dim() - 1) for x in (one, two))
             term = -(one * psi + two * psi.square()).sum(0)
-            put(f"{place.rule}.{moment.name.rsplit(' ', 1)[-1]}.{kind}.{number}", term, frames, scale, mask, identities)
+            put(f"{run.rule}.{moment.name.rsplit(' ', 1)[-1]}.{kind}.{number}", term, frames, scale, mask, identities)
     return made
 
 
@@ -181,7 +176,7 @@ def _value_axes(site: Site) -> dict[int, int]:
     return {dim: known[dim] for dim in known if -dim <= len(shape) and shape[dim] > 1}
 
 
-def _identities(moment: Moment, members: Sequence[Site], place: Place) -> dict[int, int]:
+def _identities(moment: Moment, members: Sequence[Site], run: ModelRun) -> dict[int, int]:
     """Return the axes of sites that are read together, with their identities.
 
     All of them have to be in scope where the last one is drawn: else no factor of the model holds them together, and
@@ -212,10 +207,10 @@ def _identities(moment: Moment, members: Sequence[Site], place: Place) -> dict[i
     return found
 
 
-def _scale(moment: Moment, sites: Sequence[Site], place: Place) -> float:
+def _scale(moment: Moment, sites: Sequence[Site], run: ModelRun) -> float:
     scales = {float(site.scale) if _is_number(site.scale) else None for site in sites}
     if len(scales) != 1 or None in scales:
-        message = f"the sites that this mean of rule `{place.rule}` reads have different scales, and Pyro sums over "
+        message = f"the sites that this mean of rule `{run.rule}` reads have different scales, and Pyro sums over "
         message += "enumerated sites of one scale only"
         help = "let one number scale them (`poutine.scale`), and put them into the same subsampled plates"
         raise AsrError([Diagnostic("ASR092", message, moment.operator.span, help=help)])
@@ -226,12 +221,12 @@ def _is_number(scale: float | Tensor) -> bool:
     return not isinstance(scale, Tensor) or scale.numel() == 1
 
 
-def _frames(inside: Inside, sites: Sequence[Site], place: Place) -> tuple[Frame, ...]:
+def _frames(inside: Inside, sites: Sequence[Site], run: ModelRun) -> tuple[Frame, ...]:
     """Return the vectorised plates that the term stands in: those of its sites, and of what else it reads."""
     found: dict[str, Frame] = {}
     for frame in (
         *(frame for site in sites for frame in site.plates),
-        *(frame for name in inside.names for frame in place.reading.frames[name]),
+        *(frame for name in inside.names for frame in run.reading.frames[name]),
     ):
         found.setdefault(frame.name, frame)
     return tuple(found.values())
@@ -249,10 +244,10 @@ def _flat(value: Tensor, axes: int) -> Tensor:
     return value.flatten(0, axes - 1) if axes else value.unsqueeze(0)
 
 
-def _narrowed(value: Tensor, place: Place, axes: frozenset[int]) -> Tensor:
+def _narrowed(value: Tensor, run: ModelRun, axes: frozenset[int]) -> Tensor:
     """Return ``(rows, *batch)`` without the enumerated axes that only other sites of a family have."""
-    for dim in range(1 - value.dim(), -place.plates):
-        if value.shape[dim] > 1 and dim not in axes and dim not in place.kept:
+    for dim in range(1 - value.dim(), -run.plates):
+        if value.shape[dim] > 1 and dim not in axes and dim not in run.kept:
             value = value.narrow(dim, 0, 1)
     return value
 

@@ -251,3 +251,23 @@ def run_apart(
         with tracker or nullcontext():
             poutine.replay(model_recorder(model), trace=trace)(*args, **kwargs)
     return recording_of(guide_recorder, model_recorder)
+
+
+def runs_apart(
+    model: PyroProgram,
+    guide: PyroProgram,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    subsamples: Mapping[str, Tensor],
+    count: int,
+) -> Generator[Recording]:
+    """Yield runs of guide and model, each with draws of its own, unseen by inference.
+
+    What they change is for the caller to put back, the generators too. Plates hold the entries ``subsamples``.
+    """
+    for _ in range(count):
+        guide_recorder, model_recorder = Recorder(), Recorder()
+        with hidden(), _SameData(subsamples):
+            trace = trace_of(guide_recorder(guide), args, kwargs)
+            poutine.replay(model_recorder(model), trace=trace)(*args, **kwargs)
+        yield recording_of(guide_recorder, model_recorder)

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from asrppl_air.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
 from asrppl_air.locate import NotFiniteError
 from asrppl_air.options import TrainOptions
+from asrppl_air.ranks import ALONE, Ranks
 from asrppl_air.run import RunFolder, new_folder
 from asrppl_air.steps import Sums, steps_of
 from asrppl_air.trainer import Trainer
@@ -84,13 +85,15 @@ def train(
     device: str = "cpu",
     checkpoint_seconds: float = 120.0,
     progress: Callable[[Progress], None] = lambda progress: None,
+    ranks: Ranks = ALONE,
 ) -> Trainer:
     """Train in `folder`: from the start with `options`, or (None) from the checkpoint that is there.
 
     Writes `settings.json`, `log.jsonl`, `checkpoint.pt` (every `checkpoint_seconds`, at the end, and when stopped).
     Raises `FolderInUseError`, `CheckpointError`, `NotFiniteError`, and `Interrupted` after Ctrl-C.
     """
-    return drained(training(folder, options, device=device, checkpoint_seconds=checkpoint_seconds), progress)
+    parts = training(folder, options, device=device, checkpoint_seconds=checkpoint_seconds, ranks=ranks)
+    return drained(parts, progress)
 
 
 def drained(parts: Training[R], tell: Callable[[Progress], None]) -> R:
@@ -111,24 +114,29 @@ def training(
     device: str = "cpu",
     checkpoint_seconds: float = 120.0,
     stop: Callable[[], bool] | None = None,
+    ranks: Ranks = ALONE,
 ) -> Training[Trainer]:
     """`train` in parts: between two of them another run may have its turn.
 
-    `stop` is asked between steps; without one, Ctrl-C and SIGTERM stop the run while it trains.
+    `stop` is asked between steps; without one, Ctrl-C and SIGTERM stop the run while it trains. Of several `ranks`
+    each goes through all of it, and the first writes.
     """
     if options is None:
         state = load_checkpoint(folder.checkpoint, device)
-        trainer = Trainer(TrainOptions.from_dict(state["options"]), device)
+        trainer = Trainer(TrainOptions.from_dict(state["options"]), device, ranks)
         trainer.load(state)
-        folder.sweep()
-        folder.rewind_log(trainer.step)
+        if ranks.writes:
+            folder.sweep()
+            folder.rewind_log(trainer.step)
     else:
-        folder.verify_free()
-        with new_folder(folder.path):
-            trainer = Trainer(options, device)
+        if ranks.writes:
+            folder.verify_free()
+        with new_folder(folder.path) if ranks.writes else nullcontext():
+            trainer = Trainer(options, device, ranks)
             # First the checkpoint: a folder with anything in it can always be resumed.
-            save_checkpoint(folder.checkpoint, trainer.state())
-    folder.write_json(folder.settings, trainer.options.to_dict())
+            _save(folder, trainer)
+    if ranks.writes:
+        folder.write_json(folder.settings, trainer.options.to_dict())
     with nullcontext(stop) if stop is not None else _stop_signals() as stopping:
         yield from _run(folder, trainer, checkpoint_seconds, stopping)
     return trainer
@@ -141,9 +149,11 @@ def _run(
     saved, since = time.monotonic(), time.monotonic()
     steps = steps_of(trainer)
     sums = Sums(0, 0.0, {})
+    stop = trainer.ranks.agreed(stop)
+    late = trainer.ranks.agreed(lambda: time.monotonic() - saved >= checkpoint_seconds)
 
     def due() -> bool:
-        return stop() or time.monotonic() - saved >= checkpoint_seconds
+        return stop() or late()
 
     while trainer.step < options.steps:
         until = min(options.steps, trainer.step + steps.stride - trainer.step % steps.stride)
@@ -163,19 +173,26 @@ def _run(
             pace = sums.steps * trainer.batch_size / (now - since)
             means = {name: value / sums.steps for name, value in sums.violations.items()}
             entry = Progress(trainer.step, options.steps, sums.loss / sums.steps, means, pace, trainer.seconds)
-            folder.append_log(entry.to_log())
+            if trainer.ranks.writes:
+                folder.append_log(entry.to_log())
             yield entry
             sums, since = Sums(0, 0.0, {}), now
         stopping = stop()
-        if done or stopping or time.monotonic() - saved >= checkpoint_seconds:
+        if done or stopping or late():
             # A step whose loss and gradient were finite can still overflow a parameter.
             overflown = trainer.overflown()
             if overflown is not None:
                 raise NotFiniteError("parameters", trainer.step, overflown, _last_good(folder))
-            save_checkpoint(folder.checkpoint, trainer.state())
+            _save(folder, trainer)
             saved = time.monotonic()
         if stopping and not done:
             raise Interrupted(trainer.step)
+
+
+def _save(folder: RunFolder, trainer: Trainer) -> None:
+    state = trainer.state()  # of all ranks
+    if trainer.ranks.writes:
+        save_checkpoint(folder.checkpoint, state)
 
 
 def _last_good(folder: RunFolder) -> str:

@@ -10,6 +10,7 @@ from pyro.infer import ELBO, TraceGraph_ELBO
 from torch import Tensor
 
 from asrppl import Program, RegularizedELBO, parse, regularize
+from asrppl_air.checkpoint import CheckpointError
 from asrppl_air.data.draws import Draws
 from asrppl_air.data.scenes import Scenes, moved
 from asrppl_air.evaluate import evaluate
@@ -18,7 +19,8 @@ from asrppl_air.load import held_out, training_scenes
 from asrppl_air.locate import NotFiniteError, locate_nonfinite
 from asrppl_air.metrics import Metrics
 from asrppl_air.model import Guide, Model
-from asrppl_air.options import TrainOptions
+from asrppl_air.options import OptionError, TrainOptions
+from asrppl_air.ranks import ALONE, Ranks
 from asrppl_air.score import BASELINE_LR, Baseline, ScoreGuide, ScoreModel
 from asrppl_air.untyped import kept_random, put_random, random_states, seed, tensor_of
 
@@ -28,20 +30,25 @@ class Trainer:
 
     `Trainer(options, device)` starts afresh; `load` puts a checkpoint's state in. `programs` are what is trained:
     model and guide themselves, or for the score function two programs over their networks, with a baseline.
+    Of several `ranks` each has a trainer: their parameters are the same, their images and draws are not.
     """
 
-    def __init__(self, options: TrainOptions, device: str = "cpu") -> None:
+    def __init__(self, options: TrainOptions, device: str = "cpu", ranks: Ranks = ALONE) -> None:
         self.options = options
+        self.ranks = ranks
         self.device = torch.device(device)
         self.step = 0
         self.seconds = 0.0
+        if options.batch < ranks.count:
+            raise OptionError(f"a batch of {options.batch} has no part for each of {ranks.count} processes")
         # Denormal numbers, plentiful in Adam's second moments, cost a CPU a hundred times what others do.
         torch.set_flush_denormal(True)
         seed(options.seed)
         settings = options.air()
         self.model = Model(settings).to(self.device)
         self.guide = Guide(settings).to(self.device)
-        self.scenes: Scenes = training_scenes(options).to(self.device)
+        with ranks.first():
+            self.scenes: Scenes = training_scenes(options).to(self.device)
         self._order: tuple[int, Tensor] | None = None
         self.parameters = [*self.model.parameters(), *self.guide.parameters()]
         groups: list[dict[str, Any]] = [{"params": self.parameters}]
@@ -56,6 +63,8 @@ class Trainer:
         self.optimiser = torch.optim.Adam(groups, lr=options.lr, fused=True)
         self.update: Callable[[], Any] = cast(Any, self.optimiser).step
         self.generator: torch.Generator | None = None  # of the device, where this run has one of its own
+        if ranks.rank:
+            seed(options.seed + ranks.rank)
 
     def _base(self) -> ELBO:
         if self.options.estimator == "score":
@@ -98,11 +107,14 @@ class Trainer:
         return None
 
     def batch(self, step: int) -> tuple[Tensor, Tensor]:
-        """Images and indices of the step after `step`: each epoch is a permutation from (seed, epoch) alone."""
+        """Images and indices of the step after `step`: each epoch is a permutation from (seed, epoch) alone.
+
+        Of several ranks each has its part of them.
+        """
         epoch, position = divmod(step, self.epoch_steps)
         if self._order is None or self._order[0] != epoch:
             self._order = epoch, self.order(epoch).to(self.device)
-        indices = self._order[1][position]
+        indices = self.ranks.part(self._order[1][position])
         return self.images(indices), indices
 
     def images(self, indices: Tensor) -> Tensor:
@@ -127,9 +139,10 @@ class Trainer:
         return loss, self.elbo.report.loss / size
 
     def gradient(self, loss: Tensor) -> Tensor:
-        """Give each parameter its gradient of `loss`, clipped; returns the norm from before."""
+        """Give each parameter its gradient of `loss`, over all ranks and clipped; returns the norm from before."""
         self.optimiser.zero_grad()
         cast(Any, loss).backward()
+        self.ranks.average([parameter for group in self.optimiser.param_groups for parameter in group["params"]])
         return torch.nn.utils.clip_grad_norm_(self.parameters, self.options.clip)
 
     def advance(self) -> Tensor:
@@ -141,7 +154,7 @@ class Trainer:
         loss, evidence = self.objective(images, indices)
         if not math.isfinite(float(loss.detach())):
             raise self._blame("loss", images, random)
-        norm = self.gradient(loss)
+        norm = self.gradient(loss * self.ranks.weight(len(indices), self.batch_size))
         if not math.isfinite(float(norm)):
             raise self._blame("gradient", images, random)
         self.update()
@@ -170,7 +183,7 @@ class Trainer:
         }
 
     def state(self) -> dict[str, Any]:
-        """Everything that a run needs to go on."""
+        """Everything that a run needs to go on; to be called by all ranks."""
         state = {
             "options": self.options.to_dict(),
             "settings": self.options.air().to_dict(),
@@ -183,6 +196,8 @@ class Trainer:
             "rules": self.elbo.state_dict(),
             **self._random_states(),
         }
+        if self.ranks.count > 1:
+            state["random_of_ranks"] = self.ranks.gathered({k: v.cpu() for k, v in self._random_states().items()})
         if self.baseline is not None:
             state["baseline"] = self.baseline.state_dict()
         return state
@@ -194,13 +209,19 @@ class Trainer:
         return {**state, "param_groups": groups}
 
     def load(self, state: dict[str, Any]) -> None:
-        """Put in what `state` gave."""
+        """Put in what `state` gave. Raises `CheckpointError` where so many ranks cannot go on with it."""
+        random = state.get("random_of_ranks", [state])
+        if len(random) != self.ranks.count:
+            raise CheckpointError(
+                f"the run has {len(random)} processes, and these are {self.ranks.count}: a run goes on to the bit with "
+                f"as many as it began with (torchrun --nproc-per-node {len(random)}; one without torchrun)"
+            )
         self.model.load_state_dict(state["model"])
         self.guide.load_state_dict(state["guide"])
         if self.baseline is not None:
             self.baseline.load_state_dict(state["baseline"])
         self.optimiser.load_state_dict(state["optimiser"])
-        put_random(state, self.device)
+        put_random(random[self.ranks.rank], self.device)
         self.step = state["step"]
         self.elbo.load_state_dict({**state.get("rules", {}), "step": self.step})
         self.seconds = state["seconds"]

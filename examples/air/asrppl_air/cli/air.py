@@ -6,7 +6,6 @@ import shlex
 import shutil
 import sys
 from collections.abc import Mapping
-from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -51,6 +50,8 @@ examples:
       three small digits that do not overlap
   asrppl air train --resume --out runs/13
       go on where Ctrl-C, or a kill, left off: the result is that of a run never stopped
+  torchrun --nproc-per-node 2 -m asrppl air train --rules number.asr --out runs/13
+      two processes, each with half of every batch; --resume likewise, with as many
 """
 _EVAL = """\
 Measure a trained run on held-out digits: nELBO (nats per image), ACC (the share of images whose number of objects is
@@ -228,10 +229,10 @@ def differing(given: Mapping[str, Any], began_with: Mapping[str, Any]) -> str | 
     return f"--resume goes on with the options the run began with; these differ: {', '.join(changed)}"
 
 
-def to_go_on(command: str, out: Path) -> str:
+def to_go_on(command: str, out: Path, launcher: str | None = None) -> str:
     """How to resume the run in `out`, as a line for the shell that this process was started from."""
     program = sys.argv[0] if Path(sys.argv[0]).name == "asrppl" and shutil.which("asrppl") != sys.argv[0] else "asrppl"
-    return f"to go on: {shlex.quote(program)} {command} --resume --out {shlex.quote(str(out))}"
+    return f"to go on: {launcher or shlex.quote(program)} {command} --resume --out {shlex.quote(str(out))}"
 
 
 _OPTIONS = (
@@ -245,12 +246,13 @@ def _train(args: argparse.Namespace) -> int:
     from asrppl_air.checkpoint import load_checkpoint
     from asrppl_air.errors import RUN_ERRORS
     from asrppl_air.options import TrainOptions
+    from asrppl_air.ranks import joined, launcher, restarted
     from asrppl_air.run import RunFolder
-    from asrppl_air.train import Interrupted, train
+    from asrppl_air.train import Interrupted, Progress, train
 
     given: dict[str, Any] = {name: value for name, value in vars(args).items() if name in _OPTIONS}
     folder = RunFolder(args.out)
-    resume: bool = getattr(args, "resume", False)
+    resume: bool = getattr(args, "resume", False) or (restarted() and folder.checkpoint.exists())
     try:
         verify_extra()
         verify_device(args.device)
@@ -272,15 +274,20 @@ def _train(args: argparse.Namespace) -> int:
             changed = differing(given, began_with)
             if changed:
                 return fail(changed)
-        with board(args.out.name) as lines:
-            show = partial(lines.show, args.out.name)
-            trainer = train(
-                folder, options, device=args.device, checkpoint_seconds=args.checkpoint_every, progress=show
-            )
+        with joined(args.device) as (ranks, device), board(args.out.name) as lines:
+
+            def show(progress: Progress) -> None:
+                if ranks.writes:
+                    lines.show(args.out.name, progress)
+
+            every: float = args.checkpoint_every
+            trainer = train(folder, options, device=device, checkpoint_seconds=every, progress=show, ranks=ranks)
+        if not ranks.writes:
+            return 0
         metrics = trainer.evaluate()
         folder.write_json(folder.metrics, metrics.to_dict())
     except Interrupted as stop:
-        print(f"\n{stop}; {to_go_on('air train', args.out)}", file=sys.stderr)
+        print(f"\n{stop}; {to_go_on('air train', args.out, launcher())}", file=sys.stderr)
         return 130
     except KeyboardInterrupt:  # before the first step, or while measuring after the last
         if not folder.checkpoint.exists():

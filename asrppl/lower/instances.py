@@ -1,6 +1,7 @@
-"""Which indices break a rule, and by how much."""
+"""Which indices break a rule, and by how much: what the REPL shows, and a report's worst."""
 
-from collections.abc import Callable, Iterator, Mapping
+import math
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, cast
@@ -15,6 +16,7 @@ from asrppl.core.walk import rank
 from asrppl.lower.algebra import Algebra
 from asrppl.lower.builder import Hidden, Value
 from asrppl.lower.formulas import Style, total_violation
+from asrppl.lower.placed import Placed
 from asrppl.lower.terms import term
 
 MAX_INSTANCES = 4_000_000
@@ -30,27 +32,52 @@ class Instance:
     violation: float
 
 
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A part of a rule, instance by instance.
+
+    Args:
+        text: the part's own, empty where the rule has one part only.
+        variables: of the leading ``forall``s.
+        values: what each instance costs, ``(*batch, *slots)``; a variable's axis is ``rank`` − its slot from the right.
+        rank: how many axes on the right are slots.
+    """
+
+    text: str
+    variables: tuple[Variable, ...]
+    values: Tensor
+    rank: int
+
+    def axis(self, variable: Variable) -> int:
+        """Return the axis of a variable, counted from the right."""
+        return variable.slot - self.rank
+
+
+def parts(rule: TypedRule, bound: Bound) -> Iterator[Part]:
+    """Yield the parts of a rule below its leading ``forall``s, each with the violation of every instance.
+
+    Those with more instances than memory should hold, or with none, are left out.
+    """
+    found = list(_parts(rule.formula, ()))
+    size = math.prod(bound.batch_shape)
+    slots = rank([rule.formula])
+    style = Style(rule.smooth, rule.margin, rule.power)
+    for variables, body in found:
+        count = math.prod(len(variable.values) for variable in variables)
+        if 0 < count * size <= MAX_INSTANCES:
+            values = _evaluate(partial(_violation, body, style), rule.formula, bound)
+            yield Part(body.span.text if len(found) > 1 else "", variables, values, slots)
+
+
 def instances(rule: TypedRule, bound: Bound) -> list[Instance]:
     """Return the violations of a rule's instances, the worst first; those that hold are left out.
 
     Leading ``forall``s are taken off, and each instance of what is inside is looked at by itself. None for a rule
     without a leading ``forall``, or with more instances than memory should hold.
     """
-    parts = list(_parts(rule.formula, ()))
-    if not any(variables for variables, _ in parts):
+    if not any(variables for variables, _ in _parts(rule.formula, ())):
         return []
-    found: list[Instance] = []
-    for variables, body in parts:
-        count = bound_size = 1
-        for length in bound.batch_shape:
-            bound_size *= length
-        for variable in variables:
-            count *= len(variable.values)
-        if count * bound_size > MAX_INSTANCES or not count:
-            continue
-        values = _evaluate(partial(_violation, body, Style(rule.smooth, rule.margin, rule.power)), rule.formula, bound)
-        text = body.span.text if len(parts) > 1 else ""
-        found += _broken(values, variables, rank([rule.formula]), text)
+    found = [instance for part in parts(rule, bound) for instance in _broken(part)]
     return sorted(found, key=lambda instance: -instance.violation)
 
 
@@ -97,22 +124,18 @@ def _evaluate(build: Callable[[Algebra], Value], whole: Formula | Term, bound: B
     if value.static is not None:
         static: Tensor = value.static
         return static.to(torch.get_default_dtype())
-    module = g.finish([g.node(value)]).to(torch.get_default_dtype())
-    given: list[Any] = []
-    for key in g.inputs:
-        assert not isinstance(key, Hidden)  # only a graph that works in parts has inputs of its own
-        is_function = isinstance(key, str)
-        given.append(bound.functions[key] if is_function else bound.tensors[key].to(torch.get_default_dtype()))
-    (result,) = module.forward(*given)
+    module = g.finish([g.node(value)])
+    arguments = tuple(key for key in g.inputs if not isinstance(key, Hidden))  # (only a graph in parts has those)
+    (result,) = Placed(arguments, module).run(bound.tensors, bound.functions)
     return result
 
 
-def _broken(values: Tensor, variables: tuple[Variable, ...], rank: int, part: str) -> Iterator[Instance]:
-    by_slot: Mapping[int, Variable] = {variable.slot: variable for variable in variables}
-    first = values.ndim - rank  # the axes before are the batch's
+def _broken(part: Part) -> Iterator[Instance]:
+    values = part.values
+    first = values.ndim - part.rank  # the axes before are the batch's
     for place in cast(list[list[int]], plain(torch.nonzero(values > 0))):
         at: list[tuple[str, int]] = []
-        for slot, variable in by_slot.items():
-            if values.shape[first + slot] > 1 or len(variable.values) == 1:
-                at.append((variable.name, variable.values[place[first + slot]]))
-        yield Instance(tuple(at), tuple(place[: max(first, 0)]), part, float(values[tuple(place)]))
+        for variable in part.variables:
+            if values.shape[part.axis(variable)] > 1 or len(variable.values) == 1:
+                at.append((variable.name, variable.values[place[part.axis(variable)]]))
+        yield Instance(tuple(at), tuple(place[: max(first, 0)]), part.text, float(values[tuple(place)]))
