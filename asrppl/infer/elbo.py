@@ -22,6 +22,7 @@ from asrppl.diagnostics import AsrError, Diagnostic, public, warn_of
 from asrppl.infer.bindings import Bindings, bindings_of
 from asrppl.infer.estimate.memory import Memory
 from asrppl.infer.estimate.ranks import Group, Ranks
+from asrppl.infer.estimate.tally import Tally
 from asrppl.infer.pair import CarriedError, Pair
 from asrppl.infer.report import Report
 from asrppl.infer.verify import verify_base, verify_guide
@@ -196,7 +197,14 @@ class RegularizedELBO(ELBO):
     @public
     def loss(self, model: Callback, guide: Callback, *args: Any, **kwargs: Any) -> float:
         """Return the loss with its penalty, without gradients; the schedules stay where they are."""
-        return self._run(cast(Any, self.base).loss, model, guide, args, kwargs)
+        base: Any = self.base
+        enumerating = issubclass(type(base), TraceEnum_ELBO)
+        if not enumerating or not self._pair(model, guide).looks_inside(args, kwargs):
+            return self._run(base.loss, model, guide, args, kwargs)
+        # Means of what the model enumerates are derivatives of the loss.
+        with torch.enable_grad():
+            returned: Tensor = self._run(base.differentiable_loss, model, guide, args, kwargs)
+        return returned.item()
 
     @public
     def loss_and_grads(self, model: Callback, guide: Callback, *args: Any, **kwargs: Any) -> float:
@@ -247,15 +255,21 @@ class RegularizedELBO(ELBO):
         if isinstance(base, TraceEnum_ELBO):
             _keep_quiet()
         pair = self._pair(model, guide)
+        runs = 1 if base.vectorize_particles else base.num_particles
         try:
             with pair.at(self.step, self.weights) as tally:
                 returned = compute(pair.run_model, pair.run_guide, *args, **kwargs)
+                if not isinstance(returned, Tensor) and any(leaf.grad is None for leaf in self.memory.taps):
+                    # Pyro takes no gradients of programs without params, and the means are derivatives.
+                    return self.loss(model, guide, *args, **kwargs)
+                spent = self._settle(returned, tally, runs)
                 if not isinstance(returned, Tensor):  # whoever takes a tensor is not made to wait for it
                     pair.warn_of_nan()
         except CarriedError as refusal:
             raise refusal.error from refusal.error.__cause__
-        runs = 1 if base.vectorize_particles else base.num_particles
         self.memory.finish(training=training and torch.is_grad_enabled())
+        if spent is not None:
+            returned = returned - (spent if isinstance(returned, Tensor) else spent.item())
         if tally.corrections:
             # The model's terms of channel P are zero in value; this is what they stand for.
             extra = cast(Tensor, sum(tally.corrections.values())) / runs
@@ -264,6 +278,19 @@ class RegularizedELBO(ELBO):
         self._leave(tally.report(runs, _value(returned), self.step), training=training)
         self._warn_vacuous(pair)
         return returned
+
+    def _settle(self, returned: Any, tally: Tally, runs: int) -> Tensor | None:
+        """Take the means of what the model enumerates from a loss; return what it has of the rules on them."""
+        taps = self.memory.taps
+        if not taps:
+            return None
+        if isinstance(returned, Tensor):
+            found = torch.autograd.grad(returned, taps, retain_graph=True, allow_unused=True)
+            for leaf, gradient in zip(taps, found, strict=True):
+                leaf.grad = gradient
+        spent = self.memory.settle(runs)
+        tally.complete()
+        return spent
 
     def _texts(self) -> Iterator[str]:
         for rule in self.program.rules:

@@ -15,12 +15,13 @@ from asrppl.diagnostics import AsrError, Diagnostic, public, warn_of
 from asrppl.infer.attach import attach
 from asrppl.infer.elbo import RegularizedELBO, regularize
 from asrppl.infer.estimate.attachment import Attachment
+from asrppl.infer.estimate.batch import Batch
 from asrppl.infer.estimate.channels import AttachedRule, Rerun
+from asrppl.infer.estimate.evaluation import Evaluation
 from asrppl.infer.estimate.factor import in_the_data_plate
 from asrppl.infer.estimate.intervals import interval
 from asrppl.infer.estimate.means import Mean
 from asrppl.infer.estimate.memory import about_data
-from asrppl.infer.estimate.moments import Batch, Evaluation
 from asrppl.infer.estimate.moments import evaluate as evaluate_moments
 from asrppl.infer.estimate.tally import HELD, run_of
 from asrppl.infer.report import Interval, Report
@@ -92,7 +93,8 @@ def evaluate(
         a rule most. ``moments`` says "exact" of means that no draw enters. ``returned`` is nan.
 
     Raises:
-        AsrError: what `regularize` and a first step raise but for gradients; ``num_samples`` or ``level`` out of range,
+        AsrError: a rule on what only the model enumerates (ASR092: its q is none of the runs'); what `regularize` and
+            a first step raise but for gradients; ``num_samples`` or ``level`` out of range,
             or ``bind``, ``data`` or ``data_size`` beside a `RegularizedELBO` (ASR098).
     """
     if num_samples < 1 or not 0 < level < 1:
@@ -129,10 +131,24 @@ def _attach(elbo: RegularizedELBO, recording: Recording, rerun: Rerun) -> Attach
         data_size=elbo.data_size,
         base=type(elbo.base),
     )
+    hidden = [_refusal(attached) for attached in attachment.rules if attached.inside]
+    if hidden:
+        raise AsrError(hidden)
     known = elbo.program.warnings(attachment.signature)  # those it has raised itself
     # That a rule trains nothing (ASR116) is no matter here.
     warn_of(found for found in attachment.warnings if found not in known and found.code != "ASR116")
     return attachment
+
+
+def _refusal(attached: AttachedRule) -> Diagnostic:
+    """Say of a rule on what the model enumerates that runs of the programs draw nothing from its q (ASR092)."""
+    message = (
+        f"rule `{attached.rule.name}` is on what only the model enumerates: its q is known by a backward pass of the "
+    )
+    message += "objective, and runs of guide and model have no draws of it"
+    help = "let a new objective measure it: `regularize(..)` as it was trained, `load_state_dict(elbo.state_dict())`, "
+    help += "`loss(model, guide, *held_out)`, and then its `report.violations`"
+    return Diagnostic("ASR092", message, attached.rule.span, help=help)
 
 
 def _refuse(message: str, help: str) -> NoReturn:

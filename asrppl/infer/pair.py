@@ -26,6 +26,7 @@ from asrppl.infer.watch.again import Generators, run_again
 from asrppl.infer.watch.dependence import Watch
 from asrppl.infer.watch.recorder import Recorder, Watcher, further_draws, recording_of, run_apart
 from asrppl.infer.watch.recording import Recording, Site
+from asrppl.infer.watch.untouched import kept_params, untouched
 from asrppl.program import Program
 
 _KEPT = 32
@@ -80,6 +81,7 @@ class Pair:
         self.families: dict[str, Entry] = {}
         self.recorder: Recorder = Recorder()
         self.warned: set[Diagnostic] = set()
+        self.inside: bool | None = None  # whether rules read what the model enumerates, once that is known
         self.watch: Watch | None = None
         self.leaks: Bounded[object, bool] = Bounded(_KEPT)  # those of runs that attachments were made with
         self.step: int = 0
@@ -103,6 +105,13 @@ class Pair:
         found = [warning for attachment in self.attachments.values() for warning in attachment.warnings]
         places = [warning.span for warning in found if warning.code == "ASR066"]
         return any(place is not None and rule.span.start <= place.start < rule.span.end for place in places)
+
+    def looks_inside(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+        """Whether rules read what the model enumerates; for the first call guide and model run apart."""
+        if self.inside is None:
+            with kept_params(), untouched(self.model, self.guide):
+                self.attach(run_apart(self.model, self.guide, args, kwargs), args, kwargs)
+        return bool(self.inside)
 
     def run_guide(self, *args: Any, **kwargs: Any) -> Any:
         """Run the guide and keep what it does."""
@@ -233,6 +242,7 @@ class Pair:
             families=self.families,
             seen=seen or {},
         )
+        self.inside = bool(self.inside) or any(attached.inside for attached in attachment.rules)
         known = self.program.warnings(attachment.signature)  # those it has raised itself
         warn_of(found for found in attachment.warnings if found not in known and found not in self.warned)
         self.warned |= set(attachment.warnings)

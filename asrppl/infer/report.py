@@ -48,7 +48,7 @@ class Report:
         idle: the rules that ran over no instance, wholly or in a part: no site of a family was made, say.
         weights: by rule, in nats per datum, as they were in that call; of a hard rule its largest multiplier.
         moments: by rule, how each mean that it reads is known: "exact", "tracked", "tracked per datum", "drawn anew",
-            and "score function" where its gradient is by that.
+            "enumerated in the model", and "score function" where its gradient is by that.
         intervals: by rule, where its violation is with the chance asked for; `asrppl.evaluate` alone finds them.
         penalty: the sum of weight × violation, times the full size of the data plate, in the units of the loss.
         returned: what the call returned; nan of `asrppl.evaluate`, which does not evaluate the objective.

@@ -1,6 +1,6 @@
 """A batch that processes share, with draws that depend on step and datum alone: what torchrun starts for the tests.
 
-torchrun --nproc-per-node 2 tests/infer/shared_batch.py train|other FOLDER
+torchrun --nproc-per-node 2 tests/infer/shared_batch.py train|other|enumerated FOLDER
 """
 
 import sys
@@ -11,7 +11,7 @@ from typing import Any
 import pyro
 import pyro.distributions as dist
 import torch
-from pyro.infer import Trace_ELBO
+from pyro.infer import Trace_ELBO, TraceEnum_ELBO
 from pyro.nn import PyroModule
 from torch import Tensor, distributed
 from torch.nn.parallel import DistributedDataParallel
@@ -214,6 +214,45 @@ def by_module(rank: int | None) -> Tensor:
     return guide.m.grad
 
 
+def enumerated(batch: int, sizes: Sequence[int], rank: int | None) -> tuple[list[Tensor], dict[str, Any]]:
+    """Return the gradients of a mixture, whose components only the model knows, and what its rules remember."""
+    pyro.clear_param_store()
+    index = torch.arange(N)
+    most = PRIOR.new_tensor([0.5, 0.4])
+
+    def model() -> None:
+        logits = pyro.param("logits", most.log())
+        loc = pyro.param("loc", PRIOR.new_tensor([-0.5, 1.0]))
+        with pyro.plate("data", N, subsample=index):
+            k = pyro.sample("k", dist.Categorical(logits=logits), infer={"enumerate": "parallel"})
+            pyro.sample("x", dist.Normal(loc[k], 1.0), obs=A[index])
+
+    def guide() -> None:
+        pass
+
+    rules = "rule r hard: aggregate(P[k == 1]) <= 0.3\nrule s weight 9: P[k == 0] <= 0.2\nrule t weight 1: k <= 0"
+    elbo = asrppl.regularize(model, guide, rules, elbo=TraceEnum_ELBO(max_plate_nesting=1))
+    found: list[Tensor] = []
+    for step in range(STEPS):
+        whole = torch.arange(N) if batch == N else ORDER[step, :batch]
+        index = whole if rank is None else whole.split(list(sizes))[rank]
+        elbo.loss_and_grads(model, guide)
+        for param in [pyro.get_param_store()[name].unconstrained() for name in ("logits", "loc")]:
+            assert param.grad is not None
+            gradient = param.grad
+            if rank is not None:
+                gradient = gradient * (len(index) / batch)
+                distributed.all_reduce(gradient)
+            found.append(gradient.clone())
+            with torch.no_grad():
+                param -= 0.05 * gradient
+            param.grad = None
+    return found, elbo.state_dict()
+
+
+ENUMERATED = [(4, (2, 2)), (4, (1, 3)), (N, (3, 5))]
+
+
 def cases() -> Sequence[tuple[str, str]]:
     even = [(rules, parts) for parts in ("a batch", "all data") for rules in ("mean", "datum")]
     uneven = [(rules, parts) for parts in ("an uneven batch", "all data, uneven") for rules in RULES]
@@ -227,6 +266,9 @@ def main(what: str, folder: Path) -> None:
     rank = distributed.get_rank()
     if what == "train":
         found: dict[Any, Any] = {case: train(*case, rank) for case in cases()}
+    elif what == "enumerated":
+        torch.set_default_dtype(torch.float64)
+        found = {place: enumerated(*parts, rank) for place, parts in enumerate(ENUMERATED)}
     else:
         found = {"refused": refused(), "alone": alone(), "module": by_module(rank)}
     torch.save(found, folder / f"{rank}.pt")

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import pytest
 import torch
 from torch import Tensor
 
@@ -46,21 +47,25 @@ def leaves(state: Any, place: str = "") -> Iterator[tuple[str, Any]]:
         yield place, state
 
 
+def verify_same(found: tuple[list[Tensor], Any], wanted: tuple[list[Tensor], Any], case: object) -> None:
+    """Compare gradients, and what rules remember."""
+    torch.testing.assert_close(found[0], wanted[0], rtol=1e-9, atol=1e-9)
+    there, state = dict(leaves(found[1])), dict(leaves(wanted[1]))
+    assert there.keys() == state.keys()
+    for place, value in state.items():
+        if isinstance(value, float | Tensor):
+            torch.testing.assert_close(there[place], value, rtol=1e-9, atol=1e-9, msg=f"{case} {place}")
+        else:
+            assert there[place] == value, (case, place)
+
+
 def test_gradients_moments_and_multipliers_are_those_of_one_process(tmp_path) -> None:
     ranks = results(tmp_path, "train")
     for case in shared_batch.cases():
         gradients, state = shared_batch.train(*case, None)
         assert any(bool(gradient.any()) for gradient in gradients)
         for rank in ranks:
-            found, remembered = rank[case]
-            torch.testing.assert_close(found, gradients, rtol=1e-9, atol=1e-9)
-            wanted, there = dict(leaves(state)), dict(leaves(remembered))
-            assert there.keys() == wanted.keys()
-            for place, value in wanted.items():
-                if isinstance(value, float | Tensor):
-                    torch.testing.assert_close(there[place], value, rtol=1e-9, atol=1e-9, msg=f"{case} {place}")
-                else:
-                    assert there[place] == value, (case, place)
+            verify_same(rank[case], (gradients, state), case)
 
 
 def test_modules_and_refusals(tmp_path) -> None:
@@ -72,3 +77,12 @@ def test_modules_and_refusals(tmp_path) -> None:
         assert "the rules are not the same in all processes: rank 1 differs from rank 0" in rank["refused"]
     measured, trained = ranks[0]["alone"]
     assert measured == trained  # the first step of a run: nothing is remembered yet
+
+
+@pytest.mark.usefixtures("double_precision")
+def test_what_only_the_model_enumerates_is_known_as_one_process_knows_it(tmp_path) -> None:
+    ranks = results(tmp_path, "enumerated")
+    for place, parts in enumerate(shared_batch.ENUMERATED):
+        one = shared_batch.enumerated(*parts, None)
+        for rank in ranks:
+            verify_same(rank[place], one, parts)

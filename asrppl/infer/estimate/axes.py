@@ -6,6 +6,8 @@ from typing import cast
 import torch
 from torch import Tensor
 
+from asrppl.infer.watch.recording import Frame
+
 
 def directional(value: Tensor, leaves: Sequence[Tensor], moved: Sequence[Tensor]) -> Tensor:
     """Return the derivative of ``value`` in the direction ``moved`` of ``leaves``, element by element of the batch."""
@@ -32,3 +34,13 @@ def padded(value: Tensor, axes: int, batch: int) -> Tensor:
 def axes_last(value: Tensor, axes: int) -> Tensor:
     """Return ``(*axes, *batch)`` as ``(*batch, *axes)``."""
     return value.movedim(tuple(range(axes)), tuple(range(-axes, 0))) if axes else value
+
+
+def in_plates(value: Tensor, frames: Sequence[Frame]) -> Tensor:
+    """Return ``(*batch)`` with an entry for each of the plates it stands in."""
+    shape = list(value.shape)
+    for frame in frames:
+        dim = cast(int, frame.dim)
+        shape = [1] * (-dim - len(shape)) + shape
+        shape[dim] = frame.size
+    return value.expand(shape)

@@ -11,12 +11,14 @@ from torch import Tensor
 from asrppl.bind.bound import Bound, InputKey
 from asrppl.core.moments import needs_decomposing
 from asrppl.core.rules import TypedRule
+from asrppl.core.signature import Level
 from asrppl.core.typed import Apply
 from asrppl.core.units import averaged
 from asrppl.core.walk import walk
 from asrppl.diagnostics import Diagnostic, Sink
 from asrppl.infer.estimate.functional import Functional
 from asrppl.infer.estimate.known import Knower, Run, Scored
+from asrppl.infer.estimate.latents import Inside, hidden, inside_of, on_means, verify_latents
 from asrppl.infer.estimate.soundness import (
     Evidence,
     draws_of,
@@ -33,6 +35,8 @@ from asrppl.infer.watch.recorder import Tracker, Watcher
 from asrppl.infer.watch.recording import Recording, Site
 
 logger: logging.Logger = logging.getLogger(__name__)
+
+_WORDS = "the term stands inside the model, which enumerates what it reads"
 
 Channel = Literal["S", "P"]
 Rerun = Callable[[Watcher | None], Recording]
@@ -54,6 +58,8 @@ class AttachedRule:
         scored: by name those that jump in reparameterised draws, and are known by the score function.
         unsummed: the rule as it is written, where means of it are sums over the states of finite sites.
         laws: the probabilities that these sums read.
+        inside: by name the moments whose terms stand inside the model, where it enumerates what they read.
+        fixed: whether the multipliers of these are its weight: it is said of draws.
         smoothed: names of the moments whose jumps a law's cdf took out.
         sums: how the means are known that are sums now, by what is written.
     """
@@ -69,6 +75,8 @@ class AttachedRule:
     scored: Mapping[str, Scored] = field(default_factory=dict[str, Scored])
     unsummed: TypedRule | None = None
     laws: frozenset[InputKey] = frozenset()
+    inside: Mapping[str, Inside] = field(default_factory=dict[str, Inside])
+    fixed: bool = False
     smoothed: frozenset[str] = frozenset()
     sums: Mapping[str, str] = field(default_factory=dict[str, str])
 
@@ -81,7 +89,7 @@ class AttachedRule:
 def choose(rule: TypedRule, evidence: Evidence, sink: Sink, elements: int, run: Run | None = None) -> AttachedRule:
     """Return a rule, its means as sums where they are known, with the channel that is right for it."""
     known = with_sums(rule, evidence)
-    attached = choose_channel(averaged(known) if needs_decomposing(known) else known, evidence, sink, elements, run)
+    attached = choose_channel(known, evidence, sink, elements, run)
     if known is rule:
         return attached
     laws = law_keys(known, rule)
@@ -93,11 +101,16 @@ def choose_channel(
     rule: TypedRule, evidence: Evidence, sink: Sink, elements: int, run: Run | None = None
 ) -> AttachedRule:
     """Return a rule with the channel that is right for it; note an error where there is none."""
-    inputs = inputs_of(rule.formula)
+    drawn = rule.hard is None and Level.DRAW in rule.formula.levels
+    rule = on_means(rule, evidence)
+    fixed = drawn and Level.DRAW not in rule.formula.levels
     moments = needs_decomposing(rule)
+    rule = averaged(rule) if moments else rule
+    inputs = inputs_of(rule.formula)
     names = tuple(sorted({name for name, _ in inputs_of(rule.formula)}))
     draws = frozenset(draw for key in inputs for draw in evidence.draws(key))
     stuck = sorted({draw.site for draw in draws if not draw.pathwise and not draw.model})
+    hides = verify_latents(rule, inputs, evidence, sink)
     verify_draws(rule, inputs, evidence, sink)
     outside = tuple(sorted({name for name, _ in inputs_of(rule.formula, aggregates=False)}))
     verify_axes(rule, names, evidence, sink)
@@ -107,20 +120,56 @@ def choose_channel(
     drawless = frozenset[str]() if functional is None else _drawless(functional, evidence, run)
     if functional is not None:
         verify_moments(rule, functional.moments, evidence, sink)
-    how = "".join(f"; {words}" for words in (knower.words(drawless),) if words)
+    inside = inside_of(rule, functional, evidence, sink) if functional is not None and hides else {}
+    _verify_unscored(rule, inside, knower, sink)
+    how = "".join(f"; {words}" for words in (knower.words(drawless), _WORDS if inside else "") if words)
     if stuck:
         verify_plates(rule, names, stuck, evidence, sink)
         reason = (
             f"depends on {draws_of(stuck)}" if evidence.provenance is not None else "the guide could not be tracked"
         )
         return AttachedRule(
-            rule, "S", names, reason + how, inputs, False, functional, drawless, knower.scored, smoothed=knower.jumpless
+            rule,
+            "S",
+            names,
+            reason + how,
+            inputs,
+            False,
+            functional,
+            drawless,
+            knower.scored,
+            inside=inside,
+            fixed=fixed,
+            smoothed=knower.jumpless,
         )
     reason = "depends on reparameterised draws only" if draws else "depends on no draw"
     watched = _may_change(inputs, evidence)
     return AttachedRule(
-        rule, "P", names, reason + how, inputs, watched, functional, drawless, knower.scored, smoothed=knower.jumpless
+        rule,
+        "P",
+        names,
+        reason + how,
+        inputs,
+        watched,
+        functional,
+        drawless,
+        knower.scored,
+        inside=inside,
+        fixed=fixed,
+        smoothed=knower.jumpless,
     )
+
+
+def _verify_unscored(rule: TypedRule, inside: Mapping[str, Inside], knower: Knower, sink: Sink) -> None:
+    """Refuse what jumps in a reparameterised draw beside what the model enumerates (ASR092)."""
+    if not inside.keys().isdisjoint(knower.scored):
+        sink.add(
+            "ASR092",
+            rule.span,
+            f"rule `{rule.name}` jumps in a reparameterised draw within a mean of what only the model enumerates: its "
+            "term stands inside the model, where the score function of that draw has no place",
+            help="compare the draw in a mean of its own, or compare what the model enumerates alone",
+        )
 
 
 def _drawless(functional: Functional, evidence: Evidence, run: Run | None) -> frozenset[str]:
@@ -205,14 +254,12 @@ def recheck_pathwise(
         logger.warning("asrppl: draws cannot be exchanged (%s: %s); their marks decide", type(error).__name__, error)
         return rules
     changed = {key for key, tensor in before.items() if not _same(tensor, after.get(key))}
+    changed -= {key for key in changed if hidden(key, evidence)}  # their terms stand inside the model
     unmarked = {key for key in changed if all(draw.pathwise for draw in evidence.draws(key))}
     found: list[AttachedRule] = []
     for attached in rules:
         if attached.unsummed is not None and not unmarked.isdisjoint(attached.inputs):
-            rule = attached.unsummed
-            attached = choose_channel(
-                averaged(rule) if needs_decomposing(rule) else rule, evidence, sink, elements, run
-            )
+            attached = choose_channel(attached.unsummed, evidence, sink, elements, run)
         if attached.channel == "S" or changed.isdisjoint(attached.inputs):
             found.append(attached)
             continue

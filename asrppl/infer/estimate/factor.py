@@ -11,7 +11,9 @@ the data, an instance for each, varies over the data plate as one without that i
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from math import prod
+from types import MappingProxyType
 from typing import Any, cast
 
 import pyro
@@ -23,11 +25,13 @@ from torch import Tensor
 from asrppl.core.signature import Signature
 from asrppl.diagnostics import AsrError, Diagnostic
 from asrppl.infer.estimate.attachment import Attachment
+from asrppl.infer.estimate.axes import in_plates
 from asrppl.infer.estimate.channels import AttachedRule
+from asrppl.infer.estimate.evaluation import Evaluation
 from asrppl.infer.estimate.means import Mean, enumerates
 from asrppl.infer.estimate.memory import Again, Further, Here, Memory, about_data
-from asrppl.infer.estimate.moments import Evaluation
-from asrppl.infer.estimate.tally import HELD, Tally, run_of
+from asrppl.infer.estimate.tally import Entry, Tally
+from asrppl.infer.estimate.taps import ModelRun, tapped
 from asrppl.infer.sites.layout import Reading
 from asrppl.infer.sites.plates import frame_of
 from asrppl.infer.watch.pyro_internals import send, unmark
@@ -130,7 +134,7 @@ def emit(
         own = tuple(frame for frame in frames if frame.name not in open_names)
         counted = own + tuple(f for f in outer if f.dim is not None and f.name != PARTICLES)
         _verify_axes(attached, violation, own + around.frames, max_plate_nesting, reading, attachment.signature)
-        violation = _expand(violation, own)
+        violation = in_plates(violation, own)
         mask = _mask(attached, reading) if about_data(attached) else None
         force = weights[name] if attached.rule.hard is None else 1.0
         weight = force * data / prod(full_size(frame) for frame in counted)
@@ -144,39 +148,52 @@ def emit(
             _put(f"asrppl.{name}", -weight * term)
 
         averaged = Mean(mask, enumerated, counted, max_plate_nesting)
-        violation = violation.detach()
-        entered = averaged(violation if own_shares is None else violation * own_shares)
-        if evaluation is None:
-            mean, paid = averaged(violation), entered
+        unit = force * data * residual
+        value, entered = violation.detach(), attached.channel == "S"
+        entry = Entry(
+            attached, attachment, held, evaluation, value, entered, averaged, own, own_shares, unit, plate, index
+        )
+        if evaluation is None or not evaluation.inside:
+            tally.count(entry)
         else:
-            violation = _expand(evaluation.violation, own)
-            mean = averaged(violation)
-            paid = averaged(_expand(evaluation.paid, own) if own_shares is None else evaluation.paid * own_shares)
-        tally.add(name, mean, force * data * residual * paid)
-        each = violation if evaluation is None or evaluation.each is None else _expand(evaluation.each, own)
-        tally.miss(name, averaged((~(each <= (attached.rule.hard or 0.0) + HELD)).to(mean.dtype)))
-        tally.runs[name] = run_of(attached, attachment, held, evaluation, each.detach(), averaged, plate, index)
-        tally.moments[name] = attached.sums if evaluation is None else evaluation.known
-        # What the term has in the objective is 0 in channel P, and of a rule with moments not what it costs.
-        tally.correct(name, force * data * residual * (paid - entered if attached.channel == "S" else paid))
+            kept = {int(dim) for site in enumerated if (dim := site.infer.get("_enumerate_dim")) is not None}
+            kept |= {frame.dim for frame in around.frames if frame.dim is not None}
+            run = ModelRun(name, recording, reading, evaluation.plates, frozenset(kept), dtype)
+            memory.tapped(evaluation, tapped(attached, evaluation, run, unit, partial(_put_inside, around)))
+            tally.later.append(entry)
         if name in speaking:
             # Rules under one guard have one answer, which is averaged once.
             key = (id(speaking[name]), id(mask), counted)
             if key not in silence:
-                silent = (~speaking[name]).to(mean.dtype)
+                silent = (~speaking[name]).to(value.dtype)
                 if attached.rule.datum is not None:
                     silent, _ = in_the_data_plate(silent, (), plate)
-                silence[key] = averaged(_expand(silent, own))
+                silence[key] = averaged(in_plates(silent, own))
             tally.leave_out(name, silence[key])
         tally.weights[name] = weights[name] if attached.rule.hard is None else memory.pull(name)
         if name in attachment.idle:
             tally.idle.add(name)
 
 
-def _put(name: str, log_factor: Tensor) -> None:
+def _put(name: str, log_factor: Tensor, infer: Mapping[str, object] = MappingProxyType({})) -> None:
     """Do what `pyro.factor` does, but let nan through: a warning names the entry that it comes from (ASR117)."""
     unit: Any = dist.Unit(log_factor, validate_args=False)
-    cast(Any, pyro).sample(name, unit, obs=unit.sample(), infer={"is_auxiliary": True})
+    cast(Any, pyro).sample(name, unit, obs=unit.sample(), infer={"is_auxiliary": True, **infer})
+
+
+def _put_inside(
+    around: _Surroundings,
+    name: str,
+    log_factor: Tensor,
+    frames: tuple[Frame, ...],
+    scale: float,
+    mask: Tensor | None,
+    identities: Mapping[int, int],
+) -> None:
+    """Emit a factor of what the model enumerates, as its sites were: in their plates, scale and enumerated axes."""
+    own = tuple(frame for frame in frames if frame.name not in {other.name for other in around.frames})
+    with _Within(own, scale / around.scale, mask):
+        _put(f"asrppl.{name}", log_factor, {"_dim_to_id": dict(identities)})
 
 
 # ---- where a factor stands
@@ -200,15 +217,6 @@ def in_the_data_plate(
     batch = violation.shape[:-1]
     violation = violation.reshape(*(1,) * (-data.dim - len(batch)), *violation.shape)
     return violation.transpose(-1, data.dim - 1).squeeze(-1), (*frames, data)
-
-
-def _expand(violation: Tensor, frames: Sequence[Frame]) -> Tensor:
-    shape = list(violation.shape)
-    for frame in frames:
-        dim = cast(int, frame.dim)
-        shape = [1] * (-dim - len(shape)) + shape
-        shape[dim] = frame.size
-    return violation.expand(shape)
 
 
 def _varies(reading: Reading, signature: Signature, name: str, dim: int) -> bool:

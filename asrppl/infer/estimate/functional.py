@@ -1,6 +1,6 @@
 """A rule that reads moments, lowered: its integrands, what is said of their means, and its comparisons."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
 from torch import Tensor
@@ -84,6 +84,11 @@ class Functional:
         names = {moment.name for moment in self.moments}
         return {name for name, _ in inputs_of(comparison.excess)} & names <= exact
 
+    def comparisons_of(self, moments: Collection[str]) -> frozenset[str]:
+        """Return the names of the comparisons that read one of ``moments``."""
+        reads = {each.name: {name for name, _ in inputs_of(each.excess)} for each in self.comparisons}
+        return frozenset(name for name, own in reads.items() if not own.isdisjoint(moments))
+
     @property
     def about_data(self) -> bool:
         """Whether what it says is said of each datum."""
@@ -104,6 +109,11 @@ class Functional:
 def axes_of(moment: Moment) -> int:
     """Return how many axes a moment has, that of a distribution's values among them."""
     return len(moment.variables) + (moment.entry.support is not None)
+
+
+def is_whole(moment: Moment) -> bool:
+    """Whether a moment is one for all data, and not one for each datum."""
+    return Level.DATUM in moment.over or Level.DATUM not in moment.operator.levels
 
 
 def _axes_first(value: Tensor, axes: int) -> Tensor:

@@ -13,12 +13,14 @@ from asrppl.diagnostics import AsrError, Diagnostic
 from asrppl.infer.estimate.attachment import Attachment
 from asrppl.infer.estimate.batch import Batch
 from asrppl.infer.estimate.channels import AttachedRule
-from asrppl.infer.estimate.functional import Functional
+from asrppl.infer.estimate.evaluation import Evaluation, Leaf
+from asrppl.infer.estimate.functional import Functional, is_whole
 from asrppl.infer.estimate.means import probability_of
-from asrppl.infer.estimate.moments import Evaluation, Leaf, estimates, evaluate, is_whole
+from asrppl.infer.estimate.moments import estimates, evaluate
 from asrppl.infer.estimate.multipliers import Multipliers, Place
 from asrppl.infer.estimate.ranks import Ranks, Share
 from asrppl.infer.estimate.scores import log_q
+from asrppl.infer.estimate.taps import Tap
 from asrppl.infer.sites.layout import Reading
 from asrppl.infer.watch.pyro_internals import marked_as, unmark
 from asrppl.infer.watch.recording import PARTICLES, Frame, Recording, Site, full_size
@@ -69,6 +71,23 @@ def about_data(attached: AttachedRule) -> bool:
     return attached.functional is None or attached.functional.about_data
 
 
+@dataclass(frozen=True, slots=True)
+class _Open:
+    """An evaluation that waits for the derivatives of its taps.
+
+    Args:
+        evaluation: of a run.
+        whole: whether the run holds all data.
+        taps: by leaf.
+        keep: keeps it when it is complete; None where nothing is remembered of the rule.
+    """
+
+    evaluation: Evaluation
+    whole: bool
+    taps: dict[Leaf, Tap]
+    keep: Callable[[], None] | None
+
+
 class Memory:
     """By rule what it remembers, and the data of the last call."""
 
@@ -83,6 +102,7 @@ class Memory:
         self._together = False
         self._share: Share | None = None  # of a call that processes make together
         self._verified = False
+        self._open: list[_Open] = []  # waiting for the derivatives of taps
 
     # ---- calls
 
@@ -98,11 +118,30 @@ class Memory:
         """
         self._looked = False
         self._touched = {}
+        self._open = []
         self._share = None
         self._together = training and self.ranks.several
         if self._together and not self._verified:
             self.ranks.verify_same("the rules", rules)
             self._verified = True
+
+    @property
+    def taps(self) -> list[Tensor]:
+        """What the loss of this call has to be differentiated by."""
+        return [leaf for each in self._open for tap in each.taps.values() for leaf in tap.leaves]
+
+    def settle(self, runs: int) -> Tensor | None:
+        """Take what the derivatives of the taps say, of a call of so many runs; return what the loss has of them."""
+        spent: Tensor | None = None
+        for each in self._open:
+            assert each.evaluation.settle is not None
+            each.evaluation.settle({leaf: tap.means(runs) for leaf, tap in each.taps.items()}, each.whole)
+            for tap in each.taps.values():
+                spent = tap.spent() if spent is None else spent + tap.spent()
+            if each.keep is not None:
+                each.keep()
+        self._open = []
+        return spent
 
     def finish(self, *, training: bool) -> None:
         """End a call: one that is a training step moves the means and multipliers on."""
@@ -156,9 +195,13 @@ class Memory:
         place = _place(here, share, all_data=all_data) if about else None
         exact = _exact(attached, functional, all_data=all_data)
         means = kept.means_at(place, about)
-        drawn = about - exact - {each.name for each in functional.comparisons}
+        inside = _inside(attached)
+        drawn = about - exact - {each.name for each in functional.comparisons} - attached.inside.keys()
         if drawn and place is None:
             means |= _drawn(functional, here, drawn, batch.plates)
+        if place is None and not attached.fixed:
+            _verify_told_apart(attached, about)
+        kept.quick = functional.comparisons_of(attached.inside.keys())
         scores = _scores(attached, functional, here) if torch.is_grad_enabled() else {}
         found = evaluate(
             functional,
@@ -167,7 +210,7 @@ class Memory:
             batch,
             means=means,
             cotangents=kept.cotangents_at(place, about),
-            multipliers=kept.slopes_at(weight, place, about),
+            multipliers=_fixed(functional) if attached.fixed else kept.slopes_at(weight, place, about),
             exact=exact,
             hard=attached.rule.hard is not None,
             shared={
@@ -176,17 +219,30 @@ class Memory:
                 if each.name in about and place is None and (shared := kept.shared(each.name)) is not None
             },
             scores=scores,
+            inside=inside,
         )
         # TraceGraph_ELBO asks the term what it depends on.
         found.term = marked_as(found.term, (here.reading.tensors[key] for key in attached.inputs))
         found.known = _ways(attached, functional, exact, drawn, told=place is not None)
-        joined = found, place
         axis = None if here.data is None else here.data.dim
-        if share is not None and about and axis is not None and (place is not None or attached.rule.hard is not None):
-            joined = share.joined(found, place, axis, about)
-        kept.add(*joined)
-        self._touched[key] = (weight, about)
+
+        def keep() -> None:
+            joined = found, place
+            if share is not None and about and axis is not None and (place is not None or kept.hard is not None):
+                joined = share.joined(found, place, axis, about)
+            kept.add(*joined)
+
+        if not attached.fixed:
+            self._touched[key] = (weight, about)
+        if inside:
+            self._open.append(_Open(found, all_data, {}, None if attached.fixed else keep))
+        else:
+            keep()
         return found
+
+    def tapped(self, evaluation: Evaluation, taps: dict[Leaf, Tap]) -> None:
+        """Keep the taps of an evaluation of this call."""
+        next(each for each in self._open if each.evaluation is evaluation).taps.update(taps)
 
     @property
     def _apart(self) -> bool:
@@ -238,6 +294,30 @@ class Memory:
             self.rules.setdefault((name, lengths), Multipliers(hard.get(name))).load_state_dict(kept)
 
 
+def _inside(attached: AttachedRule) -> frozenset[Leaf]:
+    """Return the leaves whose terms stand inside the model."""
+    share = {(name, "share") for name, inside in attached.inside.items() if inside.share}
+    return frozenset({(name, "sum") for name in attached.inside} | share)
+
+
+def _fixed(functional: Functional) -> dict[str, Tensor]:
+    """Return the multipliers of a rule on draws: its weight, as it stands."""
+    return {each.name: torch.ones(()) for each in functional.comparisons}
+
+
+def _verify_told_apart(attached: AttachedRule, about: frozenset[str]) -> None:
+    """Refuse what is said of each datum where nothing says which data a batch holds (ASR092)."""
+    functional = attached.functional
+    assert functional is not None
+    moment = next((each for each in functional.moments if each.name in attached.inside.keys() & about), None)
+    if moment is not None:
+        message = f"rule `{attached.rule.name}` says of each datum what only the model enumerates, and nothing says "
+        message += "which data this batch holds: there is no telling whose multiplier is whose"
+        help = "run the plate with `subsample_size=` (or `subsample=`) and its full size, or hand over all data; or "
+        help += "say it of all data: `aggregate(..)`"
+        raise AsrError([Diagnostic("ASR092", message, moment.operator.span, help=help)])
+
+
 def _place(here: Here, share: Share | None, *, all_data: bool) -> Place | None:
     data = here.data
     if data is None or data.dim is None:
@@ -275,6 +355,8 @@ def _ways(
         words = ["tracked"]
         if moment.name in exact:
             words = ["exact"]
+        elif moment.name in attached.inside:
+            words = ["enumerated in the model"]
         elif moment.name in drawn:
             words = ["tracked per datum" if told else "drawn anew"]
         if moment.name in attached.smoothed:

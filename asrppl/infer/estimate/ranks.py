@@ -15,7 +15,7 @@ from torch import Tensor, distributed
 
 from asrppl.bind.shapes import broadcast
 from asrppl.diagnostics import AsrError, Diagnostic
-from asrppl.infer.estimate.moments import Evaluation
+from asrppl.infer.estimate.evaluation import Evaluation
 from asrppl.infer.estimate.multipliers import Place
 
 Group = distributed.ProcessGroup

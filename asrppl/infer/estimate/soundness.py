@@ -88,20 +88,11 @@ def verify_moments(rule: TypedRule, moments: Iterable[Moment], evidence: Evidenc
 
 
 def verify_draws(rule: TypedRule, inputs: frozenset[InputKey], evidence: Evidence, sink: Sink) -> None:
-    """Note an error for what the model alone draws (ASR092), and for what jumps in a draw or is cut off (ASR094)."""
+    """Note an error for what jumps in a draw or is cut off (ASR094)."""
     for key in sorted(inputs, key=str):
         name, component = key
         referent = evidence.resolution.referents[name]
         draws = evidence.draws(key)
-        hidden = sorted({draw.site for draw in draws if draw.model})
-        if hidden:
-            sink.add(
-                "ASR092",
-                referent.free.span,
-                f"`{name}` depends on {draws_of(hidden)} in the model, which the guide does not make: "
-                "a term that reads it would tilt the model instead of taking an expectation under the guide",
-                help="let the guide sample it (it can be enumerated there)",
-            )
         entry = evidence.signature.get(name)
         jumps = component == "mask" or (not is_of_law(component) and entry is not None and entry.kind is not Kind.REAL)
         smooth = sorted({draw.site for draw in draws if draw.pathwise and draw.continuous})

@@ -9,9 +9,10 @@ from torch import Tensor
 from asrppl.bind.bound import InputKey
 from asrppl.core.typed import Cost
 from asrppl.infer.estimate.attachment import Attachment
+from asrppl.infer.estimate.axes import in_plates
 from asrppl.infer.estimate.channels import AttachedRule
+from asrppl.infer.estimate.evaluation import Evaluation
 from asrppl.infer.estimate.means import Mean
-from asrppl.infer.estimate.moments import Evaluation
 from asrppl.infer.report import Report
 from asrppl.infer.watch.pyro_internals import unmark
 from asrppl.infer.watch.recording import Frame
@@ -23,12 +24,49 @@ HELD = 1e-6
 Sums = dict[str, Tensor]
 
 
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What a rule's term was in one run.
+
+    Args:
+        attached: the rule.
+        attachment: it is of.
+        tensors: that the run left, without graphs.
+        evaluation: of a rule that reads moments.
+        value: of the term, for each draw and datum.
+        entered: whether the objective has that value.
+        averaged: the mean over draws and data.
+        plates: that the term was put into.
+        shares: weights of single data.
+        unit: what a mean violation of 1 costs, in nats.
+        data: the data plate.
+        index: which of its entries were run.
+    """
+
+    attached: AttachedRule
+    attachment: Attachment
+    tensors: Mapping[InputKey, Tensor]
+    evaluation: Evaluation | None
+    value: Tensor
+    entered: bool
+    averaged: Mean
+    plates: tuple[Frame, ...]
+    shares: Tensor | None
+    unit: float | Tensor
+    data: Frame | None
+    index: Tensor | None
+
+    def weighed(self, value: Tensor) -> Tensor:
+        """Return a mean with the weights of single data."""
+        return self.averaged(value if self.shares is None else value * self.shares)
+
+
 @dataclass(slots=True)
 class Tally:
     """Sums over the runs of one call: by rule its violation, its cost, where it is broken and where it is vacuous.
 
     ``corrections``: what is not in the value of the objective that has the rules' terms. ``moments``: how means are
-    known. ``runs``: what the last run left.
+    known. ``runs``: what the last run left. ``later``: what is counted when the backward pass has told the means of it.
     """
 
     violations: Sums = field(default_factory=dict[str, Tensor])
@@ -40,6 +78,43 @@ class Tally:
     moments: dict[str, Mapping[str, str]] = field(default_factory=dict[str, "Mapping[str, str]"])
     idle: set[str] = field(default_factory=set[str])
     runs: dict[str, Run] = field(default_factory=dict[str, Run])
+    later: list[Entry] = field(default_factory=list[Entry])
+
+    def count(self, entry: Entry) -> None:
+        """Count what a rule was and cost in a run."""
+        name, evaluation = entry.attached.rule.name, entry.evaluation
+        violation, value = entry.value, entry.weighed(entry.value)
+        if evaluation is None:
+            mean, paid = entry.averaged(violation), value
+        else:
+            violation = in_plates(evaluation.violation, entry.plates)
+            mean = entry.averaged(violation)
+            paid = evaluation.paid if entry.shares is not None else in_plates(evaluation.paid, entry.plates)
+            paid = entry.weighed(paid)
+        self.add(name, mean, entry.unit * paid)
+        each = violation
+        if evaluation is not None and evaluation.each is not None:
+            each = in_plates(evaluation.each, entry.plates)
+        self.miss(name, entry.averaged((~(each <= (entry.attached.rule.hard or 0.0) + HELD)).to(mean.dtype)))
+        self.runs[name] = run_of(
+            entry.attached,
+            entry.attachment,
+            entry.tensors,
+            evaluation,
+            each.detach(),
+            entry.averaged,
+            entry.data,
+            entry.index,
+        )
+        self.moments[name] = entry.attached.sums if evaluation is None else evaluation.known
+        # What the term has in the objective is 0 in channel P, and of a rule with moments not what it costs.
+        self.correct(name, entry.unit * (paid - value if entry.entered else paid))
+
+    def complete(self) -> None:
+        """Count what waited for the backward pass."""
+        waited, self.later = self.later, []
+        for entry in waited:
+            self.count(entry)
 
     def add(self, name: str, violation: Tensor, cost: Tensor) -> None:
         """Add one run's."""

@@ -23,7 +23,8 @@ def tables_of(recording: Recording) -> dict[Origin, Mapping[str, Item]]:
     model = {
         name: site
         for name, site in recording.model.items()
-        if site.traced and not site.factor and site.observed and name not in guide
+        if site.traced and not site.factor and name not in guide
+        if site.observed or site.infer.get("enumerate") == "parallel"
     }
     return {
         "exposed": recording.exposed,
@@ -137,12 +138,8 @@ def _missing(use: FreeName, recording: Recording, tables: Mapping[Origin, Mappin
     latents = [site for site in recording.model.values() if not site.observed and site.name not in recording.guide]
     for site in latents:
         if site.name == name or re.fullmatch(re.escape(name) + r"_\d+", site.name):
-            if site.infer.get("enumerate") == "parallel":
-                why = "the model enumerates it: a term that reads it tilts the model instead of taking an expectation"
-                mend = "let the guide sample it (it can be enumerated there), so that q is a distribution over it"
-            else:
-                why = "the guide does not sample it, so there is no q of it"
-                mend = "sample it in the guide"
+            why = "the guide does not sample it, so there is no q of it"
+            mend = 'sample it in the guide, or let the model enumerate it: infer={"enumerate": "parallel"}'
             sink.add("ASR083", use.span, f"`{name}` is a latent of the model, but {why}", help=mend, name=name)
             return
     if name in plate_names(recording):

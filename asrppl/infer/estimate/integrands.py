@@ -1,0 +1,169 @@
+"""The integrands of a rule's moments on the draws and data of one run, and what is read of their means."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+import torch
+from torch import Tensor
+
+from asrppl.bind.bound import InputKey
+from asrppl.core.moments import Moment
+from asrppl.core.signature import Level
+from asrppl.infer.estimate.axes import axes_last, padded
+from asrppl.infer.estimate.batch import Batch
+from asrppl.infer.estimate.evaluation import Leaf
+from asrppl.infer.estimate.functional import Functional, Functions, Sampled, axes_of, is_whole
+from asrppl.infer.estimate.scores import scored
+
+_NO_LEAVES: frozenset[Leaf] = frozenset()
+_NONE: Mapping[str, Tensor] = MappingProxyType({})
+
+
+class Integrands:
+    """What one run has of a rule's moments.
+
+    Args:
+        functional: the rule.
+        tensors: what the run left; what is read of moments is put beside it.
+        functions: that `bind=` gave.
+        batch: what the batch axes are.
+        means: m̂ of the leaves that are tracked.
+        exact: names of the moments whose own mean is the moment.
+        scores: of moments that are known by the score function the log-probability of what was drawn.
+        inside: leaves whose terms stand inside the model: no run draws them.
+    """
+
+    def __init__(
+        self,
+        functional: Functional,
+        tensors: dict[InputKey, Tensor],
+        functions: Functions,
+        batch: Batch,
+        means: dict[Leaf, Tensor],
+        exact: frozenset[str],
+        scores: Mapping[str, Tensor] = _NONE,
+        inside: frozenset[Leaf] = _NO_LEAVES,
+    ) -> None:
+        self.functional = functional
+        self.tensors = tensors
+        self.given: frozenset[InputKey] = frozenset(tensors)
+        self.functions = functions
+        self.batch = batch
+        self.means = means
+        self.exact = exact
+        self.scores = scores
+        self.inside = inside
+        self.integrands: dict[Leaf, Tensor] = {}
+        self.estimates: dict[Leaf, Tensor] = {}
+        self.leaves: dict[Leaf, Tensor] = {}
+        self.free: list[Leaf] = []  # those with a cotangent: all that G is no ordinary function of
+        self.by_name: dict[str, Moment] = {moment.name: moment for moment in functional.moments}
+
+    def axes(self, leaf: Leaf) -> int:
+        """Return how many axes of a leaf's tensors are no batch axes."""
+        moment = self.by_name[leaf[0]]
+        return axes_of(moment) if leaf[1] == "sum" else len(moment.variables)
+
+    # ---- moments
+
+    def read_moments(self) -> None:
+        """Evaluate the integrands, and hand what is read of each moment to those after it, and to G."""
+        for stage in range(len(self.functional.stages)):
+            nested = stage > 0
+            fixed = {key: tensor.detach() for key, tensor in self.tensors.items()} if nested else self.tensors
+            held = {**self.tensors, **{key: fixed[key] for key in fixed if key[0] in self.by_name}}
+            sampled = self.functional.sampled(stage, held, self.functions)
+            chained: Sampled = {}
+            if nested:  # how it moves with the moments that it reads
+                inner = {**fixed, **{key: self.tensors[key] for key in fixed if key[0] in self.by_name}}
+                chained = self.functional.sampled(stage, inner, self.functions)
+            parts = {name: self._parts(self.by_name[name], *each) for name, each in sampled.items()}
+            means = {
+                (name, kind): self.batch.mean(integrand, self.axes((name, kind)), whole=is_whole(self.by_name[name]))
+                for name, integrands in parts.items()
+                for kind, integrand in integrands.items()
+            }
+            self.estimate({leaf: mean.detach() for leaf, mean in means.items() if leaf not in self.inside})
+            for name, integrands in parts.items():
+                moves = self._parts(self.by_name[name], *chained[name]) if name in chained else {}
+                self._read(self.by_name[name], integrands, means, moves)
+
+    def _read(
+        self, moment: Moment, parts: dict[str, Tensor], means: Mapping[Leaf, Tensor], moves: Mapping[str, Tensor]
+    ) -> None:
+        values: dict[str, Tensor] = {}
+        for kind, integrand in parts.items():
+            leaf = (moment.name, kind)
+            axes = self.axes(leaf)
+            self.integrands[leaf] = integrand
+            exact = moment.name in self.exact
+            if exact and not self.is_shared(moment.name):
+                value = means[leaf]
+            else:
+                tracked = None if exact else self.means.get(leaf)
+                value = self.estimates.get(leaf, means[leaf]) if tracked is None else tracked
+                value = value.detach().clone().requires_grad_()
+                self.free.append(leaf)
+            self.leaves[leaf] = value
+            if moment.name in self.scores:
+                baseline = padded(value.detach(), axes, integrand.dim() - axes)
+                self.integrands[leaf] = scored(integrand, baseline, self.scores[moment.name], axes)
+            if kind in moves:
+                move = self.batch.mean(moves[kind], axes, whole=is_whole(moment))
+                value = value + (move - move.detach())
+            values[kind] = value
+        self.feed(moment, values["sum"], values.get("share"))
+
+    def estimate(self, means: dict[Leaf, Tensor]) -> None:
+        """Keep this batch's own means, those over the data of all processes where they share it."""
+        self.estimates |= means
+        self.estimates |= self.shared({leaf: mean for leaf, mean in means.items() if self.is_shared(leaf[0])})
+
+    def is_shared(self, name: str) -> bool:
+        """Whether a mean is one with that of other processes."""
+        return self.batch.shared is not None and name not in self.batch.about
+
+    def shared(self, means: dict[Leaf, Tensor]) -> dict[Leaf, Tensor]:
+        """Return them as means over the data of all processes."""
+        if self.batch.shared is None or not means:
+            return means
+        return dict(zip(means, self.batch.shared(list(means.values())), strict=True))
+
+    def _parts(self, moment: Moment, body: Tensor, where: Tensor | None) -> dict[str, Tensor]:
+        whole = Level.DATUM in moment.over
+        mask = self.batch.mask if whole else None
+        if where is None and mask is None:
+            return {"sum": body}
+        chosen = body.new_ones((1,) * len(moment.variables)) if where is None else where
+        if mask is not None:
+            chosen = chosen * mask.to(body.dtype)
+        support = moment.entry.support is not None
+        weight = chosen.unsqueeze(len(moment.variables)) if support else chosen
+        meant = torch.where(weight > 0, body, torch.zeros((), dtype=body.dtype, device=body.device))
+        return {"sum": meant, "share": chosen.to(body.dtype)}
+
+    def feed(self, moment: Moment, total: Tensor, share: Tensor | None) -> None:
+        """Put what the rule reads of a moment among the tensors: its value, ``(*batch, *axes)``."""
+        axes = len(moment.variables)
+        support = moment.entry.support is not None
+        value = total
+        if share is not None:
+            divisor = share.clamp_min(torch.finfo(share.dtype).tiny)
+            value = total / (divisor.unsqueeze(axes) if support else divisor)
+            self.tensors[moment.name, "share"] = axes_last(share, axes)
+        if support:
+            tiny = torch.finfo(value.dtype).tiny
+            self.tensors[moment.name, "log_probs"] = axes_last(value.clamp_min(tiny).log(), axes + 1)
+        else:
+            self.tensors[moment.name, None] = axes_last(value, axes)
+
+    def feed_all(self) -> None:
+        """Put the means that are not exact among the tensors."""
+        for moment in self.functional.moments:
+            if moment.name not in self.exact:
+                self.feed(moment, self.leaves[moment.name, "sum"], self.leaves.get((moment.name, "share")))
+
+    @property
+    def tracked(self) -> list[Leaf]:
+        """The leaves that are no function of this run."""
+        return [leaf for leaf in self.free if leaf[0] not in self.exact]
