@@ -39,10 +39,15 @@ class Bound:
     @property
     def batch_shape(self) -> tuple[int, ...]:
         """The shape that the batch axes of all tensors broadcast to."""
-        shapes: list[Size] = []
+        return broadcast_shape(shape for shapes in self.batch_shapes.values() for shape in shapes)
+
+    @property
+    def batch_shapes(self) -> dict[str, list[Size]]:
+        """The batch axes of each name's tensors."""
+        shapes: dict[str, list[Size]] = {}
         for (name, component), tensor in self.tensors.items():
             entry = self.signature.get(name)
             axes = len(entry.axes) if entry is not None else 0
             axes += component == "log_probs"
-            shapes.append(tensor.shape[: tensor.ndim - axes])
-        return broadcast_shape(shapes)
+            shapes.setdefault(name, []).append(tensor.shape[: tensor.ndim - axes])
+        return shapes

@@ -13,8 +13,11 @@ def broadcast_shape(shapes: Iterable[Iterable[int]]) -> tuple[int, ...]:
     Raises:
         RuntimeError: they do not.
     """
+    distinct = list(dict.fromkeys(tuple(shape) for shape in shapes))
+    if len(distinct) == 1:  # as mostly, and torch takes long to say so
+        return distinct[0]
     function = cast(Callable[..., Iterable[int]], getattr(torch, "broadcast_shapes"))  # noqa: B009 (has no types)
-    return tuple(function(*(tuple(shape) for shape in shapes)))
+    return tuple(function(*distinct))
 
 
 def broadcast(*tensors: Tensor) -> tuple[Tensor, ...]:

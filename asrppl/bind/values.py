@@ -401,12 +401,13 @@ def _as_tensor(name: str, value: object) -> Tensor:
 def _verify_batches(bound: Bound, free: FreeNames, sink: Sink) -> None:
     """Note an error where batch axes do not broadcast."""
     known: tuple[int, ...] = ()
+    shapes = bound.batch_shapes
     for name in bound.signature:
-        alone = Bound(bound.signature, {key: part for key, part in bound.tensors.items() if key[0] == name}, {})
+        own = broadcast_shape(shapes.get(name, ()))
         try:
-            known = broadcast_shape((known, alone.batch_shape))
+            known = broadcast_shape((known, own))
         except RuntimeError:
-            message = f"batch axes of `{name}` do not fit to those of the other values: {alone.batch_shape} and {known}"
+            message = f"batch axes of `{name}` do not fit to those of the other values: {own} and {known}"
             sink.add("ASR073", free[name].span, message)
 
 

@@ -166,7 +166,7 @@ def type_program(checked: Checked, signature: Signature) -> tuple[TypedProgram, 
     if checked.failed:
         raise AsrError(checked.diagnostics)
     sink = Sink()
-    # Each body is expanded once more for every binder above it, to see what its variables index.
+    # A body may be expanded once more for every binder above it: where something depends on what its variables index.
     ctx = Context(sink, signature, expand_value, expand_formula, sites=checked.sites, effort=MAX_RANK + 2)
     ctx.given = checked.given
     ctx.uses.on = False

@@ -9,7 +9,8 @@ from asrppl.check.expand.build import UndefinedError
 from asrppl.check.expand.values import Env, Poison, Value
 from asrppl.check.free import Uses
 from asrppl.core.signature import Signature
-from asrppl.core.typed import Formula, Offset, Variable
+from asrppl.core.typed import Formula, IndexValue, Offset, Variable
+from asrppl.core.walk import TypedNode, walk
 from asrppl.diagnostics import Diagnostic, Note, Sink
 from asrppl.source import Span
 from asrppl.syntax import ast
@@ -48,7 +49,8 @@ class Access:
 class Scope:
     """A binder whose body is being expanded.
 
-    ``present`` collects the conditions under which what its variables index is there, ``accesses`` where they index.
+    ``present`` collects the conditions under which what its variables index is there, ``accesses`` where they index;
+    ``grid`` is the largest number of combinations that the binders inside it span.
     """
 
     binder: ast.Binder
@@ -57,6 +59,7 @@ class Scope:
     accesses: list[Access] = field(default_factory=list[Access])
     calls: dict[int, str] = field(default_factory=dict[int, str])
     present: list[Formula] = field(default_factory=list[Formula])
+    grid: int = 1
 
 
 class EvaluateValue(Protocol):
@@ -80,11 +83,16 @@ class Context:
     """The state of one pass.
 
     ``signature`` None is the pass before binding: kinds and lengths are unknown then, index variables without ``in``
-    have no values, and the tree that comes out serves its levels and findings only. ``probing`` is the same within a
-    typed pass: a body is expanded once, silently, to see what its variables index.
+    have no values, and the tree that comes out serves its levels and findings only.
 
-    ``steps`` and ``total`` count the nodes expanded for a statement and before it; ``effort`` scales their limits.
-    ``scopes`` and ``active`` hold, by slot, the binder of each index variable in scope and the variable itself;
+    ``trial``: a body is expanded whose variables get their values afterwards, from what they index. Where something in
+    it depends on these values, or has a finding, it is ``void``: it goes on silently, as the pass before binding does,
+    only to see what is indexed, and is then made again.
+
+    ``steps`` and ``total`` count the nodes expanded for a statement and before it; ``effort`` scales their limits, and
+    ``most`` is what they leave to the statement.
+    ``scopes`` and ``lengths`` hold, by slot, the binder of each index variable in scope and how many values it has, as
+    far as is known;
     ``guards`` the binders whose guards are being expanded, None for the end of a range; ``conditions`` how many
     conditions the formula being expanded is part of (0: it is a claim); ``outside`` how many of the scopes lie outside
     the aggregate being expanded: what is absent for one datum does not make their instances absent.
@@ -95,9 +103,11 @@ class Context:
     value_of: EvaluateValue
     formula_of: EvaluateFormula
     uses: Uses = field(default_factory=Uses)
-    probing: bool = False
+    trial: bool = False
+    void: bool = False
     effort: int = 1
     steps: int = 0
+    most: int = 0
     total: int = 0
     exhausted: bool = False
     depth: int = 0
@@ -106,9 +116,12 @@ class Context:
     conditions: int = 0
     outside: int = 0
     scopes: list[Scope] = field(default_factory=list[Scope])
-    active: list[Variable] = field(default_factory=list[Variable])
+    lengths: list[int] = field(default_factory=list[int])
     guards: list[Scope | None] = field(default_factory=list["Scope | None"])
     reported: set[tuple[str, Span]] = field(default_factory=set[tuple[str, Span]])
+
+    def __post_init__(self) -> None:
+        self.begin()
 
     @property
     def static(self) -> bool:
@@ -118,7 +131,14 @@ class Context:
     @property
     def lengths_known(self) -> bool:
         """Whether index variables have their values."""
-        return self.signature is not None and not self.probing
+        return self.signature is not None and not self.void
+
+    def ask(self, *nodes: TypedNode) -> None:
+        """Note that it matters which values the index variables in these nodes have."""
+        if self.trial and any(
+            isinstance(part, IndexValue) and not part.variable.values for node in nodes for part in walk(node)
+        ):
+            self.void = True
 
     def value(self, expr: ast.Expr, env: Env) -> Value:
         """Expand an expression that is not a formula."""
@@ -160,23 +180,26 @@ class Context:
         """Start counting for a new statement."""
         self.total += self.steps
         self.steps = 0
+        self.most = min(MAX_STEPS * self.effort, MAX_TOTAL * self.effort - self.total)
 
     def step(self, span: Span, env: Env) -> None:
         """Count one expanded node."""
         self.steps += 1
+        if self.steps > self.most:
+            self.refuse_steps(span, env)
+
+    def refuse_steps(self, span: Span, env: Env) -> NoReturn:
+        """Report that the nodes expanded are too many."""
         if self.exhausted:
             raise LimitError
         self.exhausted = self.total + self.steps > MAX_TOTAL * self.effort
-        if self.exhausted or self.steps > MAX_STEPS * self.effort:
-            self.refuse(
-                "ASR060",
-                span,
-                "all definitions and rules together expand to too much"
-                if self.exhausted
-                else "this expands to too much",
-                env,
-                help="define and name less, or reduce over an index instead of writing the cases out",
-            )
+        self.refuse(
+            "ASR060",
+            span,
+            "all definitions and rules together expand to too much" if self.exhausted else "this expands to too much",
+            env,
+            help="define and name less, or reduce over an index instead of writing the cases out",
+        )
 
     def descend(self, span: Span, env: Env, further: int = 0) -> None:
         """Count one expanded node and one level of nesting; or of a counted node further levels.
@@ -184,7 +207,9 @@ class Context:
         Who calls this takes them off ``depth`` again (most of a pass is these calls: a ``with`` takes twice as long).
         """
         if not further:
-            self.step(span, env)
+            self.steps += 1  # as `step` does: this is called for every node
+            if self.steps > self.most:
+                self.refuse_steps(span, env)
         levels = further or 1
         if self.depth + levels > MAX_DEPTH:
             self.refuse(
@@ -209,7 +234,10 @@ class Context:
     ) -> None:
         """Report a finding, with the calls that led to it, once for a place however often it is expanded."""
         key = (code, span)
-        if self.probing or key in self.reported:
+        if key in self.reported:
+            return
+        if self.trial:
+            self.void = True
             return
         self.reported.add(key)
         trail = env.trail if env is not None else ()
@@ -217,8 +245,8 @@ class Context:
         self.sink.found.append(Diagnostic(code, message, span, help, (*notes, *trail), tuple(data.items())))
 
     def refuse(self, code: str, span: Span, message: str, env: Env, *, help: str | None = None) -> NoReturn:
-        """Report that a limit is passed, in a silent pass too, and give the statement up."""
-        self.probing = False
+        """Report that a limit is passed, in a trial too, and give the statement up."""
+        self.trial = self.void = False
         self.add(code, span, message, env, help=help)
         raise LimitError
 

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
 from pathlib import PurePosixPath
@@ -237,7 +237,9 @@ def names_in(node: object) -> Iterator[str]:
     pending = [node]
     while pending:
         current = pending.pop()
-        if isinstance(current, tuple):
+        if isinstance(current, ast.Name):
+            yield current.text
+        elif isinstance(current, tuple):
             pending.extend(current)  # pyright: ignore[reportUnknownArgumentType]  # a generic walk has no types
         elif isinstance(current, ast.Binder):
             pending += [current.domain, current.where]
@@ -245,10 +247,8 @@ def names_in(node: object) -> Iterator[str]:
             pending.append(current.value)
         elif isinstance(current, ast.Field):
             pending.append(current.base)
-        elif isinstance(current, ast.Name):
-            yield current.text
-        elif is_dataclass(current) and isinstance(current, ast.Node):
-            pending += [getattr(current, part.name) for part in fields(current) if part.name != "span"]
+        elif isinstance(current, ast.Node):
+            pending += ast.parts(current)
 
 
 def _body(definition: Definition) -> ast.Expr:

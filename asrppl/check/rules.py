@@ -10,8 +10,8 @@ from asrppl.check.expand.terms import constant
 from asrppl.check.expand.values import Env, Module
 from asrppl.core.rules import Schedule, TypedRule
 from asrppl.core.signature import Level
-from asrppl.core.typed import AtMost, Every, Formula, TruthValue
-from asrppl.core.walk import is_poisoned, walk
+from asrppl.core.typed import AtMost, Erroneous, Every, Formula, TruthValue
+from asrppl.core.walk import walk
 from asrppl.diagnostics import Note
 from asrppl.source import Span
 from asrppl.syntax import ast
@@ -119,7 +119,7 @@ def expand_rule(ctx: Context, expr: ast.Expr, env: Env, where: ast.Expr | None =
     except LimitError:
         return None
     decided = isinstance(formula, TruthValue) and not ctx.static  # it runs over no instance, which is said already
-    if not decided and not is_poisoned(formula):
+    if not decided:
         _warn_decided(ctx, expr, formula, env)
     if guard is None:
         return formula
@@ -127,16 +127,21 @@ def expand_rule(ctx: Context, expr: ast.Expr, env: Env, where: ast.Expr | None =
 
 
 def _warn_decided(ctx: Context, expr: ast.Expr, formula: Formula, env: Env) -> None:
+    always = always_holds(formula)
+    if not always and not never_holds(formula):
+        return
     parts = list(walk(formula))
+    if any(isinstance(part, Erroneous) for part in parts):
+        return
     strict = any(isinstance(part, AtMost) and part.strict for part in parts)
     if ctx.static and strict:
         return  # of ints `<` is `+ 1 <=`, of reals `<=`, and the two are not told apart before binding
     if not ctx.static and any(not v.values for part in parts for v in getattr(part, "variables", ())):
         return  # it runs over no instance, which is said already
-    if always_holds(formula):
+    if always:
         help = "of reals, `<` costs what `<=` does" if strict else None
         ctx.add("ASR057", expr.span, "nothing can violate this rule", env, help=help)
-    elif never_holds(formula):
+    else:
         help = "no values meet it: is a comparison the wrong way round, or should one of its parts go?"
         ctx.add("ASR048", expr.span, "this rule never holds", env, help=help)
 

@@ -117,7 +117,23 @@ def indicators(formula: Formula) -> Iterator[Formula | Term]:
     for node in walk(formula):
         if isinstance(node, Probability):
             yield node.body
-        yield from (indicator for indicator, _ in _turned(node))
+        elif isinstance(node, _TURNING):
+            yield from (indicator for indicator, _ in _turned(node))
+
+
+_TURNING = (
+    Choose,
+    Every,
+    Some,
+    AtLeast,
+    Reduction,
+    Read,
+    Table,
+    CountTerm,
+    AggregateTerm,
+    AggregateDistribution,
+    Apply,
+)
 
 
 def _turned(node: TypedNode) -> Iterator[tuple[Formula | Term, str]]:

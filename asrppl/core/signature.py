@@ -4,11 +4,9 @@ The checker types a program against a signature, and the lowered graph is specia
 A signature is hashable: it is the key under which a lowered program is kept.
 """
 
-from bisect import bisect_left
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
-from operator import itemgetter
 from typing import Literal
 
 from asrppl.core.laws import Law
@@ -96,6 +94,10 @@ class Signature:
     """Entries in the order of their names."""
 
     entries: tuple[tuple[str, Entry], ...]
+    _by_name: dict[str, Entry] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_by_name", dict(self.entries))
 
     @classmethod
     def of(cls, entries: Mapping[str, Entry]) -> "Signature":
@@ -104,8 +106,7 @@ class Signature:
 
     def get(self, name: str) -> Entry | None:
         """Return the entry of ``name``, None where there is none."""
-        place = bisect_left(self.entries, name, key=itemgetter(0))  # sorted: a program may read thousands of names
-        return self.entries[place][1] if place < len(self.entries) and self.entries[place][0] == name else None
+        return self._by_name.get(name)
 
     def __iter__(self) -> Iterator[str]:
         return (name for name, _ in self.entries)

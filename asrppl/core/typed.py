@@ -29,6 +29,10 @@ class Variable:
     slot: int
     values: tuple[int, ...]
 
+    def set_values(self, values: tuple[int, ...]) -> None:
+        """Say what the variable runs over: for the checker, once it has seen what a variable without values indexes."""
+        object.__setattr__(self, "values", values)
+
 
 @dataclass(frozen=True, slots=True)
 class Offset:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import fields
 from functools import cache
-from typing import cast, get_args, get_type_hints
+from typing import get_args, get_origin, get_type_hints
 
 from asrppl.core.signature import Kind
 from asrppl.core.typed import (
@@ -14,6 +14,7 @@ from asrppl.core.typed import (
     Computed,
     Erroneous,
     Expectation,
+    Index,
     IndexValue,
     Offset,
     Part,
@@ -34,10 +35,11 @@ _INNER = (*_NODES, Computed)
 
 
 @cache
-def _field_names(kind: type[TypedNode]) -> tuple[str, ...]:
-    """Return the fields that may hold nodes, going by their types: most kinds have few, or none."""
+def _holding(kind: type[TypedNode]) -> tuple[tuple[str, bool], ...]:
+    """Return the fields that may hold nodes, going by their types (most kinds have few), and which are tuples."""
     hints = get_type_hints(kind)
-    return tuple(field.name for field in fields(kind) if _may_hold(hints[field.name]))
+    names = [field.name for field in fields(kind) if _may_hold(hints[field.name])]
+    return tuple((name, get_origin(hints[name]) is tuple) for name in names)
 
 
 def _may_hold(hint: object) -> bool:
@@ -49,15 +51,15 @@ def _may_hold(hint: object) -> bool:
 def children(node: TypedNode) -> list[TypedNode]:
     """Return the nodes right below ``node``, those inside its indices among them."""
     found: list[TypedNode] = []
-    for name in _field_names(type(node)):
-        part: object = getattr(node, name)
-        if isinstance(part, tuple):
-            for inner in cast(tuple[object, ...], part):
+    for name, several in _holding(type(node)):
+        if several:
+            inside: tuple[TypedNode | Index, ...] = getattr(node, name)
+            for inner in inside:
                 if isinstance(inner, Computed):
                     found.append(inner.term)
-                elif isinstance(inner, _NODES):
+                elif not isinstance(inner, Offset):
                     found.append(inner)
-        elif isinstance(part, _NODES):
+        elif (part := getattr(node, name)) is not None:
             found.append(part)
     return found
 
@@ -69,7 +71,8 @@ def walk(node: TypedNode, *, aggregates: bool = True) -> Iterator[TypedNode]:
         node = pending.pop()
         if aggregates or not isinstance(node, AggregateTerm | AggregateDistribution):
             yield node
-            pending.extend(reversed(children(node)))
+            if below := children(node):
+                pending.extend(reversed(below))
 
 
 def _named(node: TypedNode) -> list[Variable]:
@@ -80,9 +83,14 @@ def _named(node: TypedNode) -> list[Variable]:
     return [index.variable for index in indices if isinstance(index, Offset) and index.variable is not None]
 
 
+def slots(node: TypedNode) -> Iterator[int]:
+    """Yield the slots of the index variables that occur in ``node``, bound inside it or not, wherever they do."""
+    return (variable.slot for part in walk(node) for variable in _named(part))
+
+
 def variable_slots(node: TypedNode) -> set[int]:
     """Return the slots of the index variables that occur in ``node``, bound inside it or not."""
-    return {variable.slot for part in walk(node) for variable in _named(part)}
+    return set(slots(node))
 
 
 def rank(nodes: Sequence[TypedNode]) -> int:

@@ -149,6 +149,8 @@ def _pick(g: Algebra, value: Value, dim: int, variable: Variable, add: int, leng
 
 def _diagonals(g: Algebra, value: Value, slots: list[int], tail: int) -> tuple[Value, list[int]]:
     """Make one axis of those that one variable indexes (``a[i, i]``)."""
+    if len(set(slots)) == len(slots):
+        return value, slots
     for slot in sorted(set(slots)):
         while slots.count(slot) > 1:
             first = slots.index(slot)

@@ -27,6 +27,7 @@ _ELEMENTWISE = {torch.where, torch.div, operator.add, operator.sub, operator.mul
     *(operator.lt, operator.le, operator.gt, operator.eq, operator.ne)
 }
 """Takes single numbers as tensors without axes: a plain one is made into a tensor, and converted, at each call."""
+_NO_SLOTS: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +112,7 @@ class Builder:
         self.dynamic: dict[int, tuple[Node, Value]] = {}
         self.known: dict[Hashable, tuple[Value, object]] = {}
         self._made: dict[Hashable, Value] = {}
+        self._buffers: dict[tuple[Hashable, bool], Node] = {}
         self._nodes: list[Node] = []
         self._taken = {"self", "torch", "operator", "inf", "nan"}
         for variable in variables:
@@ -150,11 +152,12 @@ class Builder:
 
     def constant(self, number: float | bool) -> Value:
         """Return a number as a value."""
-        key = ("number", type(number), number, math.copysign(1, number))  # 0.0 == -0.0, yet they are two constants
-        if key not in self._made:
+        key = ("number", repr(number))  # 0.0 == -0.0, yet they are two constants; so are 1.0 and true
+        made = self._made.get(key)
+        if made is None:
             dtype = torch.bool if isinstance(number, bool) else torch.float64
-            self._made[key] = self.fold(torch.full((1,) * self.rank, number, dtype=dtype))
-        return self._made[key]
+            made = self._made[key] = self.fold(torch.full((1,) * self.rank, number, dtype=dtype))
+        return made
 
     def index(self, variable: Variable, add: int = 0) -> Value:
         """Return the values of an index variable, ``add`` more."""
@@ -165,21 +168,27 @@ class Builder:
                 if add == 0
                 else self.call(operator.add, value, float(add), low=value.low + add, high=value.high + add)
             )
-        shape = [1] * self.rank
-        shape[variable.slot] = len(variable.values)
-        numbers = [value + add for value in variable.values]
-        return self.fold(torch.tensor(numbers, dtype=torch.float64).reshape(shape))
+        key = ("index", variable.slot, variable.values, add)
+        made = self._made.get(key)
+        if made is None:
+            shape = [1] * self.rank
+            shape[variable.slot] = len(variable.values)
+            numbers = [value + add for value in variable.values]
+            made = self._made[key] = self.fold(torch.tensor(numbers, dtype=torch.float64).reshape(shape))
+        return made
 
     def fold(self, tensor: Tensor, slots: Iterable[int] | None = None) -> Value:
         """Return a constant tensor as a value."""
-        if slots is None:
-            slots = (slot for slot in range(self.rank) if tensor.shape[slot] != 1)
         key = ("constant", tensor.dtype, tuple(tensor.shape), tensor.numpy().tobytes())
-        if key not in self._made:
+        made = self._made.get(key)
+        if made is None:
+            if slots is None:
+                slots = (slot for slot in range(self.rank) if tensor.shape[slot] != 1)
             low, high = (float(tensor.min()), float(tensor.max())) if tensor.numel() else (0.0, 0.0)
             number = tensor.item() if tensor.numel() == 1 else None  # at compile time: no device is waited for
-            self._made[key] = Value(key, frozenset(slots), low, high, static=tensor, number=number)
-        return self._made[key]
+            made = Value(len(self._made), frozenset(slots), low, high, static=tensor, number=number)
+            self._made[key] = made
+        return made
 
     def buffer(self, tensor: Tensor) -> Node:
         """Return a constant tensor as a node; floats take the dtype and device of the inputs."""
@@ -216,18 +225,21 @@ class Builder:
             tensors: hand over single numbers as tensors, for functions that need one.
         """
         key = (target, tensors, *[_key_of(argument) for argument in arguments])
-        if key in self._made:
-            return self._made[key]
-        values = [argument for argument in arguments if isinstance(argument, Value)]
-        if slots is None:
-            slots = frozenset[int]().union(*[value.slots for value in values])
-        made: Value | None = None
-        constant = bool(values)
+        made = self._made.get(key)
+        if made is not None:
+            return made
+        reads, given, varies = _NO_SLOTS, False, False
         for argument in arguments:
-            if isinstance(argument, Node) or (isinstance(argument, Value) and argument.static is None):
-                constant = False
-                break
-        if constant:
+            if isinstance(argument, Value):
+                given = True
+                reads = argument.slots if not reads else reads | argument.slots
+                varies = varies or argument.static is None
+            elif isinstance(argument, Node):
+                varies = True
+        if slots is None:
+            slots = reads
+        made: Value | None = None
+        if given and not varies:
             folded = target(*(a.static if isinstance(a, Value) else a for a in arguments))
             if isinstance(folded, Tensor):
                 made = self.fold(folded, slots if folded.ndim != self.rank else None)
@@ -242,10 +254,9 @@ class Builder:
     def _argument(self, argument: Any, tensors: bool, scalars: bool) -> Any:
         if not isinstance(argument, Value):
             return argument
-        if scalars and argument.number is not None:
-            assert argument.static is not None
-            return self.buffer(argument.static.reshape(()))
-        return self.node(argument) if tensors or argument.number is None else argument.number
+        if argument.number is None:
+            return self.node(argument)
+        return self.node(argument, scalar=scalars) if tensors or scalars else argument.number
 
     def make(self, op: Literal["get_attr", "call_function", "call_module"], target: Any, *arguments: Any) -> Node:
         """Return a new node."""
@@ -253,12 +264,15 @@ class Builder:
         self._nodes.append(node)
         return node
 
-    def node(self, value: Value) -> Node:
-        """Return the node of a value, that of a buffer if it is a constant."""
-        if value.static is not None:
-            return self.buffer(value.static)
-        assert value.node is not None
-        return value.node
+    def node(self, value: Value, *, scalar: bool = False) -> Node:
+        """Return the node of a value; of a constant that of a buffer, for a ``scalar`` without axes."""
+        if value.static is None:
+            assert value.node is not None
+            return value.node
+        key = value.key, scalar
+        if key not in self._buffers:
+            self._buffers[key] = self.buffer(value.static.reshape(()) if scalar else value.static)
+        return self._buffers[key]
 
     # ---- variables
 
@@ -271,7 +285,7 @@ class Builder:
         needed = set(outputs)
         for node in reversed(self._nodes):  # from the last to the first, users come before what they use
             if node in needed:
-                needed.update(argument for argument in node.arguments if isinstance(argument, Node))
+                needed.update([argument for argument in node.arguments if isinstance(argument, Node)])
         nodes = [node for node in self._nodes if node in needed]
         return Compiled(self.root, list(self.inputs.values()), nodes, outputs)
 

@@ -23,6 +23,7 @@ from asrppl.lower.recompute import Parts, recomputed
 BOUND = 2**22
 """Elements of a dense grid (batch × index values) that are held at once."""
 
+_BINDERS = (Every, Some, AtLeast, Reduction, CountTerm)
 _PARTS = 4
 """A loop, which recomputes anyway, takes parts of a quarter of that: as fast, and a quarter of the memory."""
 
@@ -138,15 +139,19 @@ def _numbers(node: CountProbability) -> int:
 
 def grid(node: TypedNode) -> int:
     """Return the largest number of grid points that anything nested in ``node`` spans, an element of the batch."""
-    sizes: dict[int, int] = {}
+    sizes: dict[int, int] = {}  # of binders, whose bodies may be there twice
 
     def size(node: TypedNode) -> int:
-        if id(node) not in sizes:
-            inner = max(map(size, children(node)), default=1)
-            bound = isinstance(node, Every | Some | AtLeast | Reduction | CountTerm)
-            if isinstance(node, CountProbability):  # spans its indices, and not each of them for each number
-                inner = max(1, inner * math.prod(len(v.values) for v in node.variables) // _numbers(node))
-            sizes[id(node)] = inner * (math.prod(len(v.values) for v in node.variables) if bound else 1)
-        return sizes[id(node)]
+        if isinstance(node, _BINDERS):
+            if id(node) not in sizes:
+                sizes[id(node)] = largest(node) * math.prod(len(v.values) for v in node.variables)
+            return sizes[id(node)]
+        if isinstance(node, CountProbability):  # spans its indices, and not each of them for each number
+            return max(1, largest(node) * math.prod(len(v.values) for v in node.variables) // _numbers(node))
+        return largest(node)
+
+    def largest(node: TypedNode) -> int:
+        below = children(node)
+        return max(map(size, below)) if below else 1
 
     return size(node)

@@ -9,7 +9,7 @@ import math
 import operator
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor, fx, nn
@@ -94,13 +94,43 @@ class Compiled(nn.Module):
         return graph
 
 
+_LONGEST = 8
+"""Operations that one line of code has at most: what goes in its midst goes at its end."""
+
+
+class _Expression(NamedTuple):
+    """A node's value as text, not yet a line: one further node reads it, and may take it in.
+
+    Args:
+        node: whose value it is.
+        name: of what is called, for the name of the value.
+        text: the expression.
+        enclosed: the same as an operand.
+        gone: nodes that nothing further reads.
+        size: how many operations it has.
+    """
+
+    node: Node
+    name: str
+    text: str
+    enclosed: str
+    gone: list[Node]
+    size: int
+
+
 def _written(inputs: Sequence[Node], nodes: Sequence[Node], outputs: Sequence[Node]) -> tuple[str, dict[str, Any]]:
-    """Return the source of ``forward``, and what it calls by name."""
+    """Return the source of ``forward``, and what it calls by name.
+
+    What one further node reads, and at once, stands inside that one's expression: Python takes long to compile a line.
+    """
     names: dict[Node, str] = {node: node.target for node in inputs}
+    texts = dict(names)  # as operands
     known: dict[str, Any] = {"torch": torch, "inf": math.inf, "nan": math.nan}
     functions: dict[Any, str] = {}
     taken = {*names.values(), *known, "self"}
     numbers = itertools.count(1)
+    lines = [f"def forward({', '.join(['self', *names.values()])}):"]
+    waiting: list[_Expression] = []
 
     def free(name: str) -> str:
         while name in taken:
@@ -108,35 +138,63 @@ def _written(inputs: Sequence[Node], nodes: Sequence[Node], outputs: Sequence[No
         taken.add(name)
         return name
 
-    def text(part: Any) -> str:
-        return names[part] if isinstance(part, Node) else repr(part)
+    def write(found: _Expression) -> None:
+        numbered = found.node.op == "call_function"
+        name = names[found.node] = texts[found.node] = free(f"{found.name}_{next(numbers)}" if numbered else found.name)
+        gone = "".join(f"{names[part]} = " for part in found.gone)
+        lines.append(f"    {name} = {found.text}" + (f";  {gone}None" if gone else ""))
 
-    # A value goes as soon as nothing further reads it.
+    def write_waiting() -> None:
+        for found in waiting:
+            write(found)
+        waiting.clear()
+
+    # A value goes as soon as nothing further reads it. (Inputs stay: whoever calls holds them.)
+    reads: dict[Node, int] = dict.fromkeys(outputs, 2)
     last: dict[Node, Node] = {}
     for node in nodes:
-        last |= {part: node for part in node.arguments if isinstance(part, Node)}
+        for part in node.arguments:
+            if isinstance(part, Node):
+                last[part] = node
+                reads[part] = reads.get(part, 0) + 1
     going: dict[Node, list[Node]] = {}
-    kept = set(outputs)
+    kept = {*inputs, *outputs}
     for part, node in last.items():
         if part not in kept:
             going.setdefault(node, []).append(part)
 
-    lines = [f"def forward({', '.join(['self', *names.values()])}):"]
     for node in nodes:
+        gone = [part for part in going.get(node, ()) if part in names]
+        size = 1
+        inside = [part for part in node.arguments if isinstance(part, Node) and part not in names]
+        if inside:
+            within = waiting[-len(inside) :]
+            if [found.node for found in within] == inside:
+                del waiting[-len(inside) :]
+                for found in within:
+                    gone = found.gone + gone
+                    size += found.size
+                    texts[found.node] = found.enclosed
+            else:  # all are computed in the order of the nodes
+                write_waiting()
+                gone = list(going.get(node, ()))
+        arguments = [texts[part] if isinstance(part, Node) else repr(part) for part in node.arguments]
+        sign = None
         if node.op == "call_function":
             sign = _SIGNS.get(node.target)
-            function = functions.get(node.target)
-            if function is None:
-                function = functions[node.target] = free(node.target.__name__.strip("_"))
-                known[function] = node.target
-            arguments = [text(part) for part in node.arguments]
-            value = sign.format(*arguments) if sign else f"{function}({', '.join(arguments)})"
-            names[node] = free(f"{function}_{next(numbers)}")
+            name = functions.get(node.target)
+            if name is None:
+                name = functions[node.target] = free(node.target.__name__.strip("_"))
+                known[name] = node.target
+            text = sign.format(*arguments) if sign else f"{name}({', '.join(arguments)})"
         else:
-            call = f"({', '.join(map(text, node.arguments))})" if node.op == "call_module" else ""
-            value = f"self.{node.target}{call}"
-            names[node] = free(node.target)
-        gone = "".join(f"{names[part]} = " for part in going.get(node, ()))
-        lines.append(f"    {names[node]} = {value}" + (f";  {gone}None" if gone else ""))
+            name = node.target
+            text = f"self.{name}" + (f"({', '.join(arguments)})" if node.op == "call_module" else "")
+        found = _Expression(node, name, text, f"({text})" if sign else text, gone, size)
+        if reads[node] > 1 or size >= _LONGEST:
+            write_waiting()
+            write(found)
+        else:
+            waiting.append(found)
     lines.append(f"    return ({''.join(f'{names[node]}, ' for node in outputs)})")
     return "\n".join(lines) + "\n", known

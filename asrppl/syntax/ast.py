@@ -4,7 +4,8 @@ Formulas and terms are one syntactic class; `asrppl.check` tells them apart by t
 comparison, so that ``parse(format(tree)) == tree``.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from functools import cache
 from typing import Literal
 
 from asrppl.source import Source, Span
@@ -15,6 +16,16 @@ class Node:
     """What all nodes share."""
 
     span: Span = field(compare=False, repr=False)
+
+
+@cache
+def _names_of_parts(kind: type[Node]) -> tuple[str, ...]:
+    return tuple(part.name for part in fields(kind) if part.name != "span")
+
+
+def parts(node: Node) -> list[object]:
+    """Return what a node consists of, its span aside: nodes, tuples of nodes, texts and numbers."""
+    return [getattr(node, name) for name in _names_of_parts(type(node))]
 
 
 # ---- expressions

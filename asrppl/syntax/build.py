@@ -1,8 +1,8 @@
 """Parse tree → frozen nodes. A walk with a stack of its own: no text is deep enough to exhaust Python's."""
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -28,47 +28,55 @@ class _Part(NamedTuple):
     chain: str = ""
 
 
-@dataclass(slots=True)
-class _Frame:
-    """A branch of the parse tree whose first ``len(parts)`` children are finished."""
+class _Branch(NamedTuple):
+    """A branch of the parse tree: the children that are still to come, and those that are finished."""
 
-    tree: lark.Tree[lark.Token]
+    kind: str
+    coming: Iterator[lark.Tree[lark.Token] | lark.Token]
     parts: list[_Part]
 
 
 def build(tree: lark.Tree[lark.Token], source: Source, offset: int, sink: Sink) -> ast.Statement | None:
     """Return the statement of a parse tree whose text starts at ``offset``; None where ``sink`` got an error."""
     known = len(sink.found)
-    frames = [_Frame(tree, [])]
+    around: list[_Branch] = []
+    branch = _Branch(str(tree.data), iter(tree.children), [])
     while True:
-        frame = frames[-1]
-        if len(frame.parts) < len(frame.tree.children):
-            child = frame.tree.children[len(frame.parts)]
+        for child in branch.coming:
             if isinstance(child, lark.Token):
                 start = offset + (child.start_pos or 0)
-                frame.parts.append(_Part(child, Span(source, start, start + len(child)), 0))
+                branch.parts.append(_Part(child, Span(source, start, start + len(child)), 0))
             else:
-                frames.append(_Frame(child, []))
-            continue
-        frames.pop()
-        span = frame.parts[0].span.to(frame.parts[-1].span)
-        kind = str(frame.tree.data)
-        value = _BUILDERS[kind](frame.parts, span, sink)
-        chain = _chained(kind, frame.parts)
-        deeper = kind not in _FLAT
-        first = frame.parts[0]
-        longer = kind in ("binary", "logic") and chain != "" and first.chain == chain
-        depth = max(part.depth + (deeper and not (longer and part is first)) for part in frame.parts)
-        if deeper and depth == MAX_NESTING + 1:  # further up it is the same finding
-            sink.add(
-                "ASR014",
-                span,
-                f"this is nested more than {MAX_NESTING} deep",
-                help="name its parts with `let` or `def`, or split the rule",
-            )
-        if not frames:
-            return value if len(sink.found) == known else None
-        frames[-1].parts.append(_Part(value, span, depth, chain))
+                around.append(branch)
+                branch = _Branch(str(child.data), iter(child.children), [])
+                break
+        else:
+            part = _finished(branch.kind, branch.parts, sink)
+            if not around:
+                return part.value if len(sink.found) == known else None
+            branch = around.pop()
+            branch.parts.append(part)
+
+
+def _finished(kind: str, parts: list[_Part], sink: Sink) -> _Part:
+    first, last = parts[0], parts[-1]
+    span = Span(first.span.source, first.span.start, last.span.end)
+    value = _BUILDERS[kind](parts, span, sink)
+    chain = _chained(kind, parts)
+    deeper = kind not in _FLAT
+    depth = first.depth + deeper
+    if chain and first.chain == chain and kind in ("binary", "logic"):
+        depth = first.depth  # a longer chain is no deeper
+    for part in parts[1:]:
+        depth = max(depth, part.depth + deeper)
+    if deeper and depth == MAX_NESTING + 1:  # further up it is the same finding
+        sink.add(
+            "ASR014",
+            span,
+            f"this is nested more than {MAX_NESTING} deep",
+            help="name its parts with `let` or `def`, or split the rule",
+        )
+    return _Part(value, span, depth, chain)
 
 
 _CHAINS = {"and": "and", "or": "or", "+": "+", "-": "+", "*": "*", "/": "*"}

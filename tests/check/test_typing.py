@@ -3,10 +3,14 @@
 import pytest
 
 from asrppl.check import type_program
+from asrppl.check.context import Context
+from asrppl.check.expand import formulas
+from asrppl.check.expand.values import Env
 from asrppl.core.show import show_formula
 from asrppl.core.signature import BOX_FIELDS, Entry, Kind, Level, Signature
-from asrppl.core.typed import AtMost, Every, Reduction, TypedFormula, TypedTerm
+from asrppl.core.typed import AtMost, Every, Formula, Reduction, TypedFormula, TypedTerm
 from asrppl.core.walk import walk
+from asrppl.syntax import ast
 from tests.check.programs import SIGNATURE, checked, codes, typed
 
 
@@ -175,6 +179,32 @@ def test_an_index_runs_over_what_keeps_it_inside(text: str, result: str) -> None
 )
 def test_absent_entries_are_guarded_away(text: str, result: str) -> None:
     assert typed(text) == result
+
+
+@pytest.mark.parametrize(
+    ("text", "times"),
+    [
+        ("forall i: exists j: forall k: matrix[i, j] <= real[k]", 1),
+        ("forall i: (sum j where hot[j]: real[j]) + box[i].x <= 1", 1),
+        # Whether a whole number that is computed is an index depends on the values of `i`: the inner body is expanded
+        # to see what `k` indexes, once more below the known `i`, and with `k` known.
+        ("forall i: exists k: six[2 * i] <= real[i] + real[k]", 2),
+        ("forall i: exists k: six[2 * k] <= real[i] + real[k]", 3),
+    ],
+)
+def test_a_body_is_expanded_again_only_where_it_depends_on_the_values_of_indices(
+    text: str, times: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found, expanded = checked(text), []
+    whole = formulas.chain
+
+    def chain(ctx: Context, node: ast.Chain, env: Env, positive: bool) -> Formula:
+        expanded.append(node.span.text)
+        return whole(ctx, node, env, positive)
+
+    monkeypatch.setattr(formulas, "chain", chain)
+    type_program(found, SIGNATURE)
+    assert max(map(expanded.count, expanded)) == times
 
 
 def test_index_variables_in_scope_together_differ_in_slot() -> None:

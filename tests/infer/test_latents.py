@@ -432,6 +432,49 @@ def test_a_run_that_is_resumed_goes_on_as_if_it_had_not_stopped() -> None:
     assert str(again.state_dict()) == str(elbo.state_dict())
 
 
+LENGTHS = torch.tensor([4, 2])
+
+
+def test_a_step_past_the_length_of_a_sequence_is_false_in_a_condition() -> None:
+    """So it adds nothing to P, in the gradient and in the violation; and no factor stands there."""
+
+    def model() -> None:
+        move = pyro.param("move", torch.tensor([[0.5, -0.5], [-0.3, 0.4]]))
+        loc = pyro.param("loc", torch.tensor([-0.8, 0.9]))
+        with pyro.plate("sequences", 2, dim=-1):
+            x: Any = 0
+            for t in pyro.markov(range(4)):
+                with pyro.poutine.mask(mask=t < LENGTHS):
+                    x = pyro.sample(f"x_{t}", dist.Categorical(logits=move[x]), infer=PARALLEL)
+                    pyro.sample(f"y_{t}", dist.Normal(loc[x], 1.0), obs=SERIES[:, t])
+
+    base = TraceEnum_ELBO(max_plate_nesting=1)
+    elbo = asrppl.regularize(model, _nothing, "rule r weight 5: forall t: aggregate(P[x[t] == 1]) <= 0.3", elbo=base)
+    for _ in range(3):
+        elbo.loss_and_grads(model, _nothing)
+    (kept,) = elbo.memory.rules.values()
+    kept.multipliers.update({name: torch.full_like(each, MULTIPLIER) for name, each in kept.multipliers.items()})
+    values = {name: pyro.param(name).detach().clone().requires_grad_() for name in ("move", "loc")}
+    for param in unconstrained(list(values)):
+        param.grad = None
+    elbo.loss_and_grads(model, _nothing)
+    total: Any = 0.0
+    sums = torch.zeros(4)
+    for data, length in enumerate(LENGTHS.tolist()):
+        states = torch.tensor(list(product(range(2), repeat=length)))
+        before = torch.cat([torch.zeros(len(states), 1, dtype=torch.long), states[:, :-1]], 1)
+        prior = values["move"].log_softmax(-1)[before, states].sum(-1)
+        joint = prior + dist.Normal(values["loc"][states], 1.0).log_prob(SERIES[data, :length]).sum(-1)
+        tilt = joint - MULTIPLIER * states.sum(-1)
+        total = total - tilt.logsumexp(-1)
+        sums[:length] += (tilt.softmax(-1).detach()[:, None] * states).sum(0)
+    total.backward()
+    for param, value in zip(unconstrained(list(values)), values.values(), strict=True):
+        assert value.grad is not None
+        torch.testing.assert_close(param.grad, value.grad)
+    assert float(elbo.report.violations["r"]) == pytest.approx(float((sums / 2 - 0.3).clamp_min(0).sum()))
+
+
 def test_a_rule_that_indexes_a_plate_bounds_each_of_its_entries() -> None:
     case = topics()
     rule = "rule r weight 5: forall w: aggregate(P[topic[w] == 1]) <= 0.3"

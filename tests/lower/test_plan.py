@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 import torch
 from pyro.ops.provenance import ProvenanceTensor, get_provenance
-from torch import Tensor
+from torch import Tensor, fx
 from torch.distributions import Categorical
 
 from asrppl.bind.bound import Bound
@@ -131,6 +131,23 @@ def test_loops_give_the_values_and_gradients_of_the_dense_plan() -> None:
             assert isinstance(boxes, Tensor)
             results.append((found, torch.autograd.grad(found.sum(), boxes)[0]))
         torch.testing.assert_close(results[0], results[1])
+
+
+@pytest.mark.parametrize("options", [{}, LOOPED], ids=["dense", "looped"])
+def test_the_code_computes_what_the_graph_says(options: dict[str, int]) -> None:
+    plan, bound = compile_rule(RULES, _values(torch.float64), **options)
+    inputs = [bound.functions[k] if isinstance(k, str) else bound.tensors[k].double() for k in plan.arguments]
+    written, traced = plan.module(*inputs), fx.GraphModule(plan.module, plan.module.graph)(*inputs)
+    assert len(written) == len(plan.rules)
+    for one, other in zip(written, traced, strict=True):
+        torch.testing.assert_close(one, other, rtol=0, atol=0)
+
+
+def test_a_value_that_is_read_once_has_no_line_of_its_own_but_none_is_long() -> None:
+    plan, _ = compile_rule(f"rule r: {' + '.join(f'exp(x[{i}])' for i in range(40))} <= 1", {"x": [0.5] * 40})
+    calls = [line.count("(") for line in plan.code.splitlines()[1:]]
+    assert len(calls) < 40
+    assert max(calls) < 30
 
 
 def test_what_two_rules_share_is_computed_once() -> None:

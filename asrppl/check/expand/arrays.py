@@ -260,6 +260,7 @@ def resolve_indices(
         resolved.append(Computed(index, length or 0))
         if length is None:
             continue
+        ctx.ask(index)
         low, high = bounds(index)
         inside: list[Formula] = []
         if low < 0:
@@ -286,8 +287,7 @@ def _skip(ctx: Context, condition: Formula, name: str, *, further: bool) -> Form
     scope = ctx.scopes[max(slots)]
     if further and ctx.place(scope) == "nested":
         return condition
-    # (While a binder further in is probed, what is outside is not known yet.)
-    if not ctx.probing and condition not in scope.present:
+    if not ctx.void and condition not in scope.present:
         scope.present.append(condition)
     return None
 

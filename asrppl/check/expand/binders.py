@@ -38,12 +38,12 @@ _NO_VALUES: tuple[int, ...] = ()
 def bind(ctx: Context, env: Env, binder: ast.Binder, visit: Visit[Body]) -> tuple[Scope, list[Formula], Body]:
     """Expand what stands under a binder: ``visit`` is given its scope and the environment with its variables.
 
-    In a typed pass a variable's values follow from what it indexes. So ``visit`` runs twice there: once silently, to
-    see the accesses, and then with the values known.
+    In a typed pass a variable's values follow from what it indexes: they are set when its body has been expanded. A
+    body that depends on them (by a computed index, say, or by an access in a guard that leaves its axis) is expanded
+    once more then.
     """
     good = verify_names(ctx, binder.names, env)
-    first = len(ctx.scopes)
-    if first + len(binder.names) > MAX_RANK:
+    if len(ctx.scopes) + len(binder.names) > MAX_RANK:
         ctx.refuse(
             "ASR059",
             binder.span,
@@ -52,33 +52,44 @@ def bind(ctx: Context, env: Env, binder: ast.Binder, visit: Visit[Body]) -> tupl
             help="the grid of all their values would be too large; split the rule",
         )
     domain, explicit = _written_domain(ctx, binder, env)
-    domains = [explicit] * len(binder.names)
     if ctx.lengths_known and (domain != "constant" or binder.where is not None):
-        probe = _probe(ctx, env, binder, domains, visit)
-        domains = [
-            _indexed_domain(ctx, probe, slot, explicit if domain == "constant" else None, env)
-            for slot in range(first, first + len(binder.names))
-        ]
-    scope, written, body = _visit(ctx, env, binder, domains, visit)
-    if ctx.static and good and domain != "constant" and not any(map(is_poisoned, (*written, body))):
-        _verify_indexing(ctx, scope, domain, env)
+        scope, written, body = _settle(ctx, env, binder, explicit if domain == "constant" else None, visit)
+    else:
+        scope, written, body = _visit(ctx, env, binder, [explicit] * len(binder.names), visit)
     if ctx.static:
+        if good and domain != "constant":
+            _verify_indexing(ctx, scope, domain, (*written, body), env)
         verify_length(ctx, scope, env)
+        return scope, written, body
+    domains = [variable.values for variable in scope.variables]
     alone = binder.distinct and domains[0] == domains[1] and len(domains[0]) == 1
     if ctx.lengths_known and (alone or not all(domains)) and not ctx.sink.failed:
         ctx.add("ASR066", binder.span, "this runs over no instance, so it says nothing", env)
+    if ctx.scopes:
+        ctx.scopes[-1].grid = max(ctx.scopes[-1].grid, _grid(domains) * scope.grid)
     return scope, written, body
 
 
+def _grid(domains: list[tuple[int, ...]]) -> int:
+    return math.prod(max(1, len(values)) for values in domains)
+
+
 def _visit(
-    ctx: Context, env: Env, binder: ast.Binder, domains: list[tuple[int, ...]], visit: Visit[Body]
+    ctx: Context,
+    env: Env,
+    binder: ast.Binder,
+    domains: list[tuple[int, ...]],
+    visit: Visit[Body],
+    *,
+    later: bool = False,
 ) -> tuple[Scope, list[Formula], Body]:
+    """Expand the body with these values of the variables; ``later``: they have none yet, and at most these."""
     first = len(ctx.scopes)
     variables = tuple(
-        Variable(name.text, first + position, values)
+        Variable(name.text, first + position, _NO_VALUES if later else values)
         for position, (name, values) in enumerate(zip(binder.names, domains, strict=True))
     )
-    if math.prod(max(1, len(v.values)) for v in (*ctx.active, *variables)) > MAX_GRID:
+    if math.prod(ctx.lengths) * _grid(domains) > MAX_GRID:
         ctx.refuse(
             "ASR061",
             binder.span,
@@ -89,20 +100,50 @@ def _visit(
     scope = Scope(binder, variables, len(ctx.guards))
     bindings: dict[str, Local] = {variable.name: IndexVariable(variable) for variable in variables}
     ctx.scopes.extend([scope] * len(variables))
-    ctx.active.extend(variables)
+    ctx.lengths.extend(max(1, len(values)) for values in domains)
     try:
         return scope, *visit(scope, env.bind(bindings))
     finally:
         del ctx.scopes[first:]
-        del ctx.active[first:]
+        del ctx.lengths[first:]
 
 
-def _probe(ctx: Context, env: Env, binder: ast.Binder, domains: list[tuple[int, ...]], visit: Visit[Body]) -> Scope:
-    ctx.probing = True
+def _settle(
+    ctx: Context, env: Env, binder: ast.Binder, explicit: tuple[int, ...] | None, visit: Visit[Body]
+) -> tuple[Scope, list[Formula], Body]:
+    """Expand a body, find its variables' values from what they index, and set them, or expand it with them."""
+    known = [len(scope.present) for scope in ctx.scopes]
+    outer, ctx.trial = ctx.trial, True
     try:
-        return _visit(ctx, env, binder, domains, visit)[0]
+        found = _visit(ctx, env, binder, [explicit or _NO_VALUES] * len(binder.names), visit, later=True)
     finally:
-        ctx.probing = False
+        void = ctx.void
+        ctx.trial, ctx.void = outer, void and outer
+    if ctx.void:  # what is around it is expanded once more, and this with it
+        return found
+    scope = found[0]
+    domains = [_indexed_domain(ctx, scope, variable.slot, explicit, env) for variable in scope.variables]
+    if not void and not ctx.void and _fits(ctx, scope, domains):
+        for variable, values in zip(scope.variables, domains, strict=True):
+            variable.set_values(values)
+        return found
+    if outer:
+        ctx.void = True
+        return found
+    for around, count in zip(ctx.scopes, known, strict=True):
+        del around.present[count:]
+    return _visit(ctx, env, binder, domains, visit)
+
+
+def _fits(ctx: Context, scope: Scope, domains: list[tuple[int, ...]]) -> bool:
+    """Whether the values keep all that the variables index inside its axes, and the grids inside their limit."""
+    inside = all(
+        min(values) + access.add >= 0 and max(values) + access.add < access.length
+        for variable, values in zip(scope.variables, domains, strict=True)
+        for access in scope.accesses
+        if values and access.slot == variable.slot and access.length is not None
+    )
+    return inside and math.prod(ctx.lengths) * _grid(domains) * scope.grid <= MAX_GRID
 
 
 def verify_names(ctx: Context, names: tuple[ast.Name, ...], env: Env) -> bool:
@@ -193,14 +234,14 @@ def _constant_end(ctx: Context, expr: ast.Expr, env: Env) -> int | Literal["vari
 
 
 def _indexed_domain(
-    ctx: Context, probe: Scope, slot: int, explicit: tuple[int, ...] | None, env: Env
+    ctx: Context, scope: Scope, slot: int, explicit: tuple[int, ...] | None, env: Env
 ) -> tuple[int, ...]:
     """Return the values that keep what the variable indexes inside its axes.
 
     Accesses in guards count only where there are no others; but an access in the variable's own guard that falls
     outside makes the instance absent, which is the same as leaving the value out.
     """
-    accesses = [access for access in probe.accesses if access.slot == slot and access.length is not None]
+    accesses = [access for access in scope.accesses if access.slot == slot and access.length is not None]
     outside = [access for access in accesses if access.guard == "no"]
     if explicit is not None:
         outside = []
@@ -216,7 +257,10 @@ def _indexed_domain(
     if explicit is not None:
         return tuple(value for value in explicit if low <= value <= high)
     if high - low + 1 > MAX_VALUES:
-        ctx.refuse("ASR061", probe.binder.span, f"an index may run over {MAX_VALUES:,} values at most", env)
+        if ctx.trial:
+            ctx.void = True
+            return _NO_VALUES
+        ctx.refuse("ASR061", scope.binder.span, f"an index may run over {MAX_VALUES:,} values at most", env)
     return tuple(range(low, high + 1))
 
 
@@ -236,8 +280,12 @@ def _verify_lengths(ctx: Context, accesses: list[Access], env: Env) -> None:
             return
 
 
-def _verify_indexing(ctx: Context, scope: Scope, written: Written, env: Env) -> None:
+def _verify_indexing(
+    ctx: Context, scope: Scope, written: Written, inside: tuple[Formula | Body, ...], env: Env
+) -> None:
     used = {access.slot for access in scope.accesses}
+    if all(variable.slot in used for variable in scope.variables) or any(map(is_poisoned, inside)):
+        return
     for name, variable in zip(scope.binder.names, scope.variables, strict=True):
         if variable.slot not in used:
             what = "so its domain must be constant" if written == "varies" else "so it needs a domain"
@@ -285,6 +333,7 @@ def _varying_range(ctx: Context, scope: Scope, env: Env) -> list[Formula]:
     parts: list[Formula] = []
     for variable, name in zip(scope.variables, scope.binder.names, strict=True):
         value = build.index_value(variable, name.span)
+        ctx.ask(value)
         known = variable.values
         # Without those conditions that all its values meet.
         if not (isinstance(low, Constant) and known and min(known) >= low.value):

@@ -203,6 +203,7 @@ def _delta(ctx: Context, argument: ast.Expr, span: Span, env: Env) -> Value:
         return PointMass((at.value,), build.NO_LEVELS, span, float(at.value))
     offset = as_offset(at)
     if offset is not None and offset.variable is not None:
+        ctx.ask(at)
         support = tuple(value + offset.add for value in offset.variable.values)
         return PointMass(support, build.NO_LEVELS, span, offset)
     if not build.is_poison(at):

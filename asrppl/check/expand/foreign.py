@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import fields
 from typing import TypeVar
 
 from asrppl.check.context import Context, Scope
@@ -127,7 +126,7 @@ def _names_in(body: object) -> Iterator[tuple[ast.Name, str]]:
         elif isinstance(node, tuple):
             pending += [(part, "bare") for part in node]  # pyright: ignore[reportUnknownVariableType]  # a generic walk
         elif isinstance(node, ast.Node):
-            pending += [(getattr(node, part.name), "bare") for part in fields(node) if part.name != "span"]
+            pending += [(part, "bare") for part in ast.parts(node)]
 
 
 def note_call_of_index(ctx: Context, node: ast.Call, env: Env) -> None:

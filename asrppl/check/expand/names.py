@@ -37,11 +37,12 @@ def look_up(name: str, env: Env) -> Resolved:
     bound = env.bindings.get(name)
     if bound is not None:
         return bound
-    if name in env.module.broken:
+    module = env.module
+    if name in module.broken:
         return Unknown()
-    found = env.module.find(name)
+    found = module.own.get(name) or module.imported.get(name)
     if found is not None:
-        env.module.used.add(name)
+        module.used.add(name)
     return found
 
 
@@ -63,7 +64,9 @@ def resolve_call(name: str, env: Env) -> tuple[str, DefDefinition | None, bool]:
 def unfold(ctx: Context, expr: ast.Expr, env: Env) -> tuple[ast.Expr, Env]:
     """Expand ``expr`` until its outermost construct is neither a defined name nor a call of a ``def``."""
     while True:
-        ctx.step(expr.span, env)
+        ctx.steps += 1  # as `Context.step` does: this is run for every node
+        if ctx.steps > ctx.most:
+            ctx.refuse_steps(expr.span, env)
         match expr:
             case ast.Binary() | ast.Field() | ast.Number():  # what is most frequent, and stands for itself
                 return expr, env
@@ -239,6 +242,16 @@ def sort(ctx: Context, expr: ast.Expr, env: Env) -> Literal["formula", "number",
             return "number" if builtin and name != "q" else "either"
         case _:
             return "number"
+
+
+def is_entry(expr: ast.Expr, env: Env) -> bool:
+    """Whether ``expr`` is a name under index variables, ``a[i, j]``, or a name alone, none of them a parameter's."""
+    if isinstance(expr, ast.Index):
+        names = [index.text for index in expr.indices if isinstance(index, ast.Name)]
+        if len(names) < len(expr.indices) or not all(isinstance(env.bindings.get(n), IndexVariable) for n in names):
+            return False
+        expr = expr.base
+    return isinstance(expr, ast.Name) and look_up(expr.text, env) is None
 
 
 def is_unknown(expr: ast.Expr, env: Env) -> bool:

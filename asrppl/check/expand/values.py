@@ -73,12 +73,18 @@ class Module:
 # ---- environments
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Thunk:
-    """An expression not yet expanded, with the environment of its names."""
+    """An expression not yet expanded, with the environment of its names.
+
+    ``array`` is what it evaluates to where that is an entry under plain index variables, as most arguments are that a
+    ``def`` reads field after field; ``steps`` is what the expansion counts as.
+    """
 
     expr: ast.Expr
     env: "Env"
+    array: "Array | None" = None
+    steps: int = 0
 
 
 @dataclass(frozen=True, slots=True, eq=False)

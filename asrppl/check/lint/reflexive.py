@@ -1,7 +1,6 @@
 """Pairs of an entry with itself, which a rule about pairs hardly means."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import fields
 from itertools import combinations
 
 from asrppl.check.context import Context
@@ -93,8 +92,8 @@ def _same(left: object, right: object, swapped: Mapping[str, str]) -> bool:
             if len(a) != len(b):  # pyright: ignore[reportUnknownArgumentType]  # a generic walk has no types
                 return False
             pending += zip(a, b, strict=True)  # pyright: ignore[reportUnknownArgumentType]
-        elif isinstance(a, ast.Node) and type(a) is type(b):
-            pending += [(getattr(a, part.name), getattr(b, part.name)) for part in fields(a) if part.name != "span"]
+        elif isinstance(a, ast.Node) and isinstance(b, ast.Node) and type(a) is type(b):
+            pending += zip(ast.parts(a), ast.parts(b), strict=True)
         elif a != b:
             return False
     return True

@@ -1,7 +1,5 @@
 """Warnings about names: never used, or close to another."""
 
-from dataclasses import fields
-
 from asrppl.check.context import Context
 from asrppl.check.expand.values import DefDefinition, Module
 from asrppl.check.modules import names_in
@@ -101,5 +99,5 @@ def _bound_names(node: object) -> list[tuple[str, Span]]:
         if isinstance(current, tuple):
             pending.extend(current)  # pyright: ignore[reportUnknownArgumentType]  # a generic walk has no types
         elif isinstance(current, ast.Node):
-            pending += [getattr(current, part.name) for part in fields(current) if part.name != "span"]
+            pending += ast.parts(current)
     return found

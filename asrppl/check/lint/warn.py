@@ -1,11 +1,13 @@
 """What is legal but hardly meant."""
 
+from itertools import chain
+
 from asrppl.check.context import Context, Scope
 from asrppl.check.expand.bounds import bounds
 from asrppl.check.expand.values import Env
 from asrppl.core.signature import BOX_FIELDS, Kind
 from asrppl.core.typed import AtMost, BinaryTerm, Conjunction, Equal, Formula, Read, Term, Unary
-from asrppl.core.walk import is_poisoned, variable_slots, walk
+from asrppl.core.walk import is_poisoned, slots, walk
 from asrppl.source import Span
 from asrppl.syntax import ast
 
@@ -34,6 +36,7 @@ def warn_traded(ctx: Context, node: ast.Logic, left: Formula, right: Formula, en
     """Warn of a drawn Boolean before a claim about ints: giving up the Boolean costs 1, whatever the claim does."""
     if ctx.static or ctx.conditions or not (isinstance(left, AtMost) and left.part == "discrete"):
         return
+    ctx.ask(left, right)
     if bounds(left.left)[1] - bounds(left.right)[0] > 1:
         return
     for part in walk(right):
@@ -75,30 +78,33 @@ def _ignored(scope: Scope, guards: list[Formula], part: Formula | Term) -> list[
     """Return the names of the scope's variables that neither ``part`` nor a written guard mentions."""
     # The part `i != j` of a binder does not count: it chooses pairs, it does not say which are meant.
     said = guards[1:] if scope.binder.distinct else guards
-    mentioned = variable_slots(part).union(*(variable_slots(guard) for guard in said))
     # A variable without a domain has been reported as that; and so has one that a binder further in hides.
     with_domain = {access.slot for access in scope.accesses}
-    mentioned |= {access.slot for access in scope.accesses if not access.name}
-    return [
-        variable.name
-        for variable in scope.variables
-        if variable.slot not in mentioned and (scope.binder.domain is not None or variable.slot in with_domain)
-    ]
+    left_out = {variable.slot for variable in scope.variables if scope.binder.domain or variable.slot in with_domain}
+    left_out -= {access.slot for access in scope.accesses if not access.name}
+    for slot in chain(slots(part), *map(slots, said)):
+        left_out.discard(slot)
+        if not left_out:  # mostly after a look at a few nodes
+            break
+    return [variable.name for variable in scope.variables if variable.slot in left_out]
+
+
+def _poisoned(guards: list[Formula], body: Formula | Term) -> bool:
+    return is_poisoned(body) or any(map(is_poisoned, guards))
 
 
 def warn_ignored_in_quantifier(
     ctx: Context, node: ast.Quantified, scope: Scope, guards: list[Formula], body: Formula, env: Env
 ) -> None:
     """Warn of a conjunct that counts once for every value of an index that it does not read."""
-    if is_poisoned(body) or any(is_poisoned(guard) for guard in guards):
-        return
     parts = body.operands if isinstance(body, Conjunction) and node.quantifier == "forall" else (body,)
     if node.quantifier == "exists":
-        for name in _ignored(scope, guards, body):
+        for name in () if _poisoned(guards, body) else _ignored(scope, guards, body):
             ctx.add("ASR056", body.span, f"this does not depend on `{name}`", env, help=f"leave `exists {name}` out")
         return
-    for part in parts:
-        for name in _ignored(scope, guards, part):
+    ignored = [(part, name) for part in parts for name in _ignored(scope, guards, part)]
+    if ignored and not _poisoned(guards, body):
+        for part, name in ignored:
             message = f"this does not depend on `{name}`, so it counts once for every value of `{name}`"
             ctx.add("ASR056", part.span, message, env, help="say it in a rule of its own")
 
@@ -107,11 +113,10 @@ def warn_ignored_in_reduction(
     ctx: Context, node: ast.Reduced, scope: Scope, guards: list[Formula], body: Term, env: Env
 ) -> None:
     """Warn of a summand that counts once for every value of an index that it does not read."""
-    if is_poisoned(body) or any(is_poisoned(guard) for guard in guards):
-        return
     parts = _summands(body) if node.reduction == "sum" else [body]
-    for part in parts:
-        for name in _ignored(scope, guards, part):
+    ignored = [(part, name) for part in parts for name in _ignored(scope, guards, part)]
+    if ignored and not _poisoned(guards, body):
+        for part, name in ignored:
             counted = f", so it counts once for every value of `{name}`" if node.reduction == "sum" else ""
             ctx.add(
                 "ASR056",

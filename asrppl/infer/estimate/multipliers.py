@@ -10,10 +10,11 @@ mean by g costs at least g²/(2 s²) nats, and so μ does not depend on the unit
 it turns on and off with the noise of m̂, and settles where that noise is, not where the constraint is.
 
 An average over many calls comes late to where a guide that learns fast has gone, and a multiplier that begins at 0
-comes late to a large weight. So each mean and comparison has a second average, over a few calls. Where it is further
-from the first than noise takes it, it is the mean; and a comparison of a weighted rule that it says to be violated
-beyond noise has its whole weight. Within noise the slow ones decide. (Without this AIR ended, with its rule on the
-number of objects at weight 100, at an accuracy of 0.75 after 3,500 steps.)
+comes late to a large weight, and late from one. So each mean and comparison has a second average, over a few calls.
+Where it is further from the first than noise takes it, it is the mean; and a comparison of a weighted rule that it
+says to be violated beyond noise has its whole weight, one that holds beyond noise none. Within noise the slow ones
+decide. (Without this AIR ended, with its rule on the number of objects at weight 100, at an accuracy of 0.75 after
+3,500 steps.)
 
 A mean of what the model enumerates answers to its multiplier in the same step. With the whole weight it would go to and
 fro, so a comparison that reads one has its multiplier alone, in longer steps: the second derivative of its dual by way
@@ -57,7 +58,7 @@ PATIENCE = 2000
 
 _SPREAD_RATE = 0.01
 _NOISE_RATE = 0.1
-_DECAY = 0.999
+_DECAY = 0.9995
 _TINY = 1e-30
 
 
@@ -104,7 +105,7 @@ class Multipliers:
         self.means: dict[Leaf, Tensor] = {}
         self.multipliers: dict[str, Tensor] = {}
         self.spreads: dict[str, Tensor] = {}
-        self.reach: dict[str, Tensor] = {}  # the largest |g| of late: where nothing spreads, it sets the step
+        self.reach: dict[str, Tensor] = {}  # the largest |g| of late beyond noise: a scale where nothing spreads
         self.cotangents: dict[Leaf, Tensor] = {}  # of a rule on draws: those of one draw say nothing of another
         self.recent: dict[Leaf | str, Tensor] = {}  # means and comparisons, over a few calls
         self.noise: dict[Leaf | str, Tensor] = {}  # their variance from call to call
@@ -139,8 +140,7 @@ class Multipliers:
         if self.hard is None:
             for name in found.keys() & self.recent.keys():
                 if name not in self.quick:
-                    beyond = (self.recent[name] / self._band(name) - 1).clamp(0, 1)
-                    found[name] = (found[name] + beyond).clamp(0, 1)
+                    found[name] = (found[name] + self._beyond(name)).clamp(0, 1)
         return found
 
     def shared(self, name: str) -> Tensor | None:
@@ -186,8 +186,9 @@ class Multipliers:
                 moved = _mean([mean for _, mean, _ in found])
                 spread = (_mean([square for _, _, square in found]) - moved.square()).clamp_min(0)
                 counted = _mean([run.counted[name] for run, _ in runs])
-                step = self._step(name, value, spread, value.abs()) * (counted > 0)
                 self._follow(name, value)
+                reach = (value.abs() - CERTAIN * self.noise[name].sqrt()).clamp_min(0)
+                step = self._step(name, value, spread, reach) * (counted > 0)
                 known = self.multipliers.get(name, torch.zeros_like(value))
                 _keep(self.multipliers, name, self._clipped(known + step, name, weight))
         if self.hard is not None and self.multipliers:
@@ -218,6 +219,11 @@ class Multipliers:
     def _band(self, key: Leaf | str) -> Tensor:
         """Return how far noise takes the average over a few calls."""
         return CERTAIN * (self.noise[key] * (RECENT / (2 - RECENT))).sqrt().clamp_min(_TINY)
+
+    def _beyond(self, name: str) -> Tensor:
+        """Return 1 where a comparison is violated for certain, −1 where it holds for certain, 0 within noise."""
+        apart = self.recent[name] / self._band(name)
+        return (apart.abs() - 1).clamp(0, 1) * apart.sign()
 
     def _look_back(self, runs: list[tuple[Evaluation, Place | None]]) -> None:
         """Notice a rule that does not come to hold: its multipliers rise, and its violation does not fall."""
@@ -267,16 +273,20 @@ class Multipliers:
     def _step(self, name: str, value: Tensor, spread: Tensor, reach: Tensor) -> Tensor:
         _average(self.spreads, name, spread, self._rate(_SPREAD_RATE))
         _keep(self.reach, name, torch.maximum(_DECAY * self.reach.get(name, reach), reach))
-        return (QUICK if name in self.quick else KAPPA) / self._scale(name) * (value - (self.hard or 0.0))
+        return self._kappa(name) / self._scale(name) * (value - (self.hard or 0.0))
+
+    def _kappa(self, name: str) -> float:
+        return QUICK if name in self.quick else KAPPA
 
     def _scale(self, name: str) -> Tensor:
         return (self.spreads[name] + self.reach[name].square()).clamp_min(_TINY)
 
     def _clipped(self, multiplier: Tensor, name: str, weight: float | Tensor) -> Tensor:
+        # So many steps come to no more, by the scale that is known by now: at first it may have been next to nothing.
+        assert self._clock is not None
+        most = (self._kappa(name) * self._clock).clamp_max(CAP).to(multiplier.dtype) / self._scale(name).sqrt()
         if self.hard is None:
-            most = torch.as_tensor(weight, dtype=multiplier.dtype, device=multiplier.device)
-        else:
-            most = CAP / self._scale(name).sqrt()
+            most = most.clamp_max(torch.as_tensor(weight, dtype=multiplier.dtype, device=multiplier.device))
         return torch.minimum(multiplier.clamp_min(0), most)
 
     # ---- state
@@ -309,14 +319,10 @@ class Multipliers:
         self._runs = []
 
     def _rewind(self, state: Mapping[str, Any]) -> None:
-        tables: dict[str, dict[Any, Tensor]] = {
-            "multipliers": self.multipliers,
-            "together": self.together,
-            "recent": self.recent,
-        }
-        for name, table in tables.items():
-            for key in table.keys() - {_key(text) for text in state[name]}:
-                table[key].zero_()
+        tables = dict(self._tables())
+        for name in ("multipliers", "together", "recent"):
+            for key in tables[name].keys() - {_key(text) for text in state[name]}:
+                tables[name][key].zero_()
         if self._clock is not None:  # at 0 calls, the first values take the place of all averages
             self._clock.fill_(float(self.calls))
 

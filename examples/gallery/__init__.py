@@ -1,0 +1,1 @@
+"""Results that show what rules are good for: a folder each, with one command (README.md)."""

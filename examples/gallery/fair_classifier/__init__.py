@@ -1,0 +1,1 @@
+"""A classifier of which a rule asks demographic parity (README.md)."""

@@ -1,0 +1,1 @@
+"""A VAE of which a rule asks that every latent carries half a nat (README.md)."""
