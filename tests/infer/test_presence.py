@@ -337,3 +337,27 @@ def test_steps_beyond_the_end_of_a_sequence_pay_nothing(how: str) -> None:
     seen = violation(guide, "forall t: x[t, 1] >= 1", model)
     assert seen == pytest.approx(float(LENGTHS.sum()) / N)
     assert asrppl.regularize(model, guide, "forall t: z[t, 1] <= 0").bindings().data == "sequences"
+
+
+def test_an_aggregate_of_each_step_is_over_the_data_that_have_it() -> None:
+    """Sequences of different lengths: a mask for each step."""
+    lengths = torch.tensor([3, 2, 1, 3])
+    at = torch.arange(12.0).reshape(3, 4) / 12
+
+    def model() -> None:
+        with pyro.plate("data", 4):
+            for step in range(3):
+                with poutine.mask(mask=step < lengths):
+                    z = pyro.sample(f"z_{step}", dist.Normal(0.0, 1.0))
+                    pyro.sample(f"x_{step}", dist.Normal(z, 1.0), obs=torch.zeros(4))
+
+    def guide() -> None:
+        with pyro.plate("data", 4):
+            for step in range(3):
+                with poutine.mask(mask=step < lengths):
+                    pyro.sample(f"z_{step}", dist.Normal(at[step], 1e-6))
+
+    elbo = asrppl.regularize(model, guide, "rule r: forall t: aggregate(E[z[t]]) >= 1")
+    elbo.loss(model, guide)
+    means = [at[0].mean(), at[1, [0, 1, 3]].mean(), at[2, [0, 3]].mean()]
+    assert float(elbo.report.violations["r"]) == pytest.approx(float(sum(1 - mean for mean in means)), abs=1e-4)

@@ -134,11 +134,13 @@ class Integrands:
         mask = self.batch.mask if whole else None
         if where is None and mask is None:
             return {"sum": body}
-        chosen = body.new_ones((1,) * len(moment.variables)) if where is None else where
+        axes = len(moment.variables)
+        chosen = body.new_ones((1,) * axes) if where is None else where
+        batch = max(body.dim() - axes_of(moment), chosen.dim() - axes, 0 if mask is None else mask.dim())
+        body, chosen = padded(body, axes_of(moment), batch), padded(chosen, axes, batch)
         if mask is not None:
             chosen = chosen * mask.to(body.dtype)
-        support = moment.entry.support is not None
-        weight = chosen.unsqueeze(len(moment.variables)) if support else chosen
+        weight = chosen.unsqueeze(axes) if moment.entry.support is not None else chosen
         meant = torch.where(weight > 0, body, torch.zeros((), dtype=body.dtype, device=body.device))
         return {"sum": meant, "share": chosen.to(body.dtype)}
 
