@@ -178,6 +178,7 @@ def test_the_package_offers_what_it_says() -> None:
         "Report",
         "__version__",
         "boxes",
+        "evaluate",
         "expose",
         "load",
         "parse",

@@ -56,7 +56,7 @@ def test_rules_name_every_family_that_can_be_one() -> None:
 
 def test_the_page_of_the_language_has_the_same_table() -> None:
     page = (Path(__file__).parents[2] / "docs" / "language.md").read_text(encoding="utf-8")
-    rows = re.findall(r"^\| `(\w+)\(([\w, ]+)\)` \|([^|]*)\|([^|]*)\|([^|]*)\|([^|]*)\|$", page, re.MULTILINE)
+    rows = re.findall(r"^\| `(\w+)\(([\w, ]+)\)` \|([^|\n]*)\|([^|\n]*)\|([^|\n]*)\|([^|\n]*)\|$", page, re.MULTILINE)
     found = {}
     for name, parameters, moments, entropy, probes, partners in rows:
         closed = set(MOMENTS[:3]) if moments.strip() == "yes" else set()
