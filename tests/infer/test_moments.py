@@ -181,14 +181,14 @@ def test_a_weighted_rule_on_a_mean_stops_where_its_price_is_its_weight() -> None
 
 
 def test_a_hard_rule_on_a_mean_holds_and_no_more() -> None:
-    m, _, elbo = train("rule r hard: aggregate(E[z]) <= 0", 1500)
+    m, _, elbo = train("rule r hard: aggregate(E[z]) <= 0", 800, lr=0.1)
     assert float(m.mean()) == pytest.approx(0.0, abs=0.06)
     multiplier = float(elbo.report.weights["r"])
     assert multiplier == pytest.approx(0.5, abs=0.1)  # what the mean has been moved by
 
 
 def test_a_hard_rule_on_a_share_of_a_batch_holds() -> None:
-    _, p, _ = train("rule r hard: aggregate(P[k == 0]) >= 0.5", 1200, batch=4)
+    _, p, _ = train("rule r hard: aggregate(P[k == 0]) >= 0.5", 800, batch=4, lr=0.1)
     assert float(p[:, 0].mean()) == pytest.approx(0.5, abs=0.05)
 
 
@@ -205,18 +205,18 @@ def test_what_a_hard_rule_of_each_datum_costs_is_a_mean_over_them() -> None:
 
 
 def test_a_branch_that_is_cheaper_is_taken_and_the_other_left_alone() -> None:
-    m, p, _ = train("rule r hard: aggregate(E[z]) <= 0 or aggregate(P[k == 0]) >= 0.99", 1400)
+    m, p, _ = train("rule r hard: aggregate(E[z]) <= 0 or aggregate(P[k == 0]) >= 0.99", 800, lr=0.1)
     assert float(m.mean()) == pytest.approx(0.0, abs=0.08)
     assert float(p[:, 0].mean()) < 0.3
 
 
 def test_each_datum_has_a_multiplier_of_its_own() -> None:
-    m, _, _ = train("rule r hard: E[z] <= 0", 1500)
+    m, _, _ = train("rule r hard: E[z] <= 0", 1100, lr=0.1)
     torch.testing.assert_close(m, A.clamp_max(0.0), atol=0.2, rtol=0)
 
 
 def test_a_weighted_rule_of_each_datum_moves_those_that_it_pays_for() -> None:
-    m, _, _ = train("rule r weight 0.5: E[z] <= 0", 1200)
+    m, _, _ = train("rule r weight 0.5: E[z] <= 0", 800, lr=0.1)
     wanted = torch.where(A > 0.5, A - 0.5, A.clamp_max(0.0))
     torch.testing.assert_close(m, wanted, atol=0.15, rtol=0)
 

@@ -145,7 +145,8 @@ def sampling() -> tuple[Callable[[], None], Callable[[], None]]:
 def test_many_particles_come_to_the_mixture_over_all_draws(vectorised: bool) -> None:
     pyro.clear_param_store()
     model, guide = sampling()
-    base = Trace_ELBO(2000, vectorize_particles=vectorised, max_plate_nesting=1)
+    particles, slack = (2000, 1) if vectorised else (500, 2)
+    base = Trace_ELBO(particles, vectorize_particles=vectorised, max_plate_nesting=1)
     weight = 1e6  # so that the rule is all of the gradient, where its multiplier is as large
     elbo = asrppl.regularize(
         model, guide, f"rule a weight {weight}: kl(uniform({{0, 1}}) || aggregate(q(b))) <= 0", elbo=base
@@ -161,10 +162,10 @@ def test_many_particles_come_to_the_mixture_over_all_draws(vectorised: bool) -> 
     m = torch.tensor(0.3, dtype=torch.float64, requires_grad=True)
     exact = mixture(m)
     (gradient,) = torch.autograd.grad(exact, m)
-    assert float(elbo.report.violations["a"]) == pytest.approx(float(exact.detach()), rel=0.15)
+    assert float(elbo.report.violations["a"]) == pytest.approx(float(exact.detach()), rel=0.15 * slack)
     (param,) = unconstrained(["m"])
     assert param.grad is not None
-    assert float(param.grad / weight / N) == pytest.approx(float(gradient), rel=0.1)
+    assert float(param.grad / weight / N) == pytest.approx(float(gradient), rel=0.1 * slack)
 
 
 def test_other_rules_are_evaluated_in_each_run() -> None:
