@@ -1,7 +1,8 @@
 """Rules about what a Pyro guide infers: a rule language, its compiler, and the regularizer of a Pyro ELBO.
 
 ``load`` and ``parse`` read rules, ``regularize`` attaches them to a model and a guide, ``expose`` hands a guide's
-values to them, ``evaluate`` measures them on held-out data. Each is imported on first use: reading a rule file does not wait for torch.
+values to them, ``evaluate`` measures them on held-out data. Each is imported on first use: reading a rule file does not
+wait for torch.
 """
 
 from importlib import import_module
