@@ -279,26 +279,26 @@ def test_long_rows_of_imports_are_refused(tmp_path: Path) -> None:
     ids=["calls", "lets", "iff", "itself", "two", "boxes", "sums", "nots", "box", "formula", "number", "names"],
 )
 def test_definitions_cannot_take_more_than_bounded_time(text: str) -> None:
-    start = time.perf_counter()
+    start = time.process_time()
     found = checked(text)
     assert "ASR060" in codes(found)
-    assert time.perf_counter() - start < 5
+    assert time.process_time() - start < 5
 
 
 def test_the_limit_holds_for_all_rules_of_a_file_together() -> None:
     half = "d(" * 11 + "x" + ")" * 11
     text = "def d(a) = a + a\n" + "\n".join(f"rule r{i}: {half} <= 1" for i in range(500))
-    start = time.perf_counter()
+    start = time.process_time()
     assert codes(checked(text)).count("ASR060") == 1
-    assert time.perf_counter() - start < 15
+    assert time.process_time() - start < 15
     assert codes(checked("def d(a) = a + a\nrule r: " + half + " <= 1")) == []
 
 
 def test_many_names_and_rules_are_checked_in_linear_time() -> None:
     text = "\n".join(f"param p{i} = {i}\nrule r{i}: x{i} <= p{i}" for i in range(1_500))
-    start = time.perf_counter()
+    start = time.process_time()
     assert codes(checked(text)) == []
-    assert time.perf_counter() - start < 10
+    assert time.process_time() - start < 10
 
 
 def test_the_limit_is_far_from_what_people_write() -> None:
