@@ -123,6 +123,21 @@ class Programs:
                 pyro.sample("k", Categorical(logits[i], UNIFORM[t, i]))
 
 
+def descend(params: Sequence[Tensor], share: float | None) -> list[Tensor]:
+    """Make a step of gradient descent and return its gradients: with a ``share``, the sum over ranks of theirs."""
+    found: list[Tensor] = []
+    for param in params:
+        gradient = torch.zeros_like(param) if param.grad is None else param.grad
+        if share is not None:
+            gradient = gradient * share
+            distributed.all_reduce(gradient)
+        found.append(gradient.clone())
+        with torch.no_grad():
+            param -= 0.05 * gradient
+        param.grad = None
+    return found
+
+
 def train(rules: str, parts: str, rank: int | None) -> tuple[list[Tensor], dict[str, Any]]:
     """Return the gradient of each step, and what the rules remember, of one process (None) or of a rank."""
     batch, sizes = PARTS[parts]
@@ -138,16 +153,9 @@ def train(rules: str, parts: str, rank: int | None) -> tuple[list[Tensor], dict[
         programs.guide()
         params = [pyro.get_param_store()[name].unconstrained() for name in ("m", "logits", "loc")]
         elbo.loss_and_grads(programs.model, programs.guide)
-        for param in params:
-            gradient = torch.zeros_like(param) if param.grad is None else param.grad
-            if rank is not None:
-                # Means over ranks of what each has made of its own part; of a plate of its own the sum.
-                gradient = gradient * (1 if own_plate else len(programs.index) / batch)
-                distributed.all_reduce(gradient)
-            found.append(gradient.clone())
-            with torch.no_grad():
-                param -= 0.05 * gradient
-            param.grad = None
+        # Means over ranks of what each has made of its own part; of a plate of its own the sum.
+        share = None if rank is None else 1.0 if own_plate else len(programs.index) / batch
+        found += descend(params, share)
     return found, elbo.state_dict()
 
 
@@ -237,16 +245,8 @@ def enumerated(batch: int, sizes: Sequence[int], rank: int | None) -> tuple[list
         whole = torch.arange(N) if batch == N else ORDER[step, :batch]
         index = whole if rank is None else whole.split(list(sizes))[rank]
         elbo.loss_and_grads(model, guide)
-        for param in [pyro.get_param_store()[name].unconstrained() for name in ("logits", "loc")]:
-            assert param.grad is not None
-            gradient = param.grad
-            if rank is not None:
-                gradient = gradient * (len(index) / batch)
-                distributed.all_reduce(gradient)
-            found.append(gradient.clone())
-            with torch.no_grad():
-                param -= 0.05 * gradient
-            param.grad = None
+        params = [pyro.get_param_store()[name].unconstrained() for name in ("logits", "loc")]
+        found += descend(params, None if rank is None else len(index) / batch)
     return found, elbo.state_dict()
 
 

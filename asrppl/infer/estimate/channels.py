@@ -128,29 +128,15 @@ def choose_channel(
         reason = (
             f"depends on {draws_of(stuck)}" if evidence.provenance is not None else "the guide could not be tracked"
         )
-        return AttachedRule(
-            rule,
-            "S",
-            names,
-            reason + how,
-            inputs,
-            False,
-            functional,
-            drawless,
-            knower.scored,
-            inside=inside,
-            fixed=fixed,
-            smoothed=knower.jumpless,
-        )
-    reason = "depends on reparameterised draws only" if draws else "depends on no draw"
-    watched = _may_change(inputs, evidence)
+    else:
+        reason = "depends on reparameterised draws only" if draws else "depends on no draw"
     return AttachedRule(
         rule,
-        "P",
+        "S" if stuck else "P",
         names,
         reason + how,
         inputs,
-        watched,
+        not stuck and _may_change(inputs, evidence),
         functional,
         drawless,
         knower.scored,
