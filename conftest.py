@@ -1,5 +1,6 @@
 """Options and fixtures of the whole suite."""
 
+import os
 from collections.abc import Generator
 from importlib.util import find_spec
 
@@ -25,6 +26,7 @@ def update_golden(pytestconfig: pytest.Config) -> bool:
 @pytest.fixture(scope="session", autouse=True)
 def one_thread() -> None:
     """Results do not depend on the number of cores, and workers do not fight over them."""
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # of the processes that tests start
     if TORCH:
         import torch
 

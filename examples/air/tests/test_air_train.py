@@ -9,7 +9,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -28,6 +27,7 @@ from asrppl_air.rules import load_rules
 from asrppl_air.run import FolderInUseError, RunFolder
 from asrppl_air.train import Interrupted, Progress, drained, train, training
 from asrppl_air.trainer import Trainer
+from examples.air.tests.waiting import wait_for_step
 
 NUMBER = """
 param L = {1, 3}
@@ -233,6 +233,7 @@ def test_a_gradient_that_overflows_names_the_rule_it_comes_from(options) -> None
 
 def test_interruption_saves_a_checkpoint(tmp_path, options) -> None:
     folder = RunFolder(tmp_path)
+    before = signal.getsignal(signal.SIGINT)
 
     def interrupt(progress: Progress) -> None:
         signal.raise_signal(signal.SIGINT)
@@ -240,7 +241,7 @@ def test_interruption_saves_a_checkpoint(tmp_path, options) -> None:
     with pytest.raises(Interrupted) as stopped:
         train(folder, replace(options, steps=50), progress=interrupt)
     assert stopped.value.step == load_checkpoint(folder.checkpoint)["step"] == 20
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert signal.getsignal(signal.SIGINT) is before
 
 
 # ---- the command, killed and resumed
@@ -260,16 +261,6 @@ def start(*arguments: str) -> "subprocess.Popen[str]":
     return subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
-def wait_for_step(folder: RunFolder, step: int, process: "subprocess.Popen[str]") -> None:
-    limit = time.monotonic() + 120
-    while time.monotonic() < limit:
-        assert process.poll() is None, process.communicate()
-        if folder.checkpoint.exists() and load_checkpoint(folder.checkpoint)["step"] >= step:
-            return
-        time.sleep(0.05)
-    raise AssertionError("no step in two minutes")
-
-
 def test_interrupted_then_killed_then_resumed_is_the_run_never_stopped(tmp_path, mnist) -> None:
     (tmp_path / "number.asr").write_text(NUMBER)
     options = TrainOptions(mnist=mnist, images=40, test_images=20, batch=8, steps=30, rules=parse(NUMBER).to_dict())
@@ -277,7 +268,7 @@ def test_interrupted_then_killed_then_resumed_is_the_run_never_stopped(tmp_path,
     out = ("--out", str(folder.path))
     data = ("--mnist", mnist, "--images", "40", "--test-images", "20", "--batch", "8", "--steps", "30")
     process = start(*out, *data, "--rules", str(tmp_path / "number.asr"))
-    wait_for_step(folder, 3, process)
+    wait_for_step(folder.checkpoint, 3, process)
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate()
     assert process.returncode == 130
@@ -286,7 +277,7 @@ def test_interrupted_then_killed_then_resumed_is_the_run_never_stopped(tmp_path,
     assert 3 <= reached < 30
 
     process = start(*out, "--resume")
-    wait_for_step(folder, reached + 3, process)
+    wait_for_step(folder.checkpoint, reached + 3, process)
     process.kill()
     process.communicate()
     assert load_checkpoint(folder.checkpoint)["step"] < 30
