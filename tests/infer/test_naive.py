@@ -13,7 +13,8 @@ from pyro.infer import SVI, Trace_ELBO
 from torch import Tensor
 
 import asrppl
-from tests.matrix import WEIGHT, Binary, MeanField, N, Program, X
+from tests.matrix.cells import WEIGHT
+from tests.matrix.programs import Binary, MeanField, N, Program, X
 
 Attach = Callable[[Program], Any]
 pytestmark = pytest.mark.usefixtures("double_precision")
