@@ -13,7 +13,7 @@ from asrppl.bind.shapes import broadcast_shape
 from asrppl.core.signature import Level, Signature
 from asrppl.diagnostics import AsrError, Diagnostic, public, warn_of
 from asrppl.infer.attach import attach
-from asrppl.infer.elbo import RegularizedELBO, regularize
+from asrppl.infer.elbo import RegularizedELBO
 from asrppl.infer.estimate.attachment import Attachment
 from asrppl.infer.estimate.batch import Batch
 from asrppl.infer.estimate.channels import AttachedRule, Rerun
@@ -24,6 +24,7 @@ from asrppl.infer.estimate.means import Mean
 from asrppl.infer.estimate.memory import about_data
 from asrppl.infer.estimate.moments import evaluate as evaluate_moments
 from asrppl.infer.estimate.tally import HELD, run_of
+from asrppl.infer.regularize import regularize
 from asrppl.infer.report import Interval, Report
 from asrppl.infer.sites.layout import Reading
 from asrppl.infer.sites.plates import frame_of
