@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from importlib.metadata import EntryPoint, entry_points
 
 from asrppl import __version__
-from asrppl.cli import check, explain
+from asrppl.cli import check, explain, fmt
 from asrppl.cli.repl import command as repl
 from asrppl.commands import Commands, printable
 from asrppl.diagnostics import AsrError
@@ -17,13 +17,14 @@ _DESCRIPTION = """\
 Rules, as text, about what a Pyro guide infers.
 
 A rule file (.asr) says what must hold: `forall i != j: nonoverlap(box[i], box[j])` is a whole one. `asrppl.regularize`
-makes an ELBO that trains the guide to keep the rules. Check, explain and repl look at rules; the other commands come
-from packages beside this one, as those of the paper's AIR do.
+makes an ELBO that trains the guide to keep the rules. Check, fmt, explain and repl are about rules; the other commands
+come from packages beside this one, as those of the paper's AIR do.
 """
 _EPILOG = """\
 examples:
   asrppl check overlap.asr            find mistakes; list what the file expects from the guide
   asrppl check *.asr -p S=64          with a param set
+  asrppl fmt overlap.asr              put its white space in order
   asrppl explain overlap.asr          what each rule says, its weight, and what it varies with
   asrppl repl overlap.asr             give names values and see which rules hold
   asrppl demo                         train AIR with and without rules, side by side
@@ -32,7 +33,7 @@ examples:
 """
 
 
-_OWN = {"check": check, "explain": explain, "repl": repl}
+_OWN = {"check": check, "fmt": fmt, "explain": explain, "repl": repl}
 
 
 def build_parser(command: str | None = None) -> argparse.ArgumentParser:
