@@ -41,9 +41,19 @@ class Chain:
         return total.sum(), (share * self.count).sum((1, 2)).mean()
 
 
+NEVER = -1e4
+"""The log of a chance of 0, which has a gradient."""
+
+
+def log(chance: Tensor) -> Tensor:
+    """Return the logs of chances that may be 0."""
+    there = chance > 0
+    return torch.where(there, torch.where(there, chance, 1.0).log(), NEVER)
+
+
 def stopped(move: Tensor, lengths: Tensor, steps: int) -> Tensor:
     """Return moves ``(data, T - 1, K, K)`` of ``(K, K)`` that stay where they are past the length of a sequence."""
-    stay = torch.eye(move.shape[-1]).log()
+    stay = log(torch.eye(move.shape[-1]))
     there = torch.arange(1, steps) < lengths[:, None]
     return torch.where(there[:, :, None, None], move, stay)
 

@@ -4,12 +4,15 @@ import importlib.util
 import json
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
+from io import StringIO
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 from unittest.mock import MagicMock
+
+import torch
 
 AFAR = ("visdom", "torchvision", "wget", "scanpy", "matplotlib", "scipy", "tqdm")
 """Packages that the examples load or draw with in their `main`, which is not run. One that is not there has a
@@ -77,7 +80,8 @@ class Checkout:
             text = next((text for text in texts if text.startswith(start)), None)
             if text is None:
                 raise MissingError(f"{path} has no cell that begins with `{start}`: it is another version")
-            exec(compile(text, path, "exec"), found)
+            with redirect_stdout(StringIO()):
+                exec(compile(text, path, "exec"), found)
         return found
 
 
@@ -85,7 +89,7 @@ class Checkout:
 def _beside(folder: Path) -> Iterator[None]:
     """Let an example import what lies beside it, under names that are nobody's afterwards."""
     before = dict(sys.modules)
-    path = sys.path.copy()
+    path, dtype = sys.path.copy(), torch.get_default_dtype()
     sys.path.insert(0, str(folder))
     for name in AFAR:
         if name not in sys.modules and importlib.util.find_spec(name) is None:
@@ -94,6 +98,7 @@ def _beside(folder: Path) -> Iterator[None]:
         yield
     finally:
         sys.path[:] = path
+        torch.set_default_dtype(dtype)  # an example sets its own
         for name in [name for name in sys.modules if name not in before]:
             file = getattr(sys.modules[name], "__file__", None)
             if name.partition(".")[0] in AFAR or (file is not None and Path(file).is_relative_to(folder)):

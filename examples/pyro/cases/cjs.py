@@ -4,29 +4,31 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
-import pyro
-import pyro.distributions as dist
 import torch
-from pyro.infer import TraceEnum_ELBO
-from pyro.infer.autoguide import AutoDiagonalNormal
 from torch import Tensor
 
+import pyro
+import pyro.distributions as dist
 from examples.pyro.chains import Chain
 from examples.pyro.checkout import Checkout
-from examples.pyro.compare import Case, Example, Tilted, Values
+from examples.pyro.compare import OPTIM, Case, Example, Tilted, Values, begins
+from pyro.infer import TraceEnum_ELBO
+from pyro.infer.autoguide import AutoDiagonalNormal
 
 CAUGHT = torch.tensor(
-    [[1, 0, 1, 0, 0], [1, 1, 0, 0, 0], [0, 1, 0, 0, 1], [0, 0, 1, 1, 0], [1, 0, 0, 0, 0], [0, 0, 1, 0, 1.0]]
+    [[1, 0, 1, 0, 0], [1, 1, 0, 0, 0], [0, 1, 0, 0, 1], [0, 0, 1, 1, 0], [1, 0, 0, 0, 0], [0, 0, 1, 0, 1]],
+    dtype=torch.float64,
 )
-SEX = torch.tensor([0.0, 1, 1, 0, 0, 1])
+SEX = torch.tensor([0, 1, 1, 0, 0, 1], dtype=torch.float64)
 ANIMALS, TIMES = CAUGHT.shape
 
 
 def chain(phi: Sequence[Tensor], rho: Tensor) -> Chain:
     """Return the chain of dead (0) and alive (1) of every animal.
 
-    Before it is first caught an animal is alive for certain. A chance of 0 is one of 1e-7, as in torch.distributions. The mask that the example puts on these steps is written
-    to in place until all animals have been caught, and Pyro reads it at the end: no step is masked.
+    Before it is first caught an animal is alive for certain. The mask that the example puts on these steps is written
+    to in place until all animals have been caught, and Pyro reads it at the end: no step is masked. A chance of 0 is
+    one of 1e-7 here as in torch.distributions.
 
     Args:
         phi: the chance to survive to step t, of each animal or of all, by t.
@@ -73,11 +75,9 @@ def early(values: Values) -> Tensor:
 def example(module: Any, number: int) -> Example:
     """Return a model of the example and the guide that its `main` makes."""
     model = module.models[str(number)]
-    guide = AutoDiagonalNormal(pyro.poutine.block(model, expose_fn=lambda msg: msg["name"][0:3] in ["phi", "rho"]))
-    base: Callable[[], Any] = partial(
-        TraceEnum_ELBO, max_plate_nesting=1, num_particles=1, vectorize_particles=True
-    )
-    return Example(model, guide, base, (CAUGHT, SEX), optim=lambda: pyro.optim.Adam({"lr": 0.002}))
+    guide = AutoDiagonalNormal(pyro.poutine.block(model, expose_fn=begins("phi", "rho")))
+    base: Callable[[], Any] = partial(TraceEnum_ELBO, max_plate_nesting=1, num_particles=1, vectorize_particles=True)
+    return Example(model, guide, base, (CAUGHT, SEX), optim=partial(OPTIM.Adam, {"lr": 0.002}))
 
 
 def cases(checkout: Checkout) -> Iterator[Case]:

@@ -5,15 +5,15 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
-import pyro
 import torch
-from pyro.infer import JitTraceEnum_ELBO, TraceEnum_ELBO, TraceTMC_ELBO
-from pyro.infer.autoguide import AutoDelta
 from torch import Tensor
 
-from examples.pyro.chains import Chain, stopped, within
+import pyro
+from examples.pyro.chains import Chain, log, stopped, within
 from examples.pyro.checkout import Checkout
-from examples.pyro.compare import Case, Example, Tilted, Values
+from examples.pyro.compare import OPTIM, Case, Example, Tilted, Values, begins
+from pyro.infer import JitTraceEnum_ELBO, TraceEnum_ELBO, TraceTMC_ELBO
+from pyro.infer.autoguide import AutoDelta
 
 SEQUENCES, STEPS, TONES, STATES = 6, 5, 7, 4
 LENGTHS = torch.tensor([5, 3, 4, 5, 2, 4])
@@ -26,7 +26,7 @@ Transitions = tuple[Tensor, Tensor, Tensor]
 
 def data() -> Tensor:
     """Return sequences of tones, ``(data, T, tones)``."""
-    return (torch.arange(SEQUENCES * STEPS * TONES) ** 2 % 11 < 4).float().reshape(SEQUENCES, STEPS, TONES)
+    return (torch.arange(SEQUENCES * STEPS * TONES) ** 2 % 11 < 4).double().reshape(SEQUENCES, STEPS, TONES)
 
 
 def before(tones: Tensor) -> Tensor:
@@ -46,7 +46,7 @@ def chain(parts: Transitions, counted: Tensor, lengths: Tensor) -> Chain:
     tones = data().unsqueeze(2)
     emit = torch.where(tones > 0, odds, 1 - odds).log().sum(-1)
     count = within(counted.expand(SEQUENCES, STEPS, -1), lengths)
-    return Chain(start.log().expand(SEQUENCES, -1), stopped(move.log(), lengths, STEPS), within(emit, lengths), count)
+    return Chain(log(start).expand(SEQUENCES, -1), stopped(log(move), lengths, STEPS), within(emit, lengths), count)
 
 
 # ---- by hand, of each model, what its chain is
@@ -104,7 +104,7 @@ def tilted(parts: Callable[[Values], Transitions], counted: Tensor, lengths: Ten
 def example(module: Any, number: int, lengths: Tensor, base: Callable[[], Any] | None = None) -> Example:
     """Return a model of the example and the guide that its `main` makes."""
     model = module.models[str(number)]
-    guide = AutoDelta(pyro.poutine.block(model, expose_fn=lambda msg: msg["name"].startswith("probs_")))
+    guide = AutoDelta(pyro.poutine.block(model, expose_fn=begins("probs_")))
     nesting = 1 if number == 0 else 2
     return Example(
         model,
@@ -113,20 +113,20 @@ def example(module: Any, number: int, lengths: Tensor, base: Callable[[], Any] |
         (data(), lengths),
         {"args": Namespace(**SIZES)},
         {} if number == 0 else {"batch_size": 3},
-        lambda: pyro.optim.Adam({"lr": 0.05}),
+        partial(OPTIM.Adam, {"lr": 0.05}),
         {"data": "sequences"},
     )
 
 
 ONE = "aggregate(sum t: P[x[t] == 1]) <= 0.2"
-BOTH = "aggregate(sum t: P[w[t] == 1 and x[t] == 1]) <= 0.2"
+BOTH = "aggregate(sum t: P[w[t] == 0 and x[t] == 0]) <= 0.2"
 EACH = 'site x[i, t] = "x_{i}_{t}"\n(mean i: sum t: P[x[i, t] == 1]) <= 0.2'
 
 
 def cases(checkout: Checkout) -> Iterator[Case]:
     """Yield the cases of this example."""
     module = checkout.module("examples/hmm.py")
-    first, pair, later = torch.eye(STATES)[1], torch.eye(STATES)[3], torch.eye(STATES)[1].repeat(STATES)
+    first, pair, later = torch.eye(STATES)[1], torch.eye(STATES)[0], torch.eye(STATES)[1].repeat(STATES)
 
     def case(number: int, rule: str, parts: Callable[[Values], Transitions], counted: Tensor, **other: Any) -> Case:
         lengths = other.pop("lengths", LENGTHS)

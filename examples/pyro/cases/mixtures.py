@@ -5,15 +5,16 @@ from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
+import torch
+from torch import Tensor
+from torch.distributions import constraints
+
 import pyro
 import pyro.distributions as dist
-import torch
+from examples.pyro.checkout import Checkout
+from examples.pyro.compare import OPTIM, Case, Example, Tilted, Values
 from pyro.infer import SVI, TraceEnum_ELBO, config_enumerate
 from pyro.infer.autoguide import AutoDelta
-from torch import Tensor
-
-from examples.pyro.checkout import Checkout
-from examples.pyro.compare import Case, Example, Tilted, Values
 
 
 def of_each(logits: Tensor, count: Tensor) -> Tilted:
@@ -47,7 +48,7 @@ def mixture(names: dict[str, Any], local: bool) -> Example:
         guide,
         lambda: TraceEnum_ELBO(max_plate_nesting=1),
         (names["data"],),
-        optim=lambda: pyro.optim.Adam({"lr": 0.1, "betas": [0.8, 0.99]}),
+        optim=partial(OPTIM.Adam, {"lr": 0.1, "betas": [0.8, 0.99]}),
         options={"data": "data"},
     )
 
@@ -80,7 +81,7 @@ def topics(module: Any) -> Example:
         (data,),
         {"args": LDA},
         {"batch_size": 3},
-        lambda: pyro.optim.ClippedAdam({"lr": 0.01}),  # pyright: ignore[reportAttributeAccessIssue]
+        partial(OPTIM.ClippedAdam, {"lr": 0.01}),
         {"data": "documents"},
     )
 
@@ -97,9 +98,7 @@ def topic(values: Values) -> Tilted:
 def toy(module: Any) -> Example:
     """Return the example with data as its `main` makes them."""
     prior, _, data = module.generate_data(20)
-    return Example(
-        module.model, module.guide, lambda: TraceEnum_ELBO(max_plate_nesting=1), (prior, data, 20)
-    )
+    return Example(module.model, module.guide, lambda: TraceEnum_ELBO(max_plate_nesting=1), (prior, data, 20))
 
 
 def between(values: Values) -> Tilted:
@@ -113,8 +112,20 @@ def between(values: Values) -> Tilted:
 def cases(checkout: Checkout) -> Iterator[Case]:
     """Yield the cases of these examples."""
     names = {"torch": torch, "pyro": pyro, "dist": dist, "config_enumerate": config_enumerate}
-    names |= {"poutine": pyro.poutine, "AutoDelta": AutoDelta, "SVI": SVI, "TraceEnum_ELBO": TraceEnum_ELBO, "constraints": torch.distributions.constraints}
-    starts = ("data = torch.tensor", "K = 2", "optim = pyro", "def init_loc_fn(site)", "@config_enumerate\ndef full_guide")
+    names |= {
+        "poutine": pyro.poutine,
+        "AutoDelta": AutoDelta,
+        "SVI": SVI,
+        "TraceEnum_ELBO": TraceEnum_ELBO,
+        "constraints": constraints,
+    }
+    starts = (
+        "data = torch.tensor",
+        "K = 2",
+        "optim = pyro",
+        "def init_loc_fn(site)",
+        "@config_enumerate\ndef full_guide",
+    )
     names = checkout.cells("tutorial/source/gmm.ipynb", starts, names)
     rule = "aggregate(P[assignment == 1]) <= 0.2"
     yield Case("gmm.ipynb", rule, partial(mixture, names, False), 5, 0.2, tilted=partial(assignment, names["data"]))

@@ -4,16 +4,16 @@ from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
-import pyro
-import pyro.distributions as dist
 import torch
-from pyro.infer import Trace_ELBO, TraceMeanField_ELBO
-from pyro.infer.autoguide import AutoNormal
 from torch import Tensor
 from torch.nn.functional import softplus
 
+import pyro
+import pyro.distributions as dist
 from examples.pyro.checkout import Checkout
 from examples.pyro.compare import Case, Example, Values
+from pyro.infer import Trace_ELBO, TraceMeanField_ELBO
+from pyro.infer.autoguide import AutoNormal
 
 DATA = 6
 
