@@ -14,7 +14,7 @@ from pathlib import Path
 
 import torch
 
-from examples.pyro.cases import air, cjs, hmm, mixtures, networks, parameters
+from examples.pyro.cases import air, cjs, hmm, mixed_hmm, mixtures, networks, parameters
 from examples.pyro.checkout import Checkout, MissingError
 from examples.pyro.compare import Case, Outcome, compare
 
@@ -24,7 +24,7 @@ HEAD = """| example | rule | asrppl | by hand | gradient, apart by | |
 
 def cases(checkout: Checkout) -> Iterator[Case]:
     """Yield the cases of all examples."""
-    for module in (hmm, cjs, mixtures, networks, parameters, air):
+    for module in (hmm, mixed_hmm, cjs, mixtures, networks, parameters, air):
         yield from module.cases(checkout)
 
 

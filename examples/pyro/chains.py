@@ -25,8 +25,13 @@ class Chain:
     def tilted(self, mu: float) -> tuple[Tensor, Tensor]:
         """Return Σ log Σ_a p(a, x) exp(−μ ψ(a)) over the data, and the mean of E_q[ψ] over them.
 
-        q is what is summed over, normalised. The mean is by the two passes, and not by the derivative of the first.
+        q is what is summed over, normalised.
         """
+        total, mean = self.each(mu)
+        return total.sum(), mean.mean()
+
+    def each(self, mu: float) -> tuple[Tensor, Tensor]:
+        """Return both of each datum, ``(data,)``. The mean is by the two passes, not by the derivative of the sum."""
         local = self.emit - mu * self.count
         steps = local.shape[1]
         move = self.move.expand(local.shape[0], steps - 1, *self.move.shape[2:])
@@ -38,7 +43,7 @@ class Chain:
             backward.insert(0, (move[:, t - 1] + (local[:, t] + backward[0]).unsqueeze(-2)).logsumexp(-1))
         total = forward[-1].logsumexp(-1)
         share = (torch.stack(forward, 1) + torch.stack(backward, 1) - total[:, None, None]).exp()
-        return total.sum(), (share * self.count).sum((1, 2)).mean()
+        return total, (share * self.count).sum((1, 2))
 
 
 NEVER = -1e4

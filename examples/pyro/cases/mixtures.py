@@ -1,4 +1,4 @@
-"""Mixtures and topics: the tutorial's, examples/lda.py and examples/toy_mixture_model_discrete_enumeration.py."""
+"""Mixtures and topics: the tutorial's, lda.py, toy_mixture_model_discrete_enumeration.py, contrib/autoname/mixture.py."""
 
 from argparse import Namespace
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ import pyro
 import pyro.distributions as dist
 from examples.pyro.checkout import Checkout
 from examples.pyro.compare import OPTIM, Case, Example, Tilted, Values
-from pyro.infer import SVI, TraceEnum_ELBO, config_enumerate
+from pyro.infer import SVI, Trace_ELBO, TraceEnum_ELBO, config_enumerate
 from pyro.infer.autoguide import AutoDelta
 
 
@@ -109,6 +109,21 @@ def between(values: Values) -> Tilted:
     return of_each(first + dist.Bernoulli(values["p_C"]).log_prob(c.unsqueeze(-1)), states)
 
 
+# ---- examples/contrib/autoname/mixture.py
+
+
+def named(module: Any) -> Example:
+    """Return the example with its data, whose assignments the guide draws one by one, without a plate."""
+    return Example(module.model, module.guide, Trace_ELBO, (torch.tensor([0.0, 1.0, 2.0, 20.0, 30.0, 40.0]), 2))
+
+
+def guessed(values: Values) -> Tensor:
+    """How far the guide's share of a component is above 0.2."""
+    del values
+    odds = torch.stack([pyro.param(f"latent.local[{i}].probs") for i in range(6)])
+    return (odds[:, 1] / odds.sum(-1)).mean().sub(0.2).clamp(min=0)
+
+
 def cases(checkout: Checkout) -> Iterator[Case]:
     """Yield the cases of these examples."""
     names = {"torch": torch, "pyro": pyro, "dist": dist, "config_enumerate": config_enumerate}
@@ -134,3 +149,6 @@ def cases(checkout: Checkout) -> Iterator[Case]:
     yield Case("lda.py", "aggregate(P[word_topics == 1]) <= 0.05", partial(topics, lda), 6, 0.05, tilted=topic)
     module = checkout.module("examples/toy_mixture_model_discrete_enumeration.py")
     yield Case("toy_mixture_model_..", "aggregate(P[B == 1]) <= 0.1", partial(toy, module), 20, 0.1, tilted=between)
+    module = checkout.module("examples/contrib/autoname/mixture.py")
+    rule = 'site id[i] = "latent.local[{i}].id"\n(mean i: P[id[i] == 1]) <= 0.2'
+    yield Case("autoname/mixture.py", rule, partial(named, module), violation=guessed)
