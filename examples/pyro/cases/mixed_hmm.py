@@ -1,4 +1,4 @@
-"""examples/mixed_hmm: chains of individuals in groups, with an effect of each individual and of each group on its moves.
+"""examples/mixed_hmm: chains of individuals in groups, with effects of individuals and groups on their moves.
 
 All of it is enumerated in the model: what a group's effect is, what those of its individuals are, and their states.
 """
@@ -49,10 +49,8 @@ def emissions(observed: dict[str, Tensor]) -> Tensor:
 def tilted(values: Values) -> Tilted:
     """Return the tilted sum: over states, then the individual's effect, then over individuals, then the group's."""
     del values
-    group, individual = (
-        pyro.param("theta_group"),
-        pyro.param("theta_individual"),
-    )  # (effects, K²), (groups, effects, K²)
+    group = pyro.param("theta_group")  # (effects, K²)
+    individual = pyro.param("theta_individual")  # (groups, effects, K²)
     moves = (group[:, None, None] + individual).reshape(EFFECTS, GROUPS, EFFECTS, STATES, STATES).log_softmax(-1)
     emit = emissions(configuration()["observations"])
     shape = (EFFECTS, INDIVIDUALS, GROUPS, EFFECTS)  # the group's effect first, the individual's last

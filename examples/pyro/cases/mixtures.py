@@ -1,4 +1,4 @@
-"""Mixtures and topics: the tutorial's, lda.py, toy_mixture_model_discrete_enumeration.py, contrib/autoname/mixture.py."""
+"""Mixtures and topics: the tutorial's, lda.py, the toy mixture, and contrib/autoname/mixture.py."""
 
 from argparse import Namespace
 from collections.abc import Iterator
