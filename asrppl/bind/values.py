@@ -316,6 +316,8 @@ class _Binder:
         if law is not None and FAMILIES[law.family].discrete:
             drawn = Kind.INT
         given = use.given or use.name in self.data
+        known = given or (draw and use.name not in self.drawn)
+        levels = frozenset({Level.DATUM} if known else {Level.DRAW, Level.DATUM})
         self.entries[use.name] = Entry(
             axes=axes or (),
             kind=kind_of_given(use.kind, drawn if drawn is not None and not draw else _kind(use, components, drawn)),
@@ -325,9 +327,8 @@ class _Binder:
             law=law,
             masked="mask" in components,
             given=given,
-            levels=frozenset(
-                {Level.DATUM} if given or (draw and use.name not in self.drawn) else {Level.DRAW, Level.DATUM}
-            ),
+            presence_levels=levels,
+            levels=levels,
             first=self.first.get(use.name, ()),
             # The probabilities given are those of each datum: nothing drawn is behind them.
             distribution_levels=frozenset({Level.DATUM}),

@@ -41,6 +41,7 @@ from asrppl.core.typed import (
     Reduction,
     Some,
     Term,
+    TruthValue,
     TypedDistribution,
     TypedFormula,
     Unary,
@@ -183,6 +184,8 @@ class _Splitter:
     def exchanged(self, node: TypedNode) -> TypedNode | None:
         """Return the read of a moment in place of an operator."""
         match node:
+            case _ if isinstance(node, (*OPERATORS, Populated)) and _runs_over_nothing(node):
+                return _unread(node)
             case Expectation() | Probability() | AggregateTerm():
                 return self._read(node, None)
             case AggregateDistribution() | ExpectedDistribution():
@@ -239,7 +242,7 @@ class _Splitter:
                 return formula
 
     def _counts(self, formula: AtMost | Equal) -> bool:
-        if Level.DRAW in formula.levels:
+        if Level.DRAW in formula.levels or _runs_over_nothing(formula):
             return False
         return self.rule.hard is not None or any(_is_moment(node) for node in walk(formula))
 
@@ -262,6 +265,22 @@ class _Splitter:
 
 def _is_moment(node: TypedNode) -> bool:
     return isinstance(node, Read | Posterior) and ", moment " in node.name
+
+
+def _runs_over_nothing(node: TypedNode) -> bool:
+    """Whether no instance of a node is there: some index variable around it has no values."""
+    return not all(variable.values for variable in free_variables(node))
+
+
+def _unread(node: TypedNode) -> TypedNode:
+    """Return what stands for a mean that no instance reads: it has no axes that could be tracked."""
+    match node:
+        case AggregateDistribution() | ExpectedDistribution():
+            return node.body
+        case Populated():
+            return TruthValue(NO_LEVELS, node.span, True)
+        case _:
+            return Constant(Kind.REAL, NO_LEVELS, node.span, 0.0)
 
 
 def _indices(variables: tuple[Variable, ...]) -> tuple[Offset, ...]:

@@ -61,6 +61,7 @@ class Entry:
         density: drawn from a distribution with a density, so that it equals nothing.
         reparameterised: a reparameterised draw: the pathwise gradient of an indicator of it is silently wrong.
         masked: some entries may be absent.
+        presence_levels: what it varies with which of them are there.
         given: data, which training does not change.
         function: a function that Python bound; ``axes`` is then empty.
         distribution_levels: what ``q(name)`` varies with (its probabilities may read the datum, or draws before it).
@@ -80,6 +81,7 @@ class Entry:
     density: bool = False
     reparameterised: bool = False
     masked: bool = False
+    presence_levels: frozenset[Level] = frozenset({Level.DRAW, Level.DATUM})
     given: bool = False
     function: bool = False
     distribution_levels: frozenset[Level] = frozenset({Level.DRAW, Level.DATUM})

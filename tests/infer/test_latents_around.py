@@ -89,30 +89,31 @@ def test_a_run_that_is_resumed_goes_on_as_if_it_had_not_stopped() -> None:
 LENGTHS = torch.tensor([4, 2])
 
 
+def ragged() -> None:
+    """Two sequences of different lengths, the steps past the shorter one masked."""
+    move = pyro.param("move", torch.tensor([[0.5, -0.5], [-0.3, 0.4]]))
+    loc = pyro.param("loc", torch.tensor([-0.8, 0.9]))
+    with pyro.plate("sequences", 2, dim=-1):
+        x: Any = 0
+        for t in pyro.markov(range(4)):
+            there: Any = t < LENGTHS
+            with pyro.poutine.mask(mask=there):
+                x = pyro.sample(f"x_{t}", dist.Categorical(logits=move[x]), infer=PARALLEL)
+                pyro.sample(f"y_{t}", dist.Normal(loc[x], 1.0), obs=SERIES[:, t])
+
+
 def test_a_step_past_the_length_of_a_sequence_is_false_in_a_condition() -> None:
     """So it adds nothing to P, in the gradient and in the violation; and no factor stands there."""
-
-    def model() -> None:
-        move = pyro.param("move", torch.tensor([[0.5, -0.5], [-0.3, 0.4]]))
-        loc = pyro.param("loc", torch.tensor([-0.8, 0.9]))
-        with pyro.plate("sequences", 2, dim=-1):
-            x: Any = 0
-            for t in pyro.markov(range(4)):
-                there: Any = t < LENGTHS
-                with pyro.poutine.mask(mask=there):
-                    x = pyro.sample(f"x_{t}", dist.Categorical(logits=move[x]), infer=PARALLEL)
-                    pyro.sample(f"y_{t}", dist.Normal(loc[x], 1.0), obs=SERIES[:, t])
-
     base = TraceEnum_ELBO(max_plate_nesting=1)
-    elbo = asrppl.regularize(model, nothing, "rule r weight 5: forall t: aggregate(P[x[t] == 1]) <= 0.3", elbo=base)
+    elbo = asrppl.regularize(ragged, nothing, "rule r weight 5: forall t: aggregate(P[x[t] == 1]) <= 0.3", elbo=base)
     for _ in range(3):
-        elbo.loss_and_grads(model, nothing)
+        elbo.loss_and_grads(ragged, nothing)
     (kept,) = elbo.memory.rules.values()
     kept.multipliers.update({name: torch.full_like(each, MULTIPLIER) for name, each in kept.multipliers.items()})
     values = {name: pyro.param(name).detach().clone().requires_grad_() for name in ("move", "loc")}
     for param in unconstrained(list(values)):
         param.grad = None
-    elbo.loss_and_grads(model, nothing)
+    elbo.loss_and_grads(ragged, nothing)
     total: Any = 0.0
     sums = torch.zeros(4)
     for data, length in enumerate(LENGTHS.tolist()):
@@ -128,6 +129,31 @@ def test_a_step_past_the_length_of_a_sequence_is_false_in_a_condition() -> None:
         assert value.grad is not None
         torch.testing.assert_close(param.grad, value.grad)
     assert float(elbo.report.violations["r"]) == pytest.approx(float((sums / 2 - 0.3).clamp_min(0).sum()))
+
+
+@pytest.mark.parametrize("counted", ["sum t: P[x[t] == 1]", "E[count t: (x[t] == 1)]", "sum t: E[x[t]]"])
+def test_a_sum_is_over_the_steps_of_each_sequence(counted: str) -> None:
+    """Which steps are there is data: no draw decides it, and the sum is one number a sequence."""
+    base = TraceEnum_ELBO(max_plate_nesting=1)
+    rules = f"rule whole: aggregate({counted}) <= 0.3\nrule apart: (sum t: aggregate(P[x[t] == 1])) <= 0.3"
+    elbo = asrppl.regularize(ragged, nothing, rules, elbo=base)
+    elbo.loss(ragged, nothing)
+    found = elbo.report.violations
+    assert float(found["whole"]) == pytest.approx(float(found["apart"]))
+    assert float(found["whole"]) > 0.5
+
+
+def test_who_is_there_by_a_draw_varies_with_draws() -> None:
+    def guide() -> None:
+        with pyro.plate("data", 3):
+            for i in range(2):
+                here = pyro.sample(f"here_{i}", dist.Bernoulli(torch.full((3,), 0.5)))
+                with pyro.poutine.mask(mask=here.bool()):
+                    pyro.sample(f"z_{i}", dist.Normal(torch.zeros(3), 1.0))
+
+    elbo = asrppl.regularize(guide, guide, "rule r: aggregate(sum i: P[z[i] >= 0]) <= 0.3")
+    with pytest.raises(asrppl.AsrError, match="still varies with draws"):
+        elbo.loss(guide, guide)
 
 
 def test_a_rule_that_indexes_a_plate_bounds_each_of_its_entries() -> None:

@@ -1,5 +1,6 @@
 """What is absent costs nothing: every way of Pyro's to say so is respected, or refused by name."""
 
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -361,3 +362,33 @@ def test_an_aggregate_of_each_step_is_over_the_data_that_have_it() -> None:
     elbo.loss(model, guide)
     means = [at[0].mean(), at[1, [0, 1, 3]].mean(), at[2, [0, 3]].mean()]
     assert float(elbo.report.violations["r"]) == pytest.approx(float(sum(1 - mean for mean in means)), abs=1e-4)
+
+
+@pytest.mark.parametrize("force", ["weight 1", "hard"])
+@pytest.mark.parametrize(
+    ("rule", "cost"),
+    [
+        ("(mean i: P[b[i] == 1]) <= 0.2", 0),  # a mean over nothing has no value, and a claim on it costs nothing
+        ("(mean i: E[b[i] * b[i]]) <= 0.2", 0),
+        ("forall i: aggregate(E[b[i]]) <= 0.2", 0),
+        ("(sum i: P[b[i] == 1]) >= 1", 1),
+        ("(count i: P[b[i] == 1] >= 0.5) >= 1", 1),
+        ("exists i: P[b[i] == 1] <= 0.2", 1),
+        ("(count i: aggregate(E[b[i]] where P[b[i] == 1] > 0.1) >= 0.5) >= 1", 1),
+    ],
+)
+def test_means_over_sites_that_a_call_makes_none_of(rule: str, cost: float, force: str) -> None:
+    def program(count: int) -> None:
+        p = pyro.param("p", torch.tensor(0.9))
+        with pyro.plate("data", 3):
+            for i in range(count):
+                pyro.sample(f"b_{i}", dist.Bernoulli(p))
+
+    elbo = asrppl.regularize(program, program, f'site b[i] = "b_{{i}}"\nrule r {force}: {rule}')
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", asrppl.AsrWarning)  # it says that the rule runs over nothing
+        for _ in range(2):
+            elbo.loss_and_grads(program, program, 0)
+    assert float(elbo.report.violations["r"]) == cost
+    elbo.loss_and_grads(program, program, 2)
+    assert elbo.report.moments["r"]

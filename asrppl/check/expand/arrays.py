@@ -226,7 +226,8 @@ def note_accesses(
     resolved, missing = resolve_indices(ctx, name, indices, axes, span, env)
     if entry is None or not entry.masked:
         return resolved, missing
-    mask = build.truth(Read(Kind.BOOL, entry.levels, span, name, "mask", resolved), True, span)
+    levels = entry.presence_levels.union(*(index.term.levels for index in resolved if isinstance(index, Computed)))
+    mask = build.truth(Read(Kind.BOOL, levels, span, name, "mask", resolved), True, span)
     if missing is not None:  # outside its axes it has no mask to ask
         mask = build.disjunction((typed.Complement(missing.levels, span, missing), mask), span)
     left_over = _skip(ctx, mask, name, further=False)

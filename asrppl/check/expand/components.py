@@ -6,6 +6,7 @@ from asrppl.check.fields import fields_of_boxes, instead
 from asrppl.core.signature import BOX_FIELDS, makes_box
 from asrppl.source import Span
 from asrppl.suggest import did_you_mean
+from asrppl.syntax import ast
 
 
 def fields_of(ctx: Context, array: Array) -> tuple[str, ...]:
@@ -30,10 +31,21 @@ def declared_component(ctx: Context, array: Array, field: str | None, span: Span
             f"`{array.name}` is declared with {count} {'index' if count == 1 else 'indices'}, "
             f"and is given {len(array.indices)} here",
             array.env,
+            help=_axes_of_family(array, site),
         )
         return ""
     fields = tuple(name.text for name in site.fields) if site.fields is not None else None
     return component_of(ctx, array, fields, False, field, span)
+
+
+def _axes_of_family(array: Array, site: ast.Site) -> str | None:
+    """Return how to read the axes of single sites of a family, where a statement names the numbered sites alone."""
+    if site.pattern is None or site.fields is not None or len(array.indices) <= len(site.indices):
+        return None
+    text = f"name the numbers within each site: `{site.span.text}: (a, b)`"
+    if site.pattern == "_".join((array.name, *(f"{{{index.text}}}" for index in site.indices))):
+        text += "; or leave that statement out: these sites are found by their name, and then have all their axes"
+    return text
 
 
 def component_of(

@@ -54,7 +54,7 @@ def bracketed(ctx: Context, operator: str, index: ast.Index, env: Env) -> Value:
             span,
             "`E[…]` is the expectation of a number, and this is a formula",
             env,
-            help="its probability is `P[…]`",
+            help=_counted(body) or "its probability is `P[…]`",
         )
         return Poison()
     with ctx.uses.inside_a_mean():
@@ -69,6 +69,14 @@ def bracketed(ctx: Context, operator: str, index: ast.Index, env: Env) -> Value:
     where = drawn(span, term)  # a draw without a value is not meant
     levels = term.levels if where is None else term.levels | where.levels
     return Expectation(Kind.REAL, levels - _DRAW, span, term, where)
+
+
+def _counted(body: ast.Expr) -> str | None:
+    """Return how to count where a comparison holds, where a count without brackets was compared."""
+    if not isinstance(body, ast.Chain) or not isinstance(count := body.operands[0], ast.Count):
+        return None
+    begin = body.span.text[: count.body.span.start - body.span.start]
+    return f"to count where it holds, put it into brackets: `E[{begin}({body.span.text[len(begin) :]})]`"
 
 
 def _expected_distribution(ctx: Context, body: Distribution, span: Span, env: Env) -> Distribution | Poison:
@@ -105,7 +113,7 @@ def aggregate(ctx: Context, body: ast.Expr, where: ast.Expr | None, span: Span, 
             body.span,
             "`aggregate` is the mean of a number over the data, and this is a formula",
             env,
-            help=f"aggregate its probability: `aggregate(P[{body.span.text}])`",
+            help=_counted(body) or f"aggregate its probability: `aggregate(P[{body.span.text}])`",
         )
         return Poison()
     with ctx.over_data():

@@ -67,8 +67,9 @@ class Functional:
 
     @property
     def lengths(self) -> str:
-        """The lengths of its moments' and comparisons' axes: what it remembers has those."""
-        return " ".join("x".join(map(str, each.lengths)) for each in (*self.moments, *self.comparisons))
+        """The lengths of its moments' and comparisons' axes, those over data named: what it remembers has those."""
+        moments = (_axes(each.lengths, each.operator.levels) for each in self.moments)
+        return " ".join((*moments, *(_axes(each.lengths, each.excess.levels) for each in self.comparisons)))
 
     @property
     def reads(self) -> tuple[dict[str, frozenset[InputKey]], ...]:
@@ -104,6 +105,10 @@ class Functional:
             where = None if moment.where is None else _axes_first(next(found), len(moment.variables))
             sampled[moment.name] = body, where
         return sampled
+
+
+def _axes(lengths: tuple[int, ...], levels: frozenset[Level]) -> str:
+    return "x".join([*map(str, lengths), *(["data"] if Level.DATUM in levels else [])])
 
 
 def axes_of(moment: Moment) -> int:

@@ -89,12 +89,14 @@ def _entry(
     datum = frozenset({Level.DATUM}) if reading.frames[name] else frozenset[Level]()
     distribution_draws = _draws(name, law_parts, first, provenance) if law_parts else frozenset[Draw]()
     distribution_levels = datum | (frozenset({Level.DRAW}) if distribution_draws else frozenset[Level]())
+    presence_draws = _draws(name, ("mask",), first, provenance)
     if name in reading.laws:
         _verify_law(name, referent, recording, reading, distribution_draws, tracked=provenance is not None)
     known = Entry(
         support=reading.supports.get(name),
         law=reading.laws.get(name),
         masked=(name, "mask") in reading.tensors,
+        presence_levels=datum | (frozenset({Level.DRAW}) if presence_draws else frozenset[Level]()),
         given=isinstance(first, Site) and first.observed,
         first=referent.first,
         distribution_levels=distribution_levels,

@@ -1,0 +1,1 @@
+"""Rules on Pyro's own examples, out of a checkout and unchanged, against computations by hand."""

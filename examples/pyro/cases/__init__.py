@@ -1,0 +1,1 @@
+"""The examples: what is attached to each, and the same by hand."""
