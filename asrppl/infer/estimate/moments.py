@@ -19,6 +19,8 @@ import torch
 from torch import Tensor
 
 from asrppl.bind.bound import InputKey
+from asrppl.bind.shapes import broadcast_shape
+from asrppl.core.moments import Comparison
 from asrppl.core.signature import Level
 from asrppl.core.typed import Cost
 from asrppl.infer.estimate.axes import axes_last, directional, padded
@@ -92,7 +94,7 @@ class _Run(Integrands):
         shared: Mapping[str, Tensor],
     ) -> Evaluation:
         """Return all that there is to say of the rule."""
-        excesses = self._excesses(self.tensors)
+        excesses = self._excesses()
         waits = self.functional.comparisons_of({name for name, _ in self.inside})
         slopes: dict[str, Tensor] = {}
         for comparison, excess in zip(self.functional.comparisons, excesses, strict=True):
@@ -113,7 +115,10 @@ class _Run(Integrands):
         violation = violations[self.functional.name]
         wanted = [(self.leaves[leaf], self.axes(leaf)) for leaf in self.free]
         wanted += [(slopes[each.name], len(each.variables)) for each in self.functional.comparisons]
-        found = self._slopes(violation, wanted)
+        closed = self._is_closed()
+        found = self._slopes(violation, wanted, again=not closed)
+        if closed:
+            violation = violation.detach()
         cotangents = {leaf: slope for leaf, slope in zip(self.free, found, strict=False) if slope is not None}
         counted = {
             name: torch.zeros_like(slopes[name]) if share is None else share
@@ -160,7 +165,7 @@ class _Run(Integrands):
         Where the batch is the ``whole`` data, or nothing is tracked yet, the violation is that of these means.
         """
         moves = self._moves(known, hard=hard)
-        learnt = self._learnt(self._excesses(self.tensors), moves)
+        learnt = self._learnt(self._excesses(), moves)
         if self.batch.shared is not None:
             learnt = self._of_all({}, {}, learnt)[2]
         evaluation.excess = learnt
@@ -180,7 +185,7 @@ class _Run(Integrands):
         evaluation.violation = evaluation.paid = violations[self.functional.name].detach()
         evaluation.read = {key: after.tensors[key] for key in evaluation.read}
         if hard:
-            excesses = after._excesses(after.tensors)
+            excesses = after._excesses()
             evaluation.paid = self._pulled(evaluation.violation, slopes, evaluation.counted, excesses)
 
     def _detached(self) -> "_Run":
@@ -218,26 +223,41 @@ class _Run(Integrands):
         found = last is not None and isinstance(last.integrand, Cost) and (last.name, "sum") not in self.inside
         return self.integrands[last.name, "sum"].detach() if found and last is not None else None
 
-    def _excesses(self, tensors: Mapping[InputKey, Tensor]) -> list[Tensor]:
-        found = self.functional.excesses(tensors, self.functions)
+    def _excesses(self) -> list[Tensor]:
+        with torch.no_grad():
+            return self._axes_first(self.functional.excesses(self.tensors, self.functions))
+
+    def _axes_first(self, found: Sequence[Tensor]) -> list[Tensor]:
         return [
             value.movedim(tuple(range(-n, 0)), tuple(range(n))) if (n := len(comparison.variables)) else value
             for comparison, value in zip(self.functional.comparisons, found, strict=True)
         ]
 
-    def _slopes(self, violation: Tensor, wanted: Sequence[tuple[Tensor, int]]) -> list[Tensor | None]:
+    def _is_closed(self) -> bool:
+        """Whether gradients reach G through leaves and slopes alone: with their cotangents its graph is done with."""
+        outer = self.functional.outer
+        own = {name for name, _ in self.free} - self.chained
+        own |= {comparison.name for comparison in self.functional.comparisons}
+        return not outer.functions and all(
+            key[0] in own or not self.tensors[key].requires_grad for key in outer.inputs
+        )
+
+    def _slopes(
+        self, violation: Tensor, wanted: Sequence[tuple[Tensor, int]], *, again: bool
+    ) -> list[Tensor | None]:
         """Return the derivatives of the mean violation by what is ``wanted``, each with the number of its axes.
 
-        The term that they go into is averaged over data: so what is one for all data has the mean of the slopes that
+        The graph is kept where gradients go through it ``again``. The term that they go into is averaged over data: so what is one for all data has the mean of the slopes that
         they have, and what is there for each datum the slope of that one.
         """
         each = self._over_draws(violation)
         if not each.requires_grad or not wanted:
             return [None] * len(wanted)
         inputs = [tensor for tensor, _ in wanted]
-        found: Any = torch.autograd.grad(self._present(each).sum(), inputs, retain_graph=True, allow_unused=True)
+        found: Any = torch.autograd.grad(self._present(each).sum(), inputs, retain_graph=again, allow_unused=True)
+        count = each.numel()
         return [
-            None if slope is None else slope * (prod(slope.shape[axes:]) / each.numel())
+            slope if slope is None or (own := prod(slope.shape[axes:])) == count else slope * (own / count)
             for slope, (_, axes) in zip(found, wanted, strict=True)
         ]
 
@@ -257,12 +277,13 @@ class _Run(Integrands):
     ) -> Tensor:
         """Return what a hard rule costs: Σ μ max(g, 0) over the comparisons that count."""
         total = torch.zeros_like(violation)
-        for comparison, excess in zip(self.functional.comparisons, excesses, strict=True):
-            share = counted[comparison.name]
-            if share is not None:
-                cost = (share * slopes[comparison.name] * excess.clamp_min(0)).detach()
-                axes = tuple(range(len(comparison.variables)))
-                total = total + (cost.sum(axes) if axes else cost)
+        with torch.no_grad():
+            for comparison, excess in zip(self.functional.comparisons, excesses, strict=True):
+                share = counted[comparison.name]
+                if share is not None:
+                    cost = share * slopes[comparison.name] * excess.clamp_min(0)
+                    axes = tuple(range(len(comparison.variables)))
+                    total = total + (cost.sum(axes) if axes else cost)
         return total
 
     @property
@@ -271,19 +292,21 @@ class _Run(Integrands):
         return Level.DRAW in self.functional.decomposed.rule.formula.levels
 
     def _term(self, violation: Tensor, cotangents: Mapping[Leaf, Tensor]) -> Tensor:
-        term = violation if self.drawn else violation - violation.detach()
-        for leaf, cotangent in cotangents.items():
-            term = term + self._linear(leaf, cotangent)
-        return term
+        parts = [self._linear(leaf, cotangent) for leaf, cotangent in cotangents.items()]
+        if self.drawn or violation.requires_grad or not parts:
+            parts.insert(0, violation if self.drawn else violation - violation.detach())
+        term = sum(parts[1:], start=parts[0])
+        return term if term.shape == violation.shape else term.expand(broadcast_shape((term.shape, violation.shape)))
 
     def _linear(self, leaf: Leaf, cotangent: Tensor) -> Tensor:
         """Return c (ψ − m̂), added up over the axes of the moment."""
         integrand = self.integrands[leaf]
         axes = self.axes(leaf)
-        batch = integrand.dim() - axes
-        exact = leaf[0] in self.exact  # then m̂ is no estimate, and the term is there for its gradient alone
-        moved = integrand - (integrand if exact else padded(self.leaves[leaf], axes, batch)).detach()
-        return (padded(cotangent, axes, batch) * moved).sum(tuple(range(axes))) if axes else cotangent * moved
+        # Of an exact moment m̂ is no estimate, and the term is there for its gradient alone.
+        moved = integrand - integrand.detach() if leaf[0] in self.exact else self.moved(leaf)
+        if not axes:
+            return cotangent * moved
+        return (padded(cotangent, axes, integrand.dim() - axes) * moved).sum(tuple(range(axes)))
 
     def _learnt(
         self, excesses: Sequence[Tensor], moves: Mapping[str, tuple[Tensor, Tensor | None]]
@@ -311,6 +334,22 @@ class _Run(Integrands):
         ]
         if not learning:
             return {}
+        linear = self.functional.linear
+        every = frozenset().union(*(self.functional.read_by[each.name] for each in self.functional.comparisons))
+        shares = {name for name, kind in self.leaves if kind == "share"}
+        if linear is not None and not known and self.exact.isdisjoint(every) and shares.isdisjoint(every):
+            moves = {
+                (name, None): axes_last(self.moved((name, "sum")).detach(), self.axes((name, "sum"))) for name in every
+            }
+            with torch.no_grad():
+                found = self._axes_first(linear({**self.tensors, **moves}, self.functions))
+            return {each.name: (move, None) for each, move in zip(self.functional.comparisons, found, strict=True)}
+        return self._turned(learning, known)
+
+    def _turned(
+        self, learning: Sequence[Comparison], known: Squares
+    ) -> dict[str, tuple[Tensor, Tensor | None]]:
+        """Return the same of any comparison, by its second derivative."""
         inner = self._detached()
         moved: dict[Leaf, Tensor] = {}
         spreads: dict[Leaf, Tensor] = {}
@@ -325,8 +364,9 @@ class _Run(Integrands):
             inner.leaves[leaf] = mean.expand(moved[leaf].shape).clone().requires_grad_()
         inner.feed_all()
         leaves = [inner.leaves[leaf] for leaf in moved]
+        excesses = inner._axes_first(self.functional.excesses(inner.tensors, self.functions))
         found: dict[str, tuple[Tensor, Tensor | None]] = {}
-        for comparison, excess in zip(self.functional.comparisons, inner._excesses(inner.tensors), strict=True):
+        for comparison, excess in zip(self.functional.comparisons, excesses, strict=True):
             if comparison in learning:
                 move = directional(excess, leaves, list(moved.values())).detach()
                 apart = [directional(excess, [inner.leaves[leaf]], [sd]).abs() for leaf, sd in spreads.items()]
