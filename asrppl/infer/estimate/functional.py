@@ -7,10 +7,11 @@ from functools import cached_property
 from torch import Tensor
 
 from asrppl.bind.bound import InputKey
-from asrppl.core.affine import linear_part
+from asrppl.core.affine import affine, constant, linear_part
 from asrppl.core.moments import Comparison, Decomposed, Moment, decomposed, stages
 from asrppl.core.rules import TypedProgram, TypedRule
 from asrppl.core.signature import Level, Signature
+from asrppl.core.typed import AtMost
 from asrppl.infer.estimate.evaluation import Leaf
 from asrppl.infer.estimate.soundness import inputs_of
 from asrppl.lower import Plan, lower
@@ -93,6 +94,20 @@ class Functional:
             each.name: frozenset(name for name, _ in inputs_of(each.excess) if name in self.by_name)
             for each in self.comparisons
         }
+
+    @cached_property
+    def classical(self) -> tuple[Leaf, float] | None:
+        """Of a rule that is one comparison a m + b <= 0 with numbers a and b (Eq. 2 of the paper) m and a."""
+        formula = self.decomposed.rule.formula
+        if not isinstance(formula, AtMost) or formula.multiplier is None or formula.defined is not None:
+            return None
+        found = affine(self.comparisons[0].excess, self.by_name.keys())
+        if found is None or len(found.pieces) != 1 or len(self.moments) != 1 or constant(found.rest) is None:
+            return None
+        (piece,), (moment,) = found.pieces, self.moments
+        factor = constant(piece.coefficient)
+        plain = not (self.comparisons[0].variables or moment.variables or piece.variables or moment.support)
+        return ((moment.name, "sum"), factor) if plain and factor is not None else None
 
     @cached_property
     def linear(self) -> Quantities | None:

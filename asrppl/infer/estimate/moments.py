@@ -11,26 +11,21 @@ the data is exact: v is then a function of it as of any other value.
 """
 
 from collections.abc import Mapping, Sequence
-from math import prod
 from types import MappingProxyType
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from asrppl.bind.bound import InputKey
 from asrppl.bind.shapes import broadcast_shape
-from asrppl.core.moments import Comparison
 from asrppl.core.signature import Level
 from asrppl.core.typed import Cost
-from asrppl.infer.estimate.axes import axes_last, directional, padded
+from asrppl.infer.estimate.axes import axes_last, padded
 from asrppl.infer.estimate.batch import Batch
+from asrppl.infer.estimate.derivatives import Derivatives, Moves, Squares
 from asrppl.infer.estimate.evaluation import Evaluation, Leaf
 from asrppl.infer.estimate.functional import Functional, Functions, is_whole
 from asrppl.infer.estimate.integrands import Integrands
-
-Squares = Mapping[Leaf, tuple[Tensor, Tensor]]
-"""Of leaves their means and mean squares, ``(*axes, *plates)``."""
 
 _NO_LEAVES: frozenset[Leaf] = frozenset()
 _NONE: Mapping[str, Tensor] = MappingProxyType({})
@@ -82,7 +77,7 @@ def estimates(
     return run.estimates
 
 
-class _Run(Integrands):
+class _Run(Derivatives):
     """What a rule says of the means that a run has."""
 
     def evaluate(
@@ -94,7 +89,7 @@ class _Run(Integrands):
         shared: Mapping[str, Tensor],
     ) -> Evaluation:
         """Return all that there is to say of the rule."""
-        excesses = self._excesses()
+        excesses = self.excesses()
         waits = self.functional.comparisons_of({name for name, _ in self.inside})
         slopes: dict[str, Tensor] = {}
         for comparison, excess in zip(self.functional.comparisons, excesses, strict=True):
@@ -108,23 +103,12 @@ class _Run(Integrands):
                 given = excess > 0  # what is known without noise needs no multiplier to find its price
             elif given is None:
                 given = torch.zeros_like(excess)
-            slope = given.to(excess.dtype).expand(excess.shape)
+            slope = given.to(excess.dtype)
+            slope = slope if slope.shape == excess.shape else slope.expand(excess.shape)
             slopes[comparison.name] = slope.detach().clone().requires_grad_()
             self.tensors[comparison.name, None] = axes_last(slopes[comparison.name], len(comparison.variables))
-        violations, speaking = self.functional.outer.evaluate(self.tensors, self.functions)
-        violation = violations[self.functional.name]
-        wanted = [(self.leaves[leaf], self.axes(leaf)) for leaf in self.free]
-        wanted += [(slopes[each.name], len(each.variables)) for each in self.functional.comparisons]
-        closed = self._is_closed()
-        found = self._slopes(violation, wanted, again=not closed)
-        if closed:
-            violation = violation.detach()
-        cotangents = {leaf: slope for leaf, slope in zip(self.free, found, strict=False) if slope is not None}
-        counted = {
-            name: torch.zeros_like(slopes[name]) if share is None else share
-            for name, share in zip(slopes, found[len(self.free) :], strict=True)
-        }
-        moves = {} if self.inside else self._moves({}, hard=hard)
+        violation, speaking, cotangents, counted = self.value(excesses, slopes)
+        moves = {} if self.inside else self.moves({}, hard=hard)
         learnt = self._learnt(excesses, moves)
         if self.batch.shared is not None:
             cotangents, counted, learnt = self._of_all(cotangents, counted, learnt)
@@ -139,7 +123,7 @@ class _Run(Integrands):
             self._pulled(violation, slopes, counted, excesses) if hard else violation.detach(),
             self._term(violation, cotangents | {leaf: known.get(leaf, own).clone() for leaf, own in tracked.items()}),
             self.batch.plates,
-            speaking.get(self.functional.name),
+            speaking,
             self.estimates,
             tracked,
             learnt,
@@ -164,8 +148,8 @@ class _Run(Integrands):
 
         Where the batch is the ``whole`` data, or nothing is tracked yet, the violation is that of these means.
         """
-        moves = self._moves(known, hard=hard)
-        learnt = self._learnt(self._excesses(), moves)
+        moves = self.moves(known, hard=hard)
+        learnt = self._learnt(self.excesses(), moves)
         if self.batch.shared is not None:
             learnt = self._of_all({}, {}, learnt)[2]
         evaluation.excess = learnt
@@ -176,7 +160,7 @@ class _Run(Integrands):
                 for leaf, (mean, _) in known.items()
             }
         )
-        after = self._detached()
+        after = self.detached()
         for leaf in self.tracked:
             now = leaf in known and (whole or leaf not in self.means or not is_whole(self.by_name[leaf[0]]))
             after.leaves[leaf] = self.estimates[leaf] if now else self.leaves[leaf].detach()
@@ -185,13 +169,8 @@ class _Run(Integrands):
         evaluation.violation = evaluation.paid = violations[self.functional.name].detach()
         evaluation.read = {key: after.tensors[key] for key in evaluation.read}
         if hard:
-            excesses = after._excesses()
+            excesses = after.excesses()
             evaluation.paid = self._pulled(evaluation.violation, slopes, evaluation.counted, excesses)
-
-    def _detached(self) -> "_Run":
-        """Return this run without graphs, to be evaluated at other means."""
-        tensors = {key: tensor.detach() for key, tensor in self.tensors.items()}
-        return _Run(self.functional, tensors, self.functions, self.batch, {}, self.exact)
 
     def _read_beside(self) -> dict[InputKey, Tensor]:
         return {key: tensor.detach() for key, tensor in self.tensors.items() if key not in self.given}
@@ -223,67 +202,24 @@ class _Run(Integrands):
         found = last is not None and isinstance(last.integrand, Cost) and (last.name, "sum") not in self.inside
         return self.integrands[last.name, "sum"].detach() if found and last is not None else None
 
-    def _excesses(self) -> list[Tensor]:
-        with torch.no_grad():
-            return self._axes_first(self.functional.excesses(self.tensors, self.functions))
-
-    def _axes_first(self, found: Sequence[Tensor]) -> list[Tensor]:
-        return [
-            value.movedim(tuple(range(-n, 0)), tuple(range(n))) if (n := len(comparison.variables)) else value
-            for comparison, value in zip(self.functional.comparisons, found, strict=True)
-        ]
-
-    def _is_closed(self) -> bool:
-        """Whether gradients reach G through leaves and slopes alone: with their cotangents its graph is done with."""
-        outer = self.functional.outer
-        own = {name for name, _ in self.free} - self.chained
-        own |= {comparison.name for comparison in self.functional.comparisons}
-        return not outer.functions and all(
-            key[0] in own or not self.tensors[key].requires_grad for key in outer.inputs
-        )
-
-    def _slopes(
-        self, violation: Tensor, wanted: Sequence[tuple[Tensor, int]], *, again: bool
-    ) -> list[Tensor | None]:
-        """Return the derivatives of the mean violation by what is ``wanted``, each with the number of its axes.
-
-        The graph is kept where gradients go through it ``again``. The term that they go into is averaged over data: so what is one for all data has the mean of the slopes that
-        they have, and what is there for each datum the slope of that one.
-        """
-        each = self._over_draws(violation)
-        if not each.requires_grad or not wanted:
-            return [None] * len(wanted)
-        inputs = [tensor for tensor, _ in wanted]
-        found: Any = torch.autograd.grad(self._present(each).sum(), inputs, retain_graph=again, allow_unused=True)
-        count = each.numel()
-        return [
-            slope if slope is None or (own := prod(slope.shape[axes:])) == count else slope * (own / count)
-            for slope, (_, axes) in zip(found, wanted, strict=True)
-        ]
-
-    def _over_draws(self, violation: Tensor) -> Tensor:
-        return self.batch.mean(violation, 0, whole=False) if violation.dim() > self.batch.plates else violation
-
-    def _present(self, violation: Tensor) -> Tensor:
-        mask = self.batch.mask if self.functional.about_data else None
-        return violation if mask is None else torch.where(mask, violation, torch.zeros_like(violation))
-
     def _pulled(
         self,
         violation: Tensor,
         slopes: Mapping[str, Tensor],
-        counted: Mapping[str, Tensor | None],
+        counted: Mapping[str, Tensor],
         excesses: Sequence[Tensor],
     ) -> Tensor:
         """Return what a hard rule costs: Σ μ max(g, 0) over the comparisons that count."""
-        total = torch.zeros_like(violation)
+        total = None
         with torch.no_grad():
             for comparison, excess in zip(self.functional.comparisons, excesses, strict=True):
-                share = counted[comparison.name]
-                if share is not None:
-                    cost = share * slopes[comparison.name] * excess.clamp_min(0)
-                    axes = tuple(range(len(comparison.variables)))
-                    total = total + (cost.sum(axes) if axes else cost)
+                name, axes = comparison.name, tuple(range(len(comparison.variables)))
+                pull = counted[name] * slopes[name] if name in counted else slopes[name]
+                cost = pull * excess.clamp_min(0)
+                cost = cost.sum(axes) if axes else cost
+                total = cost if total is None else total + cost
+        if total is None or total.shape != violation.shape:
+            total = torch.zeros_like(violation) + (0.0 if total is None else total)
         return total
 
     @property
@@ -309,7 +245,7 @@ class _Run(Integrands):
         return (padded(cotangent, axes, integrand.dim() - axes) * moved).sum(tuple(range(axes)))
 
     def _learnt(
-        self, excesses: Sequence[Tensor], moves: Mapping[str, tuple[Tensor, Tensor | None]]
+        self, excesses: Sequence[Tensor], moves: Moves
     ) -> dict[str, tuple[Tensor, Tensor, Tensor]]:
         """Return of each comparison g, and the mean and mean square of what moves it."""
         found: dict[str, tuple[Tensor, Tensor, Tensor]] = {}
@@ -320,55 +256,4 @@ class _Run(Integrands):
                 whole = Level.DATUM not in comparison.excess.levels
                 mean, square = (self.batch.mean(part, axes, whole=whole) for part in (move, square))
                 found[comparison.name] = excess.detach(), mean, square
-        return found
-
-    def _moves(self, known: Squares, *, hard: bool) -> dict[str, tuple[Tensor, Tensor | None]]:
-        """Return of each comparison J (ψ − m̂), for every draw and datum; of ``known`` leaves the spread within each.
-
-        J is the derivative of g by the means. J (ψ − m̂) for every draw and datum is the derivative of uᵀ(J v) by u.
-        Of leaves that are ``known`` there are means and mean squares in place of draws; how far they spread together is
-        not known, and is taken to be as far as it can be.
-        """
-        learning = [
-            each for each in self.functional.comparisons if hard or not self.functional.is_exact(each, self.exact)
-        ]
-        if not learning:
-            return {}
-        linear = self.functional.linear
-        every = frozenset().union(*(self.functional.read_by[each.name] for each in self.functional.comparisons))
-        shares = {name for name, kind in self.leaves if kind == "share"}
-        if linear is not None and not known and self.exact.isdisjoint(every) and shares.isdisjoint(every):
-            moves = {
-                (name, None): axes_last(self.moved((name, "sum")).detach(), self.axes((name, "sum"))) for name in every
-            }
-            with torch.no_grad():
-                found = self._axes_first(linear({**self.tensors, **moves}, self.functions))
-            return {each.name: (move, None) for each, move in zip(self.functional.comparisons, found, strict=True)}
-        return self._turned(learning, known)
-
-    def _turned(
-        self, learning: Sequence[Comparison], known: Squares
-    ) -> dict[str, tuple[Tensor, Tensor | None]]:
-        """Return the same of any comparison, by its second derivative."""
-        inner = self._detached()
-        moved: dict[Leaf, Tensor] = {}
-        spreads: dict[Leaf, Tensor] = {}
-        for leaf in self.tracked:
-            axes = self.axes(leaf)
-            integrand = self.integrands[leaf].detach()
-            if leaf in known:
-                integrand, square = known[leaf]
-                spreads[leaf] = (square - integrand.square()).clamp_min(0).sqrt()
-            mean = padded(self.leaves[leaf].detach(), axes, integrand.dim() - axes)
-            moved[leaf] = integrand - mean
-            inner.leaves[leaf] = mean.expand(moved[leaf].shape).clone().requires_grad_()
-        inner.feed_all()
-        leaves = [inner.leaves[leaf] for leaf in moved]
-        excesses = inner._axes_first(self.functional.excesses(inner.tensors, self.functions))
-        found: dict[str, tuple[Tensor, Tensor | None]] = {}
-        for comparison, excess in zip(self.functional.comparisons, excesses, strict=True):
-            if comparison in learning:
-                move = directional(excess, leaves, list(moved.values())).detach()
-                apart = [directional(excess, [inner.leaves[leaf]], [sd]).abs() for leaf, sd in spreads.items()]
-                found[comparison.name] = move, sum(apart[1:], start=apart[0]).detach() if apart else None
         return found

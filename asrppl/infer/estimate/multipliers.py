@@ -183,13 +183,13 @@ class Multipliers:
                 value = _mean([excess + mean for excess, mean, _ in found])
                 moved = _mean([mean for _, mean, _ in found])
                 spread = (_mean([square for _, _, square in found]) - moved.square()).clamp_min(0)
-                counted = _mean([run.counted[name] for run, _ in runs])
+                counted = [run.counted[name] for run, _ in runs if name in run.counted]
                 self._follow(name, value)
                 reach = (value.abs() - CERTAIN * self.noise[name].sqrt()).clamp_min(0)
                 scale = self._scale(name, spread, reach)
                 if name not in self.multipliers:
                     self.multipliers[name] = torch.zeros_like(value)
-                self._climb(self.multipliers[name], name, value, scale, weight, counted)
+                self._climb(self.multipliers[name], name, value, scale, weight, _mean(counted) if counted else None)
         if self.hard is not None and self.multipliers:
             self._look_back(runs)
         for run, place in runs if about_data else ():
@@ -206,7 +206,7 @@ class Multipliers:
 
     def _rate(self, least: float) -> Tensor:
         assert self._clock is not None
-        return (1 / self._clock).clamp_min(least)
+        return self._clock.reciprocal().clamp_min_(least)
 
     def _follow(self, key: Leaf | str, value: Tensor) -> None:
         """Keep what a value is over a few calls, and how noisy it is: by how much two calls in a row differ."""
@@ -253,11 +253,12 @@ class Multipliers:
         """Update the rows of a batch's data."""
         if self.visits is None:
             self.visits = torch.zeros(place.size, device=place.index.device)
-        visits = self.visits if place.whole else self.visits[place.index]
-        visits += 1
+        visits = (self.visits if place.whole else self.visits[place.index]).add_(1)
         if not place.whole:
             self.visits[place.index] = visits
-        rate = visits.reciprocal().clamp_min_(DATUM_RATE).reshape((-1, *(1,) * (-place.dim - 1)))
+        rate = visits.reciprocal().clamp_min_(DATUM_RATE)
+        if place.dim < -1:
+            rate = rate.reshape((-1, *(1,) * (-place.dim - 1)))
         for tables, values in ((self.means, run.estimates), (self.cotangents, run.cotangents)):
             for leaf, mean in values.items():
                 if leaf[0] in about_data:
@@ -269,12 +270,14 @@ class Multipliers:
         for name, (excess, mean, square) in run.excess.items():
             if name in about_data:
                 value = excess + mean
-                worst = excess.clamp_min(0).square_().mean(plates, keepdim=True).sqrt_()
+                short = excess.clamp_min(0)
+                count = math.prod(short.shape[-run.plates :])
+                worst = torch.linalg.vector_norm(short, dim=plates, keepdim=True).div_(math.sqrt(count))
                 scale = self._scale(name, square.mean(plates, keepdim=True), worst)
                 if name not in self.multipliers:
                     self.multipliers[name] = place.table(value)
                 rows = place.take(self.multipliers[name])
-                self._climb(rows, name, value, scale, weight, run.counted[name])
+                self._climb(rows, name, value, scale, weight, run.counted.get(name))
                 place.put(self.multipliers[name], rows)
 
     def _climb(
@@ -288,10 +291,11 @@ class Multipliers:
     ) -> None:
         """Let a multiplier go a step up its comparison, in place, where the formula asks for that."""
         kappa = QUICK if name in self.quick else KAPPA
-        step = (value - self.hard if self.hard else value) * (kappa / scale)
+        if self.hard:
+            value = value - self.hard
         if counted is not None:
-            step *= torch.gt(counted, 0, out=torch.empty_like(counted))  # (torch takes long over truths)
-        multiplier += step
+            value = value * (counted > 0)
+        multiplier.addcdiv_(value, scale, value=kappa)
         # So many steps come to no more, by the scale that is known by now: at first it may have been next to nothing.
         assert self._clock is not None
         most = (kappa * self._clock).clamp_max_(CAP).to(multiplier.dtype) / scale.sqrt()
@@ -302,11 +306,15 @@ class Multipliers:
     def _scale(self, name: str, spread: Tensor, reach: Tensor) -> Tensor:
         """Return the square of what is a large step of a comparison, with what a call says of it."""
         _average(self.spreads, name, spread, self._rate(_SPREAD_RATE))
-        _keep(self.reach, name, torch.maximum(_DECAY * self.reach.get(name, reach), reach))
+        if name in self.reach:
+            known = self.reach[name].mul_(_DECAY)
+            torch.maximum(known, reach, out=known)
+        else:
+            self.reach[name] = reach.detach().clone()
         return self._scale_of(name)
 
     def _scale_of(self, name: str) -> Tensor:
-        return (self.spreads[name] + self.reach[name].square()).clamp_min_(_TINY)
+        return torch.addcmul(self.spreads[name], self.reach[name], self.reach[name]).clamp_min_(_TINY)
 
     # ---- state
 
@@ -392,8 +400,7 @@ def _keep(table: dict[_Key, Tensor], key: _Key, value: Tensor) -> None:
 
 def _average(table: dict[_Key, Tensor], key: _Key, value: Tensor, rate: Tensor | float) -> None:
     if key in table:
-        known = table[key]
-        known += (value - known) * (rate.to(value.dtype) if isinstance(rate, Tensor) else rate)
+        table[key].lerp_(value.detach(), rate.to(value.dtype) if isinstance(rate, Tensor) else rate)
     else:
         table[key] = value.detach().clone()
 
