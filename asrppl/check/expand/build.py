@@ -122,12 +122,14 @@ def binary(operator: str, left: Term, right: Term, span: Span) -> Term:
     Raises:
         UndefinedError: for constants whose result is no finite number, and for a division by the constant 0.
     """
-    if operator in ("/", "mod") and isinstance(right, Constant) and right.value == 0:
-        raise UndefinedError
-    if not all(math.isfinite(side.value) for side in (left, right) if isinstance(side, Constant)):
-        raise UndefinedError  # `inf` is a bound, and no number to calculate with
-    if isinstance(left, Constant) and isinstance(right, Constant):
-        return number(_fold(operator, _plain(left), _plain(right)), span)
+    if isinstance(right, Constant):
+        if (operator in ("/", "mod") and right.value == 0) or not math.isfinite(right.value):
+            raise UndefinedError  # `inf` is a bound, and no number to calculate with
+    if isinstance(left, Constant):
+        if not math.isfinite(left.value):
+            raise UndefinedError
+        if isinstance(right, Constant):
+            return number(_fold(operator, _plain(left), _plain(right)), span)
     kind = _arithmetic_kind(operator, left, right)
     match operator:
         case "+" | "-" | "*" | "/" | "^" | "min" | "max" | "mod":
