@@ -148,7 +148,8 @@ class Memory:
         """End a call: one that is a training step moves the means and multipliers on."""
         for key, (weight, about) in self._touched.items():
             if training:
-                self.rules[key].advance(weight, about)
+                with torch.no_grad():  # the probabilities of enumerated draws have a graph
+                    self.rules[key].advance(weight, about)
             else:
                 self.rules[key].forget()
 

@@ -252,8 +252,9 @@ class _Run(Derivatives):
         for comparison, excess in zip(self.functional.comparisons, excesses, strict=True):
             if comparison.name in moves:
                 (move, within), axes = moves[comparison.name], len(comparison.variables)
-                square = move.square() if within is None else move.square() + within.square()
                 whole = Level.DATUM not in comparison.excess.levels
-                mean, square = (self.batch.mean(part, axes, whole=whole) for part in (move, square))
+                with torch.no_grad():
+                    square = move.square() if within is None else move.square() + within.square()
+                    mean, square = (self.batch.mean(part, axes, whole=whole) for part in (move, square))
                 found[comparison.name] = excess.detach(), mean, square
         return found
