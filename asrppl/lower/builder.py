@@ -297,5 +297,4 @@ def _key_of(argument: Any) -> Hashable:
     if isinstance(argument, Node):
         return argument
     # 1, 1.0 and True are equal as keys, yet not as arguments; so are 0.0 and -0.0.
-    kind = type(argument)
-    return (kind, argument if kind is int else str(argument))
+    return (int, argument) if type(argument) is int else (type(argument).__name__, str(argument))

@@ -26,7 +26,7 @@ def _fresh() -> None:  # pyright: ignore[reportUnusedFunction]
 
 def model() -> None:
     with pyro.plate("data", N):
-        z = pyro.sample("z", dist.Normal(0.0, 1.0).expand([2]).to_event(1))
+        z = pyro.sample("z", dist.Normal(torch.zeros(2), 1.0).to_event(1))
         pyro.sample("k", dist.Bernoulli(0.5))
         pyro.sample("x", dist.Normal(z[..., 0], 1.0), obs=X)
 
@@ -106,7 +106,7 @@ def test_an_evaluation_without_gradients_costs_what_one_with_them_does(claim: st
         loss()
         return float(elbo.report.penalty)
 
-    svi = SVI(model, guide, pyro.optim.Adam({"lr": 0.05}), elbo)
+    svi: Any = SVI(model, guide, pyro.optim.Adam({"lr": 0.05}), elbo)
     with_them = cost(lambda: elbo.loss(model, guide))
     assert with_them > 0
     assert cost(svi.evaluate_loss) == pytest.approx(with_them)

@@ -7,7 +7,6 @@ from typing import Any, Self
 import torch
 from torch import Tensor
 
-from asrppl.bind.bound import InputKey
 from asrppl.core.moments import Comparison
 from asrppl.infer.estimate.axes import axes_last, directional, padded
 from asrppl.infer.estimate.evaluation import Leaf
@@ -90,8 +89,9 @@ class Derivatives(Integrands):
         """Return of each comparison J (ψ − m̂), for every draw and datum; of ``known`` leaves the spread within each.
 
         J is the derivative of g by the means. Where g is affine in them J (ψ − m̂) is its linear part at ψ − m̂;
-        elsewhere it is, for every draw and datum, the derivative of uᵀ(J v) by u. Of leaves that are ``known`` there are means and mean squares in place of draws; how far they spread together is
-        not known, and is taken to be as far as it can be.
+        elsewhere it is, for every draw and datum, the derivative of uᵀ(J v) by u. Of leaves that are ``known`` there
+        are means and mean squares in place of draws; how far they spread together is not known, and is taken to be as
+        far as it can be.
         """
         learning = [
             each for each in self.functional.comparisons if hard or not self.functional.is_exact(each, self.exact)

@@ -244,9 +244,7 @@ class _Run(Derivatives):
             return cotangent * moved
         return (padded(cotangent, axes, integrand.dim() - axes) * moved).sum(tuple(range(axes)))
 
-    def _learnt(
-        self, excesses: Sequence[Tensor], moves: Moves
-    ) -> dict[str, tuple[Tensor, Tensor, Tensor]]:
+    def _learnt(self, excesses: Sequence[Tensor], moves: Moves) -> dict[str, tuple[Tensor, Tensor, Tensor]]:
         """Return of each comparison g, and the mean and mean square of what moves it."""
         found: dict[str, tuple[Tensor, Tensor, Tensor]] = {}
         for comparison, excess in zip(self.functional.comparisons, excesses, strict=True):

@@ -270,9 +270,7 @@ class Multipliers:
         for name, (excess, mean, square) in run.excess.items():
             if name in about_data:
                 value = excess + mean
-                short = excess.clamp_min(0)
-                count = math.prod(short.shape[-run.plates :])
-                worst = torch.linalg.vector_norm(short, dim=plates, keepdim=True).div_(math.sqrt(count))
+                worst = excess.clamp_min(0).square_().mean(plates, keepdim=True).sqrt_()
                 scale = self._scale(name, square.mean(plates, keepdim=True), worst)
                 if name not in self.multipliers:
                     self.multipliers[name] = place.table(value)
