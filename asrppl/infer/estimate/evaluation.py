@@ -48,3 +48,7 @@ class Evaluation:
     known: dict[str, str] = field(default_factory=dict[str, str])
     inside: dict[Leaf, tuple[Tensor, Tensor]] = field(default_factory=dict[Leaf, tuple[Tensor, Tensor]])
     settle: Callable[[Mapping[Leaf, tuple[Tensor, Tensor]], bool], None] | None = None
+
+    def amount(self, name: str) -> Tensor:
+        """Return max(g, 0) of a comparison."""
+        return self.excess[name][0].clamp_min(0) if name in self.counted else self.violation

@@ -189,7 +189,9 @@ class Memory:
             self.look(here)
         all_data = here_all and self._same and not self._apart
         key = functional.name, functional.lengths
-        kept = self.rules.setdefault(key, Multipliers(attached.rule.hard))
+        if key not in self.rules:
+            self.rules[key] = Multipliers(attached.rule.hard)
+        kept = self.rules[key]
         about = _about(functional, attached, here)
         batch = _batch(attached, here)
         if share is not None:
@@ -299,6 +301,8 @@ class Memory:
 
 def _inside(attached: AttachedRule) -> frozenset[Leaf]:
     """Return the leaves whose terms stand inside the model."""
+    if not attached.inside:
+        return frozenset()
     share = {(name, "share") for name, inside in attached.inside.items() if inside.share}
     return frozenset({(name, "sum") for name in attached.inside} | share)
 

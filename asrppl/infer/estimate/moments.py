@@ -214,8 +214,8 @@ class _Run(Derivatives):
         with torch.no_grad():
             for comparison, excess in zip(self.functional.comparisons, excesses, strict=True):
                 name, axes = comparison.name, tuple(range(len(comparison.variables)))
-                pull = counted[name] * slopes[name] if name in counted else slopes[name]
-                cost = pull * excess.clamp_min(0)
+                whole = name not in counted  # then the violation is its amount
+                cost = slopes[name] * violation if whole else counted[name] * slopes[name] * excess.clamp_min(0)
                 cost = cost.sum(axes) if axes else cost
                 total = cost if total is None else total + cost
         if total is None or total.shape != violation.shape:

@@ -226,7 +226,7 @@ class Multipliers:
 
     def _look_back(self, runs: list[tuple[Evaluation, Place | None]]) -> None:
         """Notice a rule that does not come to hold: its multipliers rise, and its violation does not fall."""
-        each = [[excess.clamp_min(0).sum() for excess, _, _ in run.excess.values()] for run, _ in runs]
+        each = [[run.amount(name).sum() for name in run.excess] for run, _ in runs]
         wrong = _mean([found[0] if len(found) == 1 else torch.stack(found).sum() for found in each])
         _average(self._violations, "all", wrong, _SPREAD_RATE)
         if self.calls % PATIENCE:  # no device is waited for in between
@@ -240,10 +240,10 @@ class Multipliers:
 
     def _visit_all(self, run: Evaluation, about_data: frozenset[str]) -> None:
         """Update what data that are not told apart have together: their mean violation is to be 0."""
-        for name, (excess, _, square) in run.excess.items():
+        for name, (_, _, square) in run.excess.items():
             if name in about_data:
                 plates = tuple(range(-run.plates, 0))
-                value = excess.clamp_min(0).mean(plates)
+                value = run.amount(name).mean(plates)
                 scale = self._scale(name, square.mean(plates), value)
                 if name not in self.together:
                     self.together[name] = torch.zeros_like(value)
@@ -270,7 +270,7 @@ class Multipliers:
         for name, (excess, mean, square) in run.excess.items():
             if name in about_data:
                 value = excess + mean
-                worst = excess.clamp_min(0).square_().mean(plates, keepdim=True).sqrt_()
+                worst = run.amount(name).square().mean(plates, keepdim=True).sqrt_()
                 scale = self._scale(name, square.mean(plates, keepdim=True), worst)
                 if name not in self.multipliers:
                     self.multipliers[name] = place.table(value)

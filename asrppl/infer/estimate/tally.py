@@ -108,7 +108,9 @@ class Tally:
         )
         self.moments[name] = entry.attached.sums if evaluation is None else evaluation.known
         # What the term has in the objective is 0 in channel P, and of a rule with moments not what it costs.
-        self.correct(name, entry.unit * (paid - entry.weighed(entry.value) if entry.entered else paid))
+        if entry.entered:
+            paid = paid - (paid if evaluation is None else entry.weighed(entry.value))
+        self.correct(name, entry.unit * paid)
 
     def complete(self) -> None:
         """Count what waited for the backward pass."""
