@@ -398,7 +398,8 @@ def _keep(table: dict[_Key, Tensor], key: _Key, value: Tensor) -> None:
 
 def _average(table: dict[_Key, Tensor], key: _Key, value: Tensor, rate: Tensor | float) -> None:
     if key in table:
-        table[key].lerp_(value.detach(), rate.to(value.dtype) if isinstance(rate, Tensor) else rate)
+        known = table[key]  # a loaded one may have another dtype
+        known.lerp_(value.detach().to(known.dtype), rate.to(known.dtype) if isinstance(rate, Tensor) else rate)
     else:
         table[key] = value.detach().clone()
 
