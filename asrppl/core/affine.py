@@ -62,6 +62,17 @@ def affine(term: Term, sites: Collection[str]) -> Affine | None:
     return Affine(tuple(merged), found.rest)
 
 
+def linear_part(term: Term, names: Collection[str]) -> Term | None:
+    """Return the part of a term that is linear in the entries of ``names``, None where the term is not affine in them.
+
+    It reads them as the term does: of v in their place it is how far v moves the term.
+    """
+    found = affine(term, names)
+    if found is None:
+        return None
+    return mean_of(replace(found, rest=number(0.0, term.span)), [piece.read for piece in found.pieces])
+
+
 def reads_any(node: TypedNode, sites: Collection[str]) -> bool:
     """Whether a node reads an entry of ``sites``."""
     return any(isinstance(part, Read) and part.name in sites for part in walk(node))

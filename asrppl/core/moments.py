@@ -78,11 +78,15 @@ class Moment:
         return tuple(variable.values[-1] - variable.values[0] + 1 for variable in self.variables)
 
     @property
+    def support(self) -> tuple[int | float, ...] | None:
+        """The values that a distribution has probabilities of, None of what is none."""
+        return self.integrand.support if isinstance(self.integrand, TypedDistribution) else None
+
+    @property
     def entry(self) -> Entry:
         """What the name stands for in a signature."""
-        support = self.integrand.support if isinstance(self.integrand, TypedDistribution) else None
         levels = self.operator.levels
-        return Entry(axes=self.lengths, levels=levels, support=support, distribution_levels=levels)
+        return Entry(axes=self.lengths, levels=levels, support=self.support, distribution_levels=levels)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,9 @@
 """Questions about typed trees that one walk answers."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import fields
 from functools import cache
+from operator import attrgetter
 from typing import get_args, get_origin, get_type_hints
 
 from asrppl.core.signature import Kind
@@ -48,10 +49,28 @@ def _may_hold(hint: object) -> bool:
     return any(map(_may_hold, get_args(hint)))
 
 
-def children(node: TypedNode) -> list[TypedNode]:
+@cache
+def _plain(kind: type[TypedNode]) -> Callable[[TypedNode], tuple[TypedNode, ...]] | None:
+    """Return what reads the nodes right below one of a kind that always has each of them; None for other kinds."""
+    names = [name for name, _ in _holding(kind)]
+    hints = get_type_hints(kind)
+    if any(get_origin(hints[name]) is tuple or type(None) in get_args(hints[name]) for name in names):
+        return None
+    if not names:
+        return lambda node: ()
+    if len(names) == 1:
+        (name,) = names
+        return lambda node: (getattr(node, name),)
+    return attrgetter(*names)
+
+
+def children(node: TypedNode) -> Sequence[TypedNode]:
     """Return the nodes right below ``node``, those inside its indices among them."""
+    kind = type(node)
+    if (read := _plain(kind)) is not None:
+        return read(node)
     found: list[TypedNode] = []
-    for name, several in _holding(type(node)):
+    for name, several in _holding(kind):
         if several:
             inside: tuple[TypedNode | Index, ...] = getattr(node, name)
             for inner in inside:
@@ -72,13 +91,20 @@ def walk(node: TypedNode, *, aggregates: bool = True) -> Iterator[TypedNode]:
         if aggregates or not isinstance(node, AggregateTerm | AggregateDistribution):
             yield node
             if below := children(node):
-                pending.extend(reversed(below))
+                pending += below[::-1]
 
 
-def _named(node: TypedNode) -> list[Variable]:
+@cache
+def _names_variables(kind: type[TypedNode]) -> bool:
+    return kind in (IndexValue, PointMass) or any(field.name == "indices" for field in fields(kind))
+
+
+def _named(node: TypedNode) -> Sequence[Variable]:
     """Return the index variables that ``node`` itself names: as its value, or in its indices."""
+    if not _names_variables(type(node)):
+        return ()
     if isinstance(node, IndexValue):
-        return [node.variable]
+        return (node.variable,)
     indices = (node.at,) if isinstance(node, PointMass) else getattr(node, "indices", ())
     return [index.variable for index in indices if isinstance(index, Offset) and index.variable is not None]
 

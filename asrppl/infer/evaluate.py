@@ -312,10 +312,10 @@ def _interval(
     kinks: list[tuple[Tensor, Tensor, Tensor]] = []
     for comparison in () if drawn or attached.functional.about_data else attached.functional.comparisons:
         if comparison.name in evaluation.moves:
-            axes = len(comparison.variables)
+            axes, own = len(comparison.variables), evaluation.excess[comparison.name][0]
             excess, counted = (
                 part.flatten(axes).mean(-1) if part.dim() > axes else part
-                for part in (evaluation.excess[comparison.name][0], evaluation.counted[comparison.name])
+                for part in (own, evaluation.counted.get(comparison.name, torch.ones_like(own)))
             )
             kinks.append((excess, sample.table(evaluation.moves[comparison.name], axes), counted))
     return interval(table.mean(), values, kinks, level)

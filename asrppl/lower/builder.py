@@ -152,7 +152,8 @@ class Builder:
 
     def constant(self, number: float | bool) -> Value:
         """Return a number as a value."""
-        key = ("number", repr(number))  # 0.0 == -0.0, yet they are two constants; so are 1.0 and true
+        # 0.0 == -0.0, yet they are two constants; so are 1.0 and true
+        key = ("number", type(number), number or repr(number))
         made = self._made.get(key)
         if made is None:
             dtype = torch.bool if isinstance(number, bool) else torch.float64
@@ -293,5 +294,7 @@ class Builder:
 def _key_of(argument: Any) -> Hashable:
     if isinstance(argument, Value):
         return argument.key
-    # 1, 1.0 and True are equal as keys, yet not as arguments.
-    return argument if isinstance(argument, Node) else (type(argument).__name__, str(argument))
+    if isinstance(argument, Node):
+        return argument
+    # 1, 1.0 and True are equal as keys, yet not as arguments; so are 0.0 and -0.0.
+    return (int, argument) if type(argument) is int else (type(argument).__name__, str(argument))

@@ -18,7 +18,9 @@ def tilted(excess: Tensor, multiplier: Tensor) -> Tensor:
         excess: g.
         multiplier: ν.
     """
-    return cast(Any, _Tilted).apply(*broadcast(excess, multiplier))
+    if excess.shape != multiplier.shape:
+        excess, multiplier = broadcast(excess, multiplier)
+    return cast(Any, _Tilted).apply(excess, multiplier)
 
 
 class _Tilted(torch.autograd.Function):

@@ -4,8 +4,10 @@ Formulas and terms are one syntactic class; `asrppl.check` tells them apart by t
 comparison, so that ``parse(format(tree)) == tree``.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from functools import cache
+from operator import attrgetter
 from typing import Literal
 
 from asrppl.source import Source, Span
@@ -19,13 +21,14 @@ class Node:
 
 
 @cache
-def _names_of_parts(kind: type[Node]) -> tuple[str, ...]:
-    return tuple(part.name for part in fields(kind) if part.name != "span")
+def _reader(kind: type[Node]) -> Callable[[Node], tuple[object, ...]]:
+    names = [part.name for part in fields(kind) if part.name != "span"]
+    return attrgetter(*names) if len(names) > 1 else lambda node: tuple(getattr(node, name) for name in names)
 
 
-def parts(node: Node) -> list[object]:
+def parts(node: Node) -> tuple[object, ...]:
     """Return what a node consists of, its span aside: nodes, tuples of nodes, texts and numbers."""
-    return [getattr(node, name) for name in _names_of_parts(type(node))]
+    return _reader(type(node))(node)
 
 
 # ---- expressions

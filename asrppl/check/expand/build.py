@@ -30,6 +30,7 @@ from asrppl.source import Span
 ALL_LEVELS: frozenset[Level] = frozenset({Level.DRAW, Level.DATUM})
 WHOLE = (Kind.INT, Kind.BOOL)
 _CIRCULAR = {"sin": math.sin, "cos": math.cos, "tanh": math.tanh}
+_DIVIDING = ("/", "mod")
 _REAL = ("sqrt", "exp", "log", "sin", "cos", "tanh", "sigmoid")
 
 
@@ -122,12 +123,13 @@ def binary(operator: str, left: Term, right: Term, span: Span) -> Term:
     Raises:
         UndefinedError: for constants whose result is no finite number, and for a division by the constant 0.
     """
-    if operator in ("/", "mod") and isinstance(right, Constant) and right.value == 0:
-        raise UndefinedError
-    if not all(math.isfinite(side.value) for side in (left, right) if isinstance(side, Constant)):
+    if isinstance(right, Constant) and not (math.isfinite(right.value) and (right.value or operator not in _DIVIDING)):
         raise UndefinedError  # `inf` is a bound, and no number to calculate with
-    if isinstance(left, Constant) and isinstance(right, Constant):
-        return number(_fold(operator, _plain(left), _plain(right)), span)
+    if isinstance(left, Constant):
+        if not math.isfinite(left.value):
+            raise UndefinedError
+        if isinstance(right, Constant):
+            return number(_fold(operator, _plain(left), _plain(right)), span)
     kind = _arithmetic_kind(operator, left, right)
     match operator:
         case "+" | "-" | "*" | "/" | "^" | "min" | "max" | "mod":

@@ -6,6 +6,7 @@ from asrppl.core.typed import (
     AggregateDistribution,
     AggregateTerm,
     AtMost,
+    BinaryTerm,
     CategoricalOf,
     Choose,
     Complement,
@@ -16,6 +17,7 @@ from asrppl.core.typed import (
     Expectation,
     ExpectedDistribution,
     Formula,
+    IndexValue,
     Populated,
     Posterior,
     Probability,
@@ -41,13 +43,17 @@ def defined(span: Span, *nodes: TypedNode) -> Formula | None:
 
 
 def _conditions(node: TypedNode) -> list[Formula]:
-    match node:
-        case CountTerm() | Probability():
+    match node:  # what is most frequent first
+        case BinaryTerm():
+            return _conditions(node.left) + _conditions(node.right)
+        case Constant() | IndexValue() | CountTerm() | Probability():
             return []  # formulas look after themselves: a comparison without a value is false
         case Read() | Table():
-            indices = [index.term for index in node.indices if isinstance(index, Computed)]
-            own = [node.defined] if node.defined is not None else []
-            return own + [condition for index in indices for condition in _conditions(index)]
+            found = [node.defined] if node.defined is not None else []
+            for index in node.indices:
+                if isinstance(index, Computed):
+                    found += _conditions(index.term)
+            return found
         case Posterior() | CategoricalOf():
             return [node.defined] if node.defined is not None else []
         case Reduction():

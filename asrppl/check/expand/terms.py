@@ -242,6 +242,7 @@ def _table(ctx: Context, node: ast.Vector, env: Env) -> Value:
     return Table(tuple(value for values, _ in rows for value in values), (len(rows), *rows[0][1]))
 
 
+_JOINED = {"+": "+-", "-": "+-", "*": "*"}  # which operators go on with a run of one
 _SHORT = 8  # fewer terms are joined one after the other, as they are written
 
 
@@ -252,11 +253,13 @@ def _arithmetic(ctx: Context, node: ast.Binary, env: Env) -> Term:
         spine.append(left)
     runs: list[list[ast.Binary]] = []
     for part in reversed(spine):
-        if runs and part.operator in {"+": "+-", "-": "+-", "*": "*"}.get(runs[-1][0].operator, ""):
+        if runs and part.operator in _JOINED.get(runs[-1][0].operator, ""):
             runs[-1].append(part)
         else:
             runs.append([part])
-    deep = sum(len(run) if len(run) < _SHORT else len(run).bit_length() for run in runs)
+    deep = len(spine)
+    if deep >= _SHORT:
+        deep = sum(len(run) if len(run) < _SHORT else len(run).bit_length() for run in runs)
     ctx.descend(node.span, env, deep)
     try:
         result = term(ctx, left, env)

@@ -26,6 +26,8 @@ def directional(value: Tensor, leaves: Sequence[Tensor], moved: Sequence[Tensor]
 def padded(value: Tensor, axes: int, batch: int) -> Tensor:
     """Return ``(*axes, *plates)`` with as many batch axes as asked for."""
     own = value.dim() - axes
+    if own == batch:
+        return value
     if own > batch:
         return value.reshape((*value.shape[:axes], *value.shape[axes + own - batch :]))
     return value.reshape((*value.shape[:axes], *(1,) * (batch - own), *value.shape[axes:]))

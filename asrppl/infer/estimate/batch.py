@@ -50,7 +50,8 @@ class Batch:
                 value = (value * weight).sum(draws) / weight.expand(
                     broadcast_shape([weight.shape, value.shape[axes:]])
                 ).sum(draws)
-        value = value.reshape((*value.shape[:axes], *(1,) * (self.plates - plates), *value.shape[axes:]))
+        if self.plates > plates:
+            value = value.reshape((*value.shape[:axes], *(1,) * (self.plates - plates), *value.shape[axes:]))
         if not whole:
             return value
         dims = tuple(range(axes, value.dim()))

@@ -24,7 +24,7 @@ class Evaluation:
         cotangents: of each leaf that of this batch, where the rule is about draws.
         excess: of each comparison g at m̂, and how far each draw and datum moves it: mean, and mean square.
         moves: that of each draw and datum, ``(*axes, *batch)``.
-        counted: of each comparison ∂v/∂(its amount).
+        counted: of each comparison ∂v/∂(its amount); of one that is all of v, nothing.
         plates: how many batch axes what is about data has.
         each: of a hard rule on draws, what each of them violates it by.
         read: what G reads beside the tensors of the run.
@@ -48,3 +48,7 @@ class Evaluation:
     known: dict[str, str] = field(default_factory=dict[str, str])
     inside: dict[Leaf, tuple[Tensor, Tensor]] = field(default_factory=dict[Leaf, tuple[Tensor, Tensor]])
     settle: Callable[[Mapping[Leaf, tuple[Tensor, Tensor]], bool], None] | None = None
+
+    def amount(self, name: str) -> Tensor:
+        """Return max(g, 0) of a comparison."""
+        return self.excess[name][0].clamp_min(0) if name in self.counted else self.violation

@@ -56,13 +56,21 @@ class Integrands:
         self.integrands: dict[Leaf, Tensor] = {}
         self.estimates: dict[Leaf, Tensor] = {}
         self.leaves: dict[Leaf, Tensor] = {}
+        self._moved: dict[Leaf, Tensor] = {}
         self.free: list[Leaf] = []  # those with a cotangent: all that G is no ordinary function of
-        self.by_name: dict[str, Moment] = {moment.name: moment for moment in functional.moments}
+        self.chained: set[str] = set()  # moments that move with those that their integrands read
+        self.by_name: dict[str, Moment] = functional.by_name
 
     def axes(self, leaf: Leaf) -> int:
         """Return how many axes of a leaf's tensors are no batch axes."""
-        moment = self.by_name[leaf[0]]
-        return axes_of(moment) if leaf[1] == "sum" else len(moment.variables)
+        return self.functional.axes[leaf]
+
+    def moved(self, leaf: Leaf) -> Tensor:
+        """Return ψ − m̂ of every draw and datum."""
+        if leaf not in self._moved:
+            integrand, axes = self.integrands[leaf], self.axes(leaf)
+            self._moved[leaf] = integrand - padded(self.leaves[leaf].detach(), axes, integrand.dim() - axes)
+        return self._moved[leaf]
 
     # ---- moments
 
@@ -111,6 +119,7 @@ class Integrands:
             if kind in moves:
                 move = self.batch.mean(moves[kind], axes, whole=is_whole(moment))
                 value = value + (move - move.detach())
+                self.chained.add(moment.name)
             values[kind] = value
         self.feed(moment, values["sum"], values.get("share"))
 
@@ -140,14 +149,14 @@ class Integrands:
         body, chosen = padded(body, axes_of(moment), batch), padded(chosen, axes, batch)
         if mask is not None:
             chosen = chosen * mask.to(body.dtype)
-        weight = chosen.unsqueeze(axes) if moment.entry.support is not None else chosen
+        weight = chosen.unsqueeze(axes) if moment.support is not None else chosen
         meant = torch.where(weight > 0, body, torch.zeros((), dtype=body.dtype, device=body.device))
         return {"sum": meant, "share": chosen.to(body.dtype)}
 
     def feed(self, moment: Moment, total: Tensor, share: Tensor | None) -> None:
         """Put what the rule reads of a moment among the tensors: its value, ``(*batch, *axes)``."""
         axes = len(moment.variables)
-        support = moment.entry.support is not None
+        support = moment.support is not None
         value = total
         if share is not None:
             divisor = share.clamp_min(torch.finfo(share.dtype).tiny)

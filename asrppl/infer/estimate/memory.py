@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 import torch
@@ -14,7 +15,7 @@ from asrppl.infer.estimate.attachment import Attachment
 from asrppl.infer.estimate.batch import Batch
 from asrppl.infer.estimate.channels import AttachedRule
 from asrppl.infer.estimate.evaluation import Evaluation, Leaf
-from asrppl.infer.estimate.functional import Functional, is_whole
+from asrppl.infer.estimate.functional import Functional
 from asrppl.infer.estimate.means import probability_of
 from asrppl.infer.estimate.moments import estimates, evaluate
 from asrppl.infer.estimate.multipliers import Multipliers, Place
@@ -147,7 +148,8 @@ class Memory:
         """End a call: one that is a training step moves the means and multipliers on."""
         for key, (weight, about) in self._touched.items():
             if training:
-                self.rules[key].advance(weight, about)
+                with torch.no_grad():  # the probabilities of enumerated draws have a graph
+                    self.rules[key].advance(weight, about)
             else:
                 self.rules[key].forget()
 
@@ -187,7 +189,9 @@ class Memory:
             self.look(here)
         all_data = here_all and self._same and not self._apart
         key = functional.name, functional.lengths
-        kept = self.rules.setdefault(key, Multipliers(attached.rule.hard))
+        if key not in self.rules:
+            self.rules[key] = Multipliers(attached.rule.hard)
+        kept = self.rules[key]
         about = _about(functional, attached, here)
         batch = _batch(attached, here)
         if share is not None:
@@ -273,7 +277,8 @@ class Memory:
         """Return the largest multiplier of a hard rule."""
         own = [kept for (rule, _), kept in self.rules.items() if rule == name]
         every = [each for kept in own for each in (*kept.multipliers.values(), *kept.together.values())]
-        return torch.stack([multiplier.max() for multiplier in every]).max() if every else torch.zeros(())
+        most = [multiplier.max() for multiplier in every]
+        return most[0] if len(most) == 1 else torch.stack(most).max() if most else torch.zeros(())
 
     # ---- state
 
@@ -296,6 +301,8 @@ class Memory:
 
 def _inside(attached: AttachedRule) -> frozenset[Leaf]:
     """Return the leaves whose terms stand inside the model."""
+    if not attached.inside:
+        return frozenset()
     share = {(name, "share") for name, inside in attached.inside.items() if inside.share}
     return frozenset({(name, "sum") for name in attached.inside} | share)
 
@@ -325,7 +332,7 @@ def _place(here: Here, share: Share | None, *, all_data: bool) -> Place | None:
     index = here.recording.subsamples.get(data.name)
     if data.size == full_size(data) and not all_data:
         return None  # a batch that is handed over: nothing says which data are in it
-    order = torch.arange(data.size)
+    order = _order(data.size)
     if index is None:
         index = order
     if share is not None and share.apart:
@@ -335,7 +342,14 @@ def _place(here: Here, share: Share | None, *, all_data: bool) -> Place | None:
     return Place(data.dim, index, full_size(data), whole)
 
 
+@lru_cache(maxsize=8)
+def _order(size: int) -> Tensor:
+    return torch.arange(size)
+
+
 def _exact(attached: AttachedRule, functional: Functional, *, all_data: bool) -> frozenset[str]:
+    if not attached.drawless:
+        return frozenset()
     found: set[str] = set()
     for (moments, _), reads in zip(functional.stages, functional.reads, strict=True):
         for moment in moments:
@@ -414,7 +428,7 @@ def _batch(attached: AttachedRule, here: Here) -> Batch:
     nesting = len(shape) if here.max_plate_nesting == float("inf") else int(here.max_plate_nesting)
     plates = particles[0] - 1 if particles else nesting
     frames = tuple(frame for name in attached.names for frame in here.reading.frames[name])
-    weight = probability_of(torch.empty(shape), here.enumerated, frames)
+    weight = probability_of(torch.empty(shape), here.enumerated, frames) if here.enumerated else None
     masks = {id(mask): mask for name in attached.names if (mask := here.reading.masks.get(name)) is not None}
     mask: Tensor | None = None
     for each in masks.values():
@@ -427,5 +441,4 @@ def _about(functional: Functional, attached: AttachedRule, here: Here) -> frozen
     frames: Iterable[Frame] = (frame for name in attached.names for frame in here.reading.frames[name])
     if here.data is None or here.data.name not in {frame.name for frame in frames}:
         return frozenset()
-    moments = {moment.name for moment in functional.moments if not is_whole(moment)}
-    return frozenset(moments | {each.name for each in functional.comparisons if Level.DATUM in each.excess.levels})
+    return functional.of_each_datum

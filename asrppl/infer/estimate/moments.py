@@ -11,24 +11,21 @@ the data is exact: v is then a function of it as of any other value.
 """
 
 from collections.abc import Mapping, Sequence
-from math import prod
 from types import MappingProxyType
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from asrppl.bind.bound import InputKey
+from asrppl.bind.shapes import broadcast_shape
 from asrppl.core.signature import Level
 from asrppl.core.typed import Cost
-from asrppl.infer.estimate.axes import axes_last, directional, padded
+from asrppl.infer.estimate.axes import axes_last, padded
 from asrppl.infer.estimate.batch import Batch
+from asrppl.infer.estimate.derivatives import Derivatives, Moves, Squares
 from asrppl.infer.estimate.evaluation import Evaluation, Leaf
 from asrppl.infer.estimate.functional import Functional, Functions, is_whole
 from asrppl.infer.estimate.integrands import Integrands
-
-Squares = Mapping[Leaf, tuple[Tensor, Tensor]]
-"""Of leaves their means and mean squares, ``(*axes, *plates)``."""
 
 _NO_LEAVES: frozenset[Leaf] = frozenset()
 _NONE: Mapping[str, Tensor] = MappingProxyType({})
@@ -80,7 +77,7 @@ def estimates(
     return run.estimates
 
 
-class _Run(Integrands):
+class _Run(Derivatives):
     """What a rule says of the means that a run has."""
 
     def evaluate(
@@ -92,7 +89,7 @@ class _Run(Integrands):
         shared: Mapping[str, Tensor],
     ) -> Evaluation:
         """Return all that there is to say of the rule."""
-        excesses = self._excesses(self.tensors)
+        excesses = self.excesses()
         waits = self.functional.comparisons_of({name for name, _ in self.inside})
         slopes: dict[str, Tensor] = {}
         for comparison, excess in zip(self.functional.comparisons, excesses, strict=True):
@@ -106,20 +103,12 @@ class _Run(Integrands):
                 given = excess > 0  # what is known without noise needs no multiplier to find its price
             elif given is None:
                 given = torch.zeros_like(excess)
-            slope = given.to(excess.dtype).expand(excess.shape)
+            slope = given.to(excess.dtype)
+            slope = slope if slope.shape == excess.shape else slope.expand(excess.shape)
             slopes[comparison.name] = slope.detach().clone().requires_grad_()
             self.tensors[comparison.name, None] = axes_last(slopes[comparison.name], len(comparison.variables))
-        violations, speaking = self.functional.outer.evaluate(self.tensors, self.functions)
-        violation = violations[self.functional.name]
-        wanted = [(self.leaves[leaf], self.axes(leaf)) for leaf in self.free]
-        wanted += [(slopes[each.name], len(each.variables)) for each in self.functional.comparisons]
-        found = self._slopes(violation, wanted)
-        cotangents = {leaf: slope for leaf, slope in zip(self.free, found, strict=False) if slope is not None}
-        counted = {
-            name: torch.zeros_like(slopes[name]) if share is None else share
-            for name, share in zip(slopes, found[len(self.free) :], strict=True)
-        }
-        moves = {} if self.inside else self._moves({}, hard=hard)
+        violation, speaking, cotangents, counted = self.value(excesses, slopes)
+        moves = {} if self.inside else self.moves({}, hard=hard)
         learnt = self._learnt(excesses, moves)
         if self.batch.shared is not None:
             cotangents, counted, learnt = self._of_all(cotangents, counted, learnt)
@@ -134,7 +123,7 @@ class _Run(Integrands):
             self._pulled(violation, slopes, counted, excesses) if hard else violation.detach(),
             self._term(violation, cotangents | {leaf: known.get(leaf, own).clone() for leaf, own in tracked.items()}),
             self.batch.plates,
-            speaking.get(self.functional.name),
+            speaking,
             self.estimates,
             tracked,
             learnt,
@@ -159,8 +148,8 @@ class _Run(Integrands):
 
         Where the batch is the ``whole`` data, or nothing is tracked yet, the violation is that of these means.
         """
-        moves = self._moves(known, hard=hard)
-        learnt = self._learnt(self._excesses(self.tensors), moves)
+        moves = self.moves(known, hard=hard)
+        learnt = self._learnt(self.excesses(), moves)
         if self.batch.shared is not None:
             learnt = self._of_all({}, {}, learnt)[2]
         evaluation.excess = learnt
@@ -171,7 +160,7 @@ class _Run(Integrands):
                 for leaf, (mean, _) in known.items()
             }
         )
-        after = self._detached()
+        after = self.detached()
         for leaf in self.tracked:
             now = leaf in known and (whole or leaf not in self.means or not is_whole(self.by_name[leaf[0]]))
             after.leaves[leaf] = self.estimates[leaf] if now else self.leaves[leaf].detach()
@@ -180,13 +169,8 @@ class _Run(Integrands):
         evaluation.violation = evaluation.paid = violations[self.functional.name].detach()
         evaluation.read = {key: after.tensors[key] for key in evaluation.read}
         if hard:
-            excesses = after._excesses(after.tensors)
+            excesses = after.excesses()
             evaluation.paid = self._pulled(evaluation.violation, slopes, evaluation.counted, excesses)
-
-    def _detached(self) -> "_Run":
-        """Return this run without graphs, to be evaluated at other means."""
-        tensors = {key: tensor.detach() for key, tensor in self.tensors.items()}
-        return _Run(self.functional, tensors, self.functions, self.batch, {}, self.exact)
 
     def _read_beside(self) -> dict[InputKey, Tensor]:
         return {key: tensor.detach() for key, tensor in self.tensors.items() if key not in self.given}
@@ -218,51 +202,24 @@ class _Run(Integrands):
         found = last is not None and isinstance(last.integrand, Cost) and (last.name, "sum") not in self.inside
         return self.integrands[last.name, "sum"].detach() if found and last is not None else None
 
-    def _excesses(self, tensors: Mapping[InputKey, Tensor]) -> list[Tensor]:
-        found = self.functional.excesses(tensors, self.functions)
-        return [
-            value.movedim(tuple(range(-n, 0)), tuple(range(n))) if (n := len(comparison.variables)) else value
-            for comparison, value in zip(self.functional.comparisons, found, strict=True)
-        ]
-
-    def _slopes(self, violation: Tensor, wanted: Sequence[tuple[Tensor, int]]) -> list[Tensor | None]:
-        """Return the derivatives of the mean violation by what is ``wanted``, each with the number of its axes.
-
-        The term that they go into is averaged over data: so what is one for all data has the mean of the slopes that
-        they have, and what is there for each datum the slope of that one.
-        """
-        each = self._over_draws(violation)
-        if not each.requires_grad or not wanted:
-            return [None] * len(wanted)
-        inputs = [tensor for tensor, _ in wanted]
-        found: Any = torch.autograd.grad(self._present(each).sum(), inputs, retain_graph=True, allow_unused=True)
-        return [
-            None if slope is None else slope * (prod(slope.shape[axes:]) / each.numel())
-            for slope, (_, axes) in zip(found, wanted, strict=True)
-        ]
-
-    def _over_draws(self, violation: Tensor) -> Tensor:
-        return self.batch.mean(violation, 0, whole=False) if violation.dim() > self.batch.plates else violation
-
-    def _present(self, violation: Tensor) -> Tensor:
-        mask = self.batch.mask if self.functional.about_data else None
-        return violation if mask is None else torch.where(mask, violation, torch.zeros_like(violation))
-
     def _pulled(
         self,
         violation: Tensor,
         slopes: Mapping[str, Tensor],
-        counted: Mapping[str, Tensor | None],
+        counted: Mapping[str, Tensor],
         excesses: Sequence[Tensor],
     ) -> Tensor:
         """Return what a hard rule costs: Σ μ max(g, 0) over the comparisons that count."""
-        total = torch.zeros_like(violation)
-        for comparison, excess in zip(self.functional.comparisons, excesses, strict=True):
-            share = counted[comparison.name]
-            if share is not None:
-                cost = (share * slopes[comparison.name] * excess.clamp_min(0)).detach()
-                axes = tuple(range(len(comparison.variables)))
-                total = total + (cost.sum(axes) if axes else cost)
+        total = None
+        with torch.no_grad():
+            for comparison, excess in zip(self.functional.comparisons, excesses, strict=True):
+                name, axes = comparison.name, tuple(range(len(comparison.variables)))
+                whole = name not in counted  # then the violation is its amount
+                cost = slopes[name] * violation if whole else counted[name] * slopes[name] * excess.clamp_min(0)
+                cost = cost.sum(axes) if axes else cost
+                total = cost if total is None else total + cost
+        if total is None or total.shape != violation.shape:
+            total = torch.zeros_like(violation) + (0.0 if total is None else total)
         return total
 
     @property
@@ -271,64 +228,31 @@ class _Run(Integrands):
         return Level.DRAW in self.functional.decomposed.rule.formula.levels
 
     def _term(self, violation: Tensor, cotangents: Mapping[Leaf, Tensor]) -> Tensor:
-        term = violation if self.drawn else violation - violation.detach()
-        for leaf, cotangent in cotangents.items():
-            term = term + self._linear(leaf, cotangent)
-        return term
+        parts = [self._linear(leaf, cotangent) for leaf, cotangent in cotangents.items()]
+        if self.drawn or violation.requires_grad or not parts:
+            parts.insert(0, violation if self.drawn else violation - violation.detach())
+        term = sum(parts[1:], start=parts[0])
+        return term if term.shape == violation.shape else term.expand(broadcast_shape((term.shape, violation.shape)))
 
     def _linear(self, leaf: Leaf, cotangent: Tensor) -> Tensor:
         """Return c (ψ − m̂), added up over the axes of the moment."""
         integrand = self.integrands[leaf]
         axes = self.axes(leaf)
-        batch = integrand.dim() - axes
-        exact = leaf[0] in self.exact  # then m̂ is no estimate, and the term is there for its gradient alone
-        moved = integrand - (integrand if exact else padded(self.leaves[leaf], axes, batch)).detach()
-        return (padded(cotangent, axes, batch) * moved).sum(tuple(range(axes))) if axes else cotangent * moved
+        # Of an exact moment m̂ is no estimate, and the term is there for its gradient alone.
+        moved = integrand - integrand.detach() if leaf[0] in self.exact else self.moved(leaf)
+        if not axes:
+            return cotangent * moved
+        return (padded(cotangent, axes, integrand.dim() - axes) * moved).sum(tuple(range(axes)))
 
-    def _learnt(
-        self, excesses: Sequence[Tensor], moves: Mapping[str, tuple[Tensor, Tensor | None]]
-    ) -> dict[str, tuple[Tensor, Tensor, Tensor]]:
+    def _learnt(self, excesses: Sequence[Tensor], moves: Moves) -> dict[str, tuple[Tensor, Tensor, Tensor]]:
         """Return of each comparison g, and the mean and mean square of what moves it."""
         found: dict[str, tuple[Tensor, Tensor, Tensor]] = {}
         for comparison, excess in zip(self.functional.comparisons, excesses, strict=True):
             if comparison.name in moves:
                 (move, within), axes = moves[comparison.name], len(comparison.variables)
-                square = move.square() if within is None else move.square() + within.square()
                 whole = Level.DATUM not in comparison.excess.levels
-                mean, square = (self.batch.mean(part, axes, whole=whole) for part in (move, square))
+                with torch.no_grad():
+                    square = move.square() if within is None else move.square() + within.square()
+                    mean, square = (self.batch.mean(part, axes, whole=whole) for part in (move, square))
                 found[comparison.name] = excess.detach(), mean, square
-        return found
-
-    def _moves(self, known: Squares, *, hard: bool) -> dict[str, tuple[Tensor, Tensor | None]]:
-        """Return of each comparison J (ψ − m̂), for every draw and datum; of ``known`` leaves the spread within each.
-
-        J is the derivative of g by the means. J (ψ − m̂) for every draw and datum is the derivative of uᵀ(J v) by u.
-        Of leaves that are ``known`` there are means and mean squares in place of draws; how far they spread together is
-        not known, and is taken to be as far as it can be.
-        """
-        learning = [
-            each for each in self.functional.comparisons if hard or not self.functional.is_exact(each, self.exact)
-        ]
-        if not learning:
-            return {}
-        inner = self._detached()
-        moved: dict[Leaf, Tensor] = {}
-        spreads: dict[Leaf, Tensor] = {}
-        for leaf in self.tracked:
-            axes = self.axes(leaf)
-            integrand = self.integrands[leaf].detach()
-            if leaf in known:
-                integrand, square = known[leaf]
-                spreads[leaf] = (square - integrand.square()).clamp_min(0).sqrt()
-            mean = padded(self.leaves[leaf].detach(), axes, integrand.dim() - axes)
-            moved[leaf] = integrand - mean
-            inner.leaves[leaf] = mean.expand(moved[leaf].shape).clone().requires_grad_()
-        inner.feed_all()
-        leaves = [inner.leaves[leaf] for leaf in moved]
-        found: dict[str, tuple[Tensor, Tensor | None]] = {}
-        for comparison, excess in zip(self.functional.comparisons, inner._excesses(inner.tensors), strict=True):
-            if comparison in learning:
-                move = directional(excess, leaves, list(moved.values())).detach()
-                apart = [directional(excess, [inner.leaves[leaf]], [sd]).abs() for leaf, sd in spreads.items()]
-                found[comparison.name] = move, sum(apart[1:], start=apart[0]).detach() if apart else None
         return found

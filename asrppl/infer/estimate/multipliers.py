@@ -75,14 +75,12 @@ class Place:
     whole: bool = False
 
     def take(self, table: Tensor) -> Tensor:
-        """Return the rows of the batch's data."""
+        """Return the rows of the batch's data, the table itself where it is whole."""
         return table if self.whole else table.index_select(self.dim, self.index)
 
     def put(self, table: Tensor, rows: Tensor) -> None:
-        """Put the rows of the batch's data into a table."""
-        if self.whole:
-            table.copy_(rows)
-        else:
+        """Put the rows of the batch's data, as they were taken and then written to, back into a table."""
+        if rows is not table:
             table.index_copy_(self.dim, self.index, rows)
 
     def table(self, rows: Tensor) -> Tensor:
@@ -185,12 +183,13 @@ class Multipliers:
                 value = _mean([excess + mean for excess, mean, _ in found])
                 moved = _mean([mean for _, mean, _ in found])
                 spread = (_mean([square for _, _, square in found]) - moved.square()).clamp_min(0)
-                counted = _mean([run.counted[name] for run, _ in runs])
+                counted = [run.counted[name] for run, _ in runs if name in run.counted]
                 self._follow(name, value)
                 reach = (value.abs() - CERTAIN * self.noise[name].sqrt()).clamp_min(0)
-                step = self._step(name, value, spread, reach) * (counted > 0)
-                known = self.multipliers.get(name, torch.zeros_like(value))
-                _keep(self.multipliers, name, self._clipped(known + step, name, weight))
+                scale = self._scale(name, spread, reach)
+                if name not in self.multipliers:
+                    self.multipliers[name] = torch.zeros_like(value)
+                self._climb(self.multipliers[name], name, value, scale, weight, _mean(counted) if counted else None)
         if self.hard is not None and self.multipliers:
             self._look_back(runs)
         for run, place in runs if about_data else ():
@@ -207,7 +206,7 @@ class Multipliers:
 
     def _rate(self, least: float) -> Tensor:
         assert self._clock is not None
-        return (1 / self._clock).clamp_min(least)
+        return self._clock.reciprocal().clamp_min_(least)
 
     def _follow(self, key: Leaf | str, value: Tensor) -> None:
         """Keep what a value is over a few calls, and how noisy it is: by how much two calls in a row differ."""
@@ -227,12 +226,13 @@ class Multipliers:
 
     def _look_back(self, runs: list[tuple[Evaluation, Place | None]]) -> None:
         """Notice a rule that does not come to hold: its multipliers rise, and its violation does not fall."""
-        wrong = _mean([torch.stack([x.clamp_min(0).sum() for x, _, _ in run.excess.values()]).sum() for run, _ in runs])
-        _average(self._violations, "all", wrong, torch.full_like(wrong, _SPREAD_RATE))
+        each = [[run.amount(name).sum() for name in run.excess] for run, _ in runs]
+        wrong = _mean([found[0] if len(found) == 1 else torch.stack(found).sum() for found in each])
+        _average(self._violations, "all", wrong, _SPREAD_RATE)
         if self.calls % PATIENCE:  # no device is waited for in between
             return
         violation = float(self._violations["all"])
-        pull = max(float((kept * self._scale(name).sqrt()).max()) for name, kept in self.multipliers.items())
+        pull = max(float((kept * self._scale_of(name).sqrt()).max()) for name, kept in self.multipliers.items())
         before, pulled = self.looked_back
         self.looked_back = violation, pull
         short = violation > (self.hard or 0.0) + 1e-6
@@ -240,54 +240,79 @@ class Multipliers:
 
     def _visit_all(self, run: Evaluation, about_data: frozenset[str]) -> None:
         """Update what data that are not told apart have together: their mean violation is to be 0."""
-        for name, (excess, _, square) in run.excess.items():
+        for name, (_, _, square) in run.excess.items():
             if name in about_data:
                 plates = tuple(range(-run.plates, 0))
-                value = excess.clamp_min(0).mean(plates)
-                step = self._step(name, value, square.mean(plates), value)
-                known = self.together.get(name, torch.zeros_like(value))
-                _keep(self.together, name, self._clipped(known + step, name, 0.0))
+                value = run.amount(name).mean(plates)
+                scale = self._scale(name, square.mean(plates), value)
+                if name not in self.together:
+                    self.together[name] = torch.zeros_like(value)
+                self._climb(self.together[name], name, value, scale, 0.0)
 
     def _visit(self, run: Evaluation, place: Place, weight: float | Tensor, about_data: frozenset[str]) -> None:
         """Update the rows of a batch's data."""
         if self.visits is None:
             self.visits = torch.zeros(place.size, device=place.index.device)
-        visits = (self.visits if place.whole else self.visits[place.index]) + 1
-        self.visits[slice(None) if place.whole else place.index] = visits
-        rate = (1 / visits).clamp_min(DATUM_RATE).reshape((-1, *(1,) * (-place.dim - 1)))
+        visits = (self.visits if place.whole else self.visits[place.index]).add_(1)
+        if not place.whole:
+            self.visits[place.index] = visits
+        rate = visits.reciprocal().clamp_min_(DATUM_RATE)
+        if place.dim < -1:
+            rate = rate.reshape((-1, *(1,) * (-place.dim - 1)))
         for tables, values in ((self.means, run.estimates), (self.cotangents, run.cotangents)):
             for leaf, mean in values.items():
                 if leaf[0] in about_data:
-                    table = tables.setdefault(leaf, place.table(mean))
-                    known = place.take(table)
-                    place.put(table, torch.lerp(known, mean, rate.to(mean.dtype)))
+                    if leaf not in tables:
+                        tables[leaf] = place.table(mean)
+                    rows = place.take(tables[leaf])
+                    place.put(tables[leaf], rows.lerp_(mean, rate.to(mean.dtype)))
+        plates = tuple(range(-run.plates, 0))
         for name, (excess, mean, square) in run.excess.items():
             if name in about_data:
                 value = excess + mean
-                plates = tuple(range(-run.plates, 0))
-                worst = excess.clamp_min(0).square().mean(plates, keepdim=True).sqrt()
-                step = self._step(name, value, square.mean(plates, keepdim=True), worst) * (run.counted[name] > 0)
-                table = self.multipliers.setdefault(name, place.table(value))
-                place.put(table, self._clipped(place.take(table) + step, name, weight))
+                worst = run.amount(name).square().mean(plates, keepdim=True).sqrt_()
+                scale = self._scale(name, square.mean(plates, keepdim=True), worst)
+                if name not in self.multipliers:
+                    self.multipliers[name] = place.table(value)
+                rows = place.take(self.multipliers[name])
+                self._climb(rows, name, value, scale, weight, run.counted.get(name))
+                place.put(self.multipliers[name], rows)
 
-    def _step(self, name: str, value: Tensor, spread: Tensor, reach: Tensor) -> Tensor:
-        _average(self.spreads, name, spread, self._rate(_SPREAD_RATE))
-        _keep(self.reach, name, torch.maximum(_DECAY * self.reach.get(name, reach), reach))
-        return self._kappa(name) / self._scale(name) * (value - (self.hard or 0.0))
-
-    def _kappa(self, name: str) -> float:
-        return QUICK if name in self.quick else KAPPA
-
-    def _scale(self, name: str) -> Tensor:
-        return (self.spreads[name] + self.reach[name].square()).clamp_min(_TINY)
-
-    def _clipped(self, multiplier: Tensor, name: str, weight: float | Tensor) -> Tensor:
+    def _climb(
+        self,
+        multiplier: Tensor,
+        name: str,
+        value: Tensor,
+        scale: Tensor,
+        weight: float | Tensor,
+        counted: Tensor | None = None,
+    ) -> None:
+        """Let a multiplier go a step up its comparison, in place, where the formula asks for that."""
+        kappa = QUICK if name in self.quick else KAPPA
+        if self.hard:
+            value = value - self.hard
+        if counted is not None:
+            value = value * (counted > 0)
+        multiplier.addcdiv_(value, scale, value=kappa)
         # So many steps come to no more, by the scale that is known by now: at first it may have been next to nothing.
         assert self._clock is not None
-        most = (self._kappa(name) * self._clock).clamp_max(CAP).to(multiplier.dtype) / self._scale(name).sqrt()
+        most = (kappa * self._clock).clamp_max_(CAP).to(multiplier.dtype) / scale.sqrt()
         if self.hard is None:
             most = most.clamp_max(torch.as_tensor(weight, dtype=multiplier.dtype, device=multiplier.device))
-        return torch.minimum(multiplier.clamp_min(0), most)
+        torch.minimum(multiplier.clamp_min_(0), most, out=multiplier)
+
+    def _scale(self, name: str, spread: Tensor, reach: Tensor) -> Tensor:
+        """Return the square of what is a large step of a comparison, with what a call says of it."""
+        _average(self.spreads, name, spread, self._rate(_SPREAD_RATE))
+        if name in self.reach:
+            known = self.reach[name].mul_(_DECAY)
+            torch.maximum(known, reach, out=known)
+        else:
+            self.reach[name] = reach.detach().clone()
+        return self._scale_of(name)
+
+    def _scale_of(self, name: str) -> Tensor:
+        return torch.addcmul(self.spreads[name], self.reach[name], self.reach[name]).clamp_min_(_TINY)
 
     # ---- state
 
@@ -371,9 +396,12 @@ def _keep(table: dict[_Key, Tensor], key: _Key, value: Tensor) -> None:
         table[key] = value.detach().clone()
 
 
-def _average(table: dict[_Key, Tensor], key: _Key, value: Tensor, rate: Tensor) -> None:
-    known = table.get(key, value)
-    _keep(table, key, known + rate.to(value.dtype) * (value - known))
+def _average(table: dict[_Key, Tensor], key: _Key, value: Tensor, rate: Tensor | float) -> None:
+    if key in table:
+        known = table[key]  # a loaded one may have another dtype
+        known.lerp_(value.detach().to(known.dtype), rate.to(known.dtype) if isinstance(rate, Tensor) else rate)
+    else:
+        table[key] = value.detach().clone()
 
 
 def _mean(values: list[Tensor]) -> Tensor:

@@ -83,9 +83,9 @@ class Tally:
     def count(self, entry: Entry) -> None:
         """Count what a rule was and cost in a run."""
         name, evaluation = entry.attached.rule.name, entry.evaluation
-        violation, value = entry.value, entry.weighed(entry.value)
+        violation = entry.value
         if evaluation is None:
-            mean, paid = entry.averaged(violation), value
+            mean, paid = entry.averaged(violation), entry.weighed(violation)
         else:
             violation = in_plates(evaluation.violation, entry.plates)
             mean = entry.averaged(violation)
@@ -108,7 +108,9 @@ class Tally:
         )
         self.moments[name] = entry.attached.sums if evaluation is None else evaluation.known
         # What the term has in the objective is 0 in channel P, and of a rule with moments not what it costs.
-        self.correct(name, entry.unit * (paid - value if entry.entered else paid))
+        if entry.entered:
+            paid = paid - (paid if evaluation is None else entry.weighed(entry.value))
+        self.correct(name, entry.unit * paid)
 
     def complete(self) -> None:
         """Count what waited for the backward pass."""
