@@ -16,6 +16,7 @@ import warnings
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -26,6 +27,8 @@ from torch import Tensor
 
 import asrppl
 from asrppl.diagnostics import AsrError, AsrWarning
+from asrppl.infer.estimate.evaluation import Evaluation
+from asrppl.infer.estimate.multipliers import Multipliers, Place
 from tests.random_rules import Rule, Writer
 from tests.random_sites import World
 
@@ -244,15 +247,32 @@ def _settle(case: Case, elbo: Any) -> None:
             many = elbo
     for call in range(30 if many is not elbo or case.vectorised else 100):
         pyro.set_rng_seed(10_000 + call)
-        _call(case, many)
-    for kept in many.memory.rules.values():
-        for name, multiplier in kept.multipliers.items():
-            violated = kept.recent[name] > 0 if name in kept.recent else torch.ones_like(multiplier, dtype=torch.bool)
-            multiplier.copy_(WEIGHT * violated)
-        for multiplier in kept.together.values():
-            multiplier.fill_(WEIGHT)
+        for index in case.world.rows():
+            case.world.index = index
+            many.loss_and_grads(case.world.model, case.world.guide)
+            _hold(many)
     if many is not elbo:
         elbo.load_state_dict(many.state_dict())
+
+
+def _hold(elbo: Any) -> None:
+    """Put each multiplier to the weight where its comparison is violated, else to 0."""
+    for kept in elbo.memory.rules.values():
+        for name, multiplier in kept.multipliers.items():
+            if name in kept.recent:
+                multiplier.copy_(WEIGHT * (kept.recent[name] > 0))
+        for multiplier in kept.together.values():
+            multiplier.fill_(WEIGHT)
+        if "add" not in vars(kept):
+            kept.add = partial(_add, kept)
+
+
+def _add(kept: Multipliers, evaluation: Evaluation, place: Place | None) -> None:
+    """Keep what a run has found; of comparisons of each datum, with the multipliers that it speaks for."""
+    Multipliers.add(kept, evaluation, place)
+    for name, (excess, _, _) in evaluation.excess.items():
+        if name in kept.multipliers and name not in kept.recent and place is not None:
+            place.put(kept.multipliers[name], WEIGHT * (excess > 0).to(excess.dtype))
 
 
 def _gradient(case: Case, seed: int, step: Callable[[], object]) -> Tensor:

@@ -5,6 +5,7 @@ Nothing here is the compiler's: `E` and `P` are weighted sums over the states, `
 """
 
 import random
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
@@ -136,7 +137,7 @@ class Writer:
             return (states.weight * found).sum(0).mean()
 
         def margins(states: States) -> float:
-            found = [float(each(states).abs().min()) for each in self.near]
+            found = [float(each(states).detach().abs().min()) for each in self.near]
             return min(found, default=1.0)
 
         return Rule(f"rule r {options}: {prefix}{claim.text}", top, hard, exact, margins)
@@ -192,11 +193,14 @@ class Writer:
         term = self.term(level, scope)
         bound, side = self.bound(term, scope)
         sign = 1.0 if side == "<=" else -1.0
+        names = set(re.findall(r"\b[a-zEPq]\b", term.text)) - {"k", "i"}
+        whole = names <= {site.name for site in self.finite()}  # what it reads moves in whole steps
 
         def amount(states: States, k: Scope) -> Violation:
             value, there = term.of(states, k)
             found = (sign * (value - bound)).clamp_min(0) ** self.power
-            return ZERO, ZERO, found if there is None else torch.where(there, found, 0.0)
+            found = found if there is None else torch.where(there, found, 0.0)
+            return (ZERO, found, ZERO) if whole else (ZERO, ZERO, found)
 
         if term.level < 3:
             for each in [{}] if "k" not in scope else [{"k": 0}, {"k": 1}]:
@@ -225,7 +229,7 @@ class Writer:
 
     def whole_atom(self, scope: Scope) -> Claim:
         """Return a comparison of ints, or a Boolean."""
-        if self.random.random() < 0.3:
+        if self.random.random() < 0.3 and any(site.family == "bernoulli" for site in self.world.sites):
             flag = self.flag(scope)
             return Claim(
                 flag.text, lambda s, k: (ZERO, (1 - flag.of(s, k)[0]) * self.there(flag.of(s, k)[1]), ZERO)

@@ -141,6 +141,7 @@ class World:
         if self.sequential and local:
             shape = "one"
         if self.auto:
+            shape = "numbered" if shape == "looped" else shape
             return Site(name, "delta" if self.auto == "delta" else "auto", "one" if room < 2 else shape, local)
         families = ["bernoulli", "bernoulli", "categorical"]
         if room >= 2 or (room and shape == "one"):
