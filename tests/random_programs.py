@@ -168,7 +168,7 @@ def _compare(case: Case, elbo: Any) -> tuple[str, str, float, float]:
     wanted = case.world.size * WEIGHT * torch.cat([slope.reshape(-1) for slope in flat])
     pyro.enable_validation(False)
     measure = Measure(case, elbo, exact.detach(), wanted)
-    for rows in (3, 30, 250):
+    for rows in (3, 30, 120):
         measure.go_on(rows)
         if measure.quiet or (rows > 3 and measure.z <= 4):
             break
@@ -195,8 +195,9 @@ class Measure:
         self.z = self.error = 0.0
         self.why = ""
         self.quiet = False
-        if not self.settled:
-            _settle(case, elbo)
+        self.settled = self.settled and not case.rule.hard
+        samples = 0 if self.settled else _settle(case, elbo)
+        self.spread = 0.0 if self.settled else 1.5 / samples**0.5
         self.memory = elbo.state_dict()
 
     def go_on(self, rows: int) -> None:
@@ -223,7 +224,7 @@ class Measure:
         largest = torch.cat([self.right[:1].abs(), self.right[1:].abs().max().expand(len(self.right) - 1)])
         allowed = 3e-3 * (1 + largest) if grid else torch.full_like(largest, 1e-8)
         if not self.settled:
-            allowed = allowed + ALLOWED * largest + 0.01
+            allowed = allowed + (ALLOWED + self.spread) * largest + self.spread
         self.quiet = float(noise.max()) < 1e-9
         error = noise / len(found) ** 0.5
         off = ((found.mean(0) - self.right).abs() - allowed).clamp_min(0)
@@ -236,8 +237,8 @@ class Measure:
         self.why += f" ({len(found)} rows); {self.moments}"
 
 
-def _settle(case: Case, elbo: Any) -> None:
-    """Let means and multipliers settle, where it can be with many particles, and hold the multipliers."""
+def _settle(case: Case, elbo: Any) -> int:
+    """Let means and multipliers settle, where it can be with many particles; return how many draws they have seen."""
     many = elbo
     if not case.vectorised and not case.world.sequential:
         many = case.attach(MANY)
@@ -245,7 +246,8 @@ def _settle(case: Case, elbo: Any) -> None:
             _call(case, many)
         except Exception:  # what Pyro cannot run with vectorised particles is settled one by one
             many = elbo
-    for call in range(30 if many is not elbo or case.vectorised else 100):
+    calls = 30 if many is not elbo or case.vectorised else 100
+    for call in range(calls):
         pyro.set_rng_seed(10_000 + call)
         for index in case.world.rows():
             case.world.index = index
@@ -253,14 +255,18 @@ def _settle(case: Case, elbo: Any) -> None:
             _hold(many)
     if many is not elbo:
         elbo.load_state_dict(many.state_dict())
+    return calls * (MANY if many is not elbo else case.particles)
 
 
 def _hold(elbo: Any) -> None:
     """Put each multiplier to the weight where its comparison is violated, else to 0."""
     for kept in elbo.memory.rules.values():
+        held: dict[str, Tensor] = vars(kept).setdefault("held", {})
         for name, multiplier in kept.multipliers.items():
             if name in kept.recent:
                 multiplier.copy_(WEIGHT * (kept.recent[name] > 0))
+            elif name in held:
+                multiplier.copy_(held[name])
         for multiplier in kept.together.values():
             multiplier.fill_(WEIGHT)
         if "add" not in vars(kept):
@@ -268,11 +274,13 @@ def _hold(elbo: Any) -> None:
 
 
 def _add(kept: Multipliers, evaluation: Evaluation, place: Place | None) -> None:
-    """Keep what a run has found; of comparisons of each datum, with the multipliers that it speaks for."""
+    """Keep what a run has found; of comparisons of each datum, also the multipliers that it speaks for."""
     Multipliers.add(kept, evaluation, place)
+    held: dict[str, Tensor] = vars(kept)["held"]
     for name, (excess, _, _) in evaluation.excess.items():
-        if name in kept.multipliers and name not in kept.recent and place is not None:
-            place.put(kept.multipliers[name], WEIGHT * (excess > 0).to(excess.dtype))
+        if place is not None and name in kept.multipliers and name not in kept.recent:
+            table = held.setdefault(name, torch.zeros_like(kept.multipliers[name]))
+            place.put(table, WEIGHT * (excess > 0).to(excess.dtype))
 
 
 def _gradient(case: Case, seed: int, step: Callable[[], object]) -> Tensor:
