@@ -30,6 +30,9 @@ from asrppl.infer.estimate.integrands import Integrands
 Squares = Mapping[Leaf, tuple[Tensor, Tensor]]
 """Of leaves their means and mean squares, ``(*axes, *plates)``."""
 
+_WITHIN = " within"
+"""Of a leaf that others read: how these move with it."""
+
 _NO_LEAVES: frozenset[Leaf] = frozenset()
 _NONE: Mapping[str, Tensor] = MappingProxyType({})
 _NO_MEANS: Mapping[Leaf, Tensor] = MappingProxyType({})
@@ -49,6 +52,7 @@ def evaluate(
     shared: Mapping[str, Tensor] = _NONE,
     scores: Mapping[str, Tensor] = _NONE,
     inside: frozenset[Leaf] = _NO_LEAVES,
+    others: Sequence[Mapping[InputKey, Tensor]] = (),
 ) -> Evaluation:
     """Return a rule's violation, its term, and what its state learns of a run.
 
@@ -58,24 +62,33 @@ def evaluate(
         functions: that `bind=` gave.
         batch: what the batch axes are.
         means: m̂ of the leaves, ``(*axes, *plates)`` or ``(*axes)``; of what is missing, this batch's own is taken.
-        cotangents: of a rule about draws, likewise: they are then not those of the draws that ψ is evaluated on.
+        cotangents: of a rule about draws, and of moments that others read, likewise: they are then not those of the
+            draws that ψ is evaluated on.
         multipliers: ν of the comparisons, likewise; of what is missing, 1 where g > 0.
         exact: names of the moments whose own mean is the moment.
         hard: whether the multipliers are all that the rule costs.
         shared: of comparisons of data that are not told apart the multiplier of their mean violation.
         scores: of moments that are known by the score function the log-probability of what was drawn, ``(*batch)``.
         inside: leaves whose terms stand inside the model, where their draws are enumerated: no run draws them.
+        others: further draws, of which it is taken how means move with the means that they read.
     """
-    run = _Run(functional, dict(tensors), functions, batch, dict(means), exact, scores, inside)
+    run = _Run(functional, dict(tensors), functions, batch, dict(means), exact, scores, inside, others)
     run.read_moments()
     return run.evaluate(cotangents, multipliers, hard=hard, shared=shared)
 
 
 def estimates(
-    functional: Functional, tensors: Mapping[InputKey, Tensor], functions: Functions, batch: Batch
+    functional: Functional,
+    tensors: Mapping[InputKey, Tensor],
+    functions: Functions,
+    batch: Batch,
+    means: Mapping[Leaf, Tensor] = _NO_MEANS,
 ) -> dict[Leaf, Tensor]:
-    """Return of each leaf the mean over what a run drew, and over its data where the moment is one for all."""
-    run = Integrands(functional, dict(tensors), functions, batch, {}, frozenset())
+    """Return of each leaf the mean over what a run drew, and over its data where the moment is one for all.
+
+    What reads another mean reads that of ``means``, and what is missing there is this run's own.
+    """
+    run = Integrands(functional, dict(tensors), functions, batch, dict(means), frozenset())
     run.read_moments()
     return run.estimates
 
@@ -121,18 +134,25 @@ class _Run(Integrands):
         }
         moves = {} if self.inside else self._moves({}, hard=hard)
         learnt = self._learnt(excesses, moves)
+        slopes_within = self._within(cotangents, known)
         if self.batch.shared is not None:
-            cotangents, counted, learnt = self._of_all(cotangents, counted, learnt)
+            cotangents, counted, learnt = self._of_all(cotangents | slopes_within, counted, learnt)
+            slopes_within = {leaf: cotangents.pop(leaf) for leaf in slopes_within}
+        tracked = {leaf: own for leaf, own in cotangents.items() if self.drawn and leaf[0] not in self.exact}
+        held = cotangents | {leaf: known.get(leaf, own).clone() for leaf, own in tracked.items()}
+        for leaf, slope in slopes_within.items():
+            read = leaf[0], leaf[1].removesuffix(_WITHIN)
+            held[read] = held[read] + known.get(leaf, slope) * self._reach(read, held)
+        tracked |= slopes_within
         inside = {
-            leaf: (self.integrands[leaf], cotangents.pop(leaf, torch.zeros_like(self.leaves[leaf])))
+            leaf: (self.integrands[leaf], held.pop(leaf, torch.zeros_like(self.leaves[leaf])))
             for leaf in self.integrands
             if leaf in self.inside
         }
-        tracked = {leaf: own for leaf, own in cotangents.items() if self.drawn and leaf[0] not in self.exact}
         evaluation = Evaluation(
             violation.detach(),
             self._pulled(violation, slopes, counted, excesses) if hard else violation.detach(),
-            self._term(violation, cotangents | {leaf: known.get(leaf, own).clone() for leaf, own in tracked.items()}),
+            self._term(violation, cotangents | held),
             self.batch.plates,
             speaking.get(self.functional.name),
             self.estimates,
@@ -240,6 +260,67 @@ class _Run(Integrands):
             None if slope is None else slope * (prod(slope.shape[axes:]) / each.numel())
             for slope, (_, axes) in zip(found, wanted, strict=True)
         ]
+
+    def _within(self, cotangents: dict[Leaf, Tensor], known: Mapping[Leaf, Tensor]) -> dict[Leaf, Tensor]:
+        """Take from cotangents what goes by way of other moments; return how much of it there is for what they pull.
+
+        With m_j = E[ψ_j] that reads m, the cotangent of m has a part c_j E[∂ψ_j/∂m]. Of this run's own draws that mean
+        is correlated with the integrand of m that it multiplies. (At one draw the gradient of E[(z − E[z])²] would be
+        0.) So it is tracked, by what c_j there is: a multiplier that moves is followed at once.
+        """
+        for leaf, own in self._by_way(cotangents).items():
+            cotangents[leaf] = cotangents[leaf] - own
+        pulls = cotangents
+        if self.drawn:
+            pulls = {leaf: known.get(leaf, own) for leaf, own in cotangents.items()}
+        found: dict[Leaf, Tensor] = {}
+        for leaf, own in self._by_way(pulls).items():
+            key, reach = (leaf[0], leaf[1] + _WITHIN), self._reach(leaf, pulls)
+            share = own / reach.clamp_min(torch.finfo(own.dtype).tiny)
+            found[key] = torch.where(reach > 0, share, known.get(key, torch.zeros_like(share)))
+        return found
+
+    @property
+    def _nested(self) -> list[Leaf]:
+        """The leaves that are no function of this run, and that the integrand of such another reads."""
+        reads = [own for stage in self.functional.reads for name, own in stage.items() if name not in self.exact]
+        names = {name for own in reads for name, _ in own}
+        return [leaf for leaf in self.tracked if leaf[0] in names and leaf not in self.inside]
+
+    def _by_way(self, cotangents: Mapping[Leaf, Tensor]) -> dict[Leaf, Tensor]:
+        """Return the part of the cotangents of nested leaves that goes by way of the moments that read them."""
+        nested = self._nested
+        outer = [leaf for leaf in self.tracked if leaf in cotangents and leaf not in nested]
+        outer = [leaf for leaf in outer if self.values[leaf] is not self.leaves[leaf]]
+        if not nested or not outer:
+            return {}
+        pulls: list[Tensor] = []
+        for leaf in outer:
+            value = self.values[leaf]
+            pulls.append((cotangents[leaf] / prod(value.shape[self.axes(leaf) :])).expand(value.shape))
+        found: Any = torch.autograd.grad(
+            [self.values[leaf] for leaf in outer],
+            [self.leaves[leaf] for leaf in nested],
+            pulls,
+            retain_graph=True,
+            allow_unused=True,
+        )
+        return {
+            leaf: slope * prod(slope.shape[self.axes(leaf) :])
+            for leaf, slope in zip(nested, found, strict=True)
+            if slope is not None and leaf in cotangents
+        }
+
+    def _reach(self, leaf: Leaf, cotangents: Mapping[Leaf, Tensor]) -> Tensor:
+        """Return how large the cotangents are together that reach a nested leaf, for each datum where it is of one."""
+        total = torch.zeros(())
+        for other in self.tracked:
+            if other in cotangents and other not in self._nested:
+                size = cotangents[other].abs()
+                axes = self.axes(other)
+                size = size.sum(tuple(range(axes))) if axes else size
+                total = total + (size.mean() if is_whole(self.by_name[leaf[0]]) else size)
+        return total
 
     def _over_draws(self, violation: Tensor) -> Tensor:
         return self.batch.mean(violation, 0, whole=False) if violation.dim() > self.batch.plates else violation
