@@ -36,7 +36,7 @@ WEIGHT = 2.0
 BASES: tuple[Any, ...] = (Trace_ELBO, TraceGraph_ELBO, TraceEnum_ELBO, TraceMeanField_ELBO)
 ALLOWED = 0.05
 """Of the largest entry of a gradient that reads tracked means: their past is finite."""
-MANY = 64
+MANY = 128
 """Particles that means are settled with."""
 
 
@@ -168,7 +168,7 @@ def _compare(case: Case, elbo: Any) -> tuple[str, str, float, float]:
     wanted = case.world.size * WEIGHT * torch.cat([slope.reshape(-1) for slope in flat])
     pyro.enable_validation(False)
     measure = Measure(case, elbo, exact.detach(), wanted)
-    for rows in (3, 30, 120):
+    for rows in (3, 16, 90):
         measure.go_on(rows)
         if measure.quiet or (rows > 3 and measure.z <= 4):
             break
@@ -246,7 +246,8 @@ def _settle(case: Case, elbo: Any) -> int:
             _call(case, many)
         except Exception:  # what Pyro cannot run with vectorised particles is settled one by one
             many = elbo
-    calls = 30 if many is not elbo or case.vectorised else 100
+    drawn = case.world.batches == "drawn"
+    calls = 60 if drawn else 16 if many is not elbo or case.vectorised else 80
     for call in range(calls):
         pyro.set_rng_seed(10_000 + call)
         for index in case.world.rows():
@@ -255,7 +256,8 @@ def _settle(case: Case, elbo: Any) -> int:
             _hold(many)
     if many is not elbo:
         elbo.load_state_dict(many.state_dict())
-    return calls * (MANY if many is not elbo else case.particles)
+    particles = MANY if many is not elbo else case.particles
+    return calls * (1 if drawn else particles)  # where data are drawn, these are the noise
 
 
 def _hold(elbo: Any) -> None:

@@ -107,7 +107,7 @@ class World:
         self.auto: str = choose(["normal", "delta"]) if self.random.random() < 0.1 and not self.sequential else ""
         self.batches: str = "all"
         if self.plated and not self.auto and self.random.random() < 0.35:
-            self.batches = choose(["indexed", "indexed", "drawn"])
+            self.batches = choose(["indexed", "indexed", "indexed", "indexed", "drawn"])
         self.size: int = (choose([3, 4, 5]) if self.batches == "all" else choose([4, 6])) if self.plated else 1
         self.x: Tensor = torch.tensor([round(self.random.uniform(-1.5, 1.5), 2) for _ in range(self.size)])
         self.g: Tensor = torch.arange(self.size) % 2  # a group with members in every world of two data

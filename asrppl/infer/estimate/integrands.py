@@ -111,7 +111,8 @@ class Integrands:
                 self.free.append(leaf)
             self.leaves[leaf] = value
             if moment.name in self.scores:
-                baseline = padded(value.detach(), axes, integrand.dim() - axes)
+                batch = max(integrand.dim(), value.dim()) - axes  # a condition that always holds has no batch
+                integrand, baseline = padded(integrand, axes, batch), padded(value.detach(), axes, batch)
                 self.integrands[leaf] = scored(integrand, baseline, self.scores[moment.name], axes)
             for each in moves:
                 move = self.batch.mean(each[kind], axes, whole=is_whole(moment))

@@ -367,7 +367,9 @@ def _ways(
             words.append("by its law" if moment.name in exact else "by the law of what is drawn last")
         if moment.name in attached.scored:
             words.append("score function")
-        found[moment.operator.span.text] = ", ".join(words)
+        text = moment.operator.span.text  # also of the share of the data that it is a mean over
+        if words != ["exact"] or text not in found:
+            found[text] = ", ".join(words)
     return found
 
 

@@ -119,7 +119,8 @@ class _Run(Integrands):
                 given = excess > 0  # what is known without noise needs no multiplier to find its price
             elif given is None:
                 given = torch.zeros_like(excess)
-            slope = given.to(excess.dtype).expand(excess.shape)
+            axes = len(comparison.variables)
+            slope = padded(given.to(excess.dtype), axes, excess.dim() - axes).expand(excess.shape)
             slopes[comparison.name] = slope.detach().clone().requires_grad_()
             self.tensors[comparison.name, None] = axes_last(slopes[comparison.name], len(comparison.variables))
         violations, speaking = self.functional.outer.evaluate(self.tensors, self.functions)
@@ -158,7 +159,7 @@ class _Run(Integrands):
             self.estimates,
             tracked,
             learnt,
-            counted,
+            {each.name: self._one(counted[each.name], len(each.variables)) for each in self.functional.comparisons},
             {name: move for name, (move, _) in moves.items()},
             self._each(),
             self._read_beside(),
@@ -377,8 +378,13 @@ class _Run(Integrands):
                 square = move.square() if within is None else move.square() + within.square()
                 whole = Level.DATUM not in comparison.excess.levels
                 mean, square = (self.batch.mean(part, axes, whole=whole) for part in (move, square))
-                found[comparison.name] = excess.detach(), mean, square
+                found[comparison.name] = self._one(excess.detach(), axes), mean, square
         return found
+
+    def _one(self, value: Tensor, axes: int) -> Tensor:
+        """Return what no draw moves without the axes of draws, along which vectorised particles repeat it."""
+        draws = tuple(range(axes, value.dim() - self.batch.plates))
+        return value.mean(draws) if draws else value
 
     def _moves(self, known: Squares, *, hard: bool) -> dict[str, tuple[Tensor, Tensor | None]]:
         """Return of each comparison J (ψ − m̂), for every draw and datum; of ``known`` leaves the spread within each.
