@@ -90,6 +90,12 @@ def add(a: Violation, b: Violation) -> Violation:
     return a[0] + b[0], a[1] + b[1], a[2] + b[2]
 
 
+def apart(a: Violation, b: Violation) -> Tensor:
+    """Return how far two are apart, where neither is 0."""
+    one, other = sum(a, ZERO), sum(b, ZERO)
+    return torch.where((one > 0) & (other > 0), one - other, 1.0)
+
+
 def less(a: Tensor, b: Tensor) -> Tensor:
     """a <= b, and a half where a cell of the grid is cut."""
     return torch.where((a - b).abs() < 1e-9, 0.5, (a < b).to(a.dtype))
@@ -173,6 +179,9 @@ class Writer:
                 )
         if word == "and":
             return Claim(f"({a.text} and {b.text})", lambda s, k: add(a.of(s, k), b.of(s, k)))
+        if level < 3:
+            for each in [{}] if "k" not in scope else [{"k": 0}, {"k": 1}]:
+                self.near.append(lambda s, each=each: apart(a.of(s, each), b.of(s, each)))
         return Claim(f"({a.text} or {b.text})", lambda s, k: lower(a.of(s, k), b.of(s, k)))
 
     def quantified(self, depth: int, level: Level) -> Claim:
@@ -181,6 +190,8 @@ class Writer:
             return body
         word = self.random.choice(["forall", "exists", "forall"])
         join = add if word == "forall" else lower
+        if word == "exists" and level < 3:
+            self.near.append(lambda s: apart(body.of(s, {"k": 0}), body.of(s, {"k": 1})))
         return Claim(
             f"({word} k in 0..1: {body.text})",
             lambda s, k: join(body.of(s, {**k, "k": 0}), body.of(s, {**k, "k": 1})),
@@ -215,7 +226,7 @@ class Writer:
             every = [{"k": 0}, {"k": 1}] if "k" in scope else [{}]
             values = torch.cat([term.of(self.states, each)[0].reshape(-1) for each in every]).sort().values
         low, high = float(values[0]), float(values[-1])
-        gap = 0.15 + 0.15 * (high - low)
+        gap = self.random.uniform(0.12, 0.5) + 0.15 * (high - low)
         pick = self.random.random()
         cuts = [(low + high) / 2, low - gap, low - gap, high + gap, high + gap]
         if len(values) > 1 and pick < 0.35:  # violated by some
