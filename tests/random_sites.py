@@ -129,6 +129,8 @@ class World:
         number = self.random.choice([1, 1, 2, 2, 3])
         outside = sorted((self.random.random() < 0.25 for _ in range(number)), reverse=True)
         for place in range(number):
+            if self.auto and not room:
+                return
             local = self.plated and not outside[place]
             site = self._site("uvw"[place], local, made, room)
             room -= 0 if site.finite or site.family == "delta" else site.count
@@ -153,6 +155,8 @@ class World:
         parents: list[tuple[str, float]] = []
         for other in made:
             elementwise = other.local and local and shape == "plate"
+            if family == other.family == "lognormal":
+                continue  # it would have no mean
             if family != "delta" and chance() < 0.6 and (other.shape != "plate" or elementwise):
                 parents.append((other.name, choose([-0.8, 0.6, 1.0])))
         flags = [each.name for each in made if each.family == "bernoulli" and each.shape == "one" and each.local]
@@ -163,7 +167,7 @@ class World:
             local,
             amortised=local and chance() < 0.3,
             parents=tuple(parents),
-            chain=choose([0.0, 0.7]) if shape == "numbered" else 0.0,
+            chain=choose([0.0, 0.7]) if shape == "numbered" and family != "lognormal" else 0.0,
             masked=choose(flags) if flags and local and shape == "one" and chance() < 0.25 else None,
             scale=0.5 if chance() < 0.07 else 1.0,
         )

@@ -100,6 +100,8 @@ class Integrands:
         for kind, integrand in parts.items():
             leaf = (moment.name, kind)
             axes = self.axes(leaf)
+            # What is the same for all draws and data has no batch, and its mean may have one.
+            integrand = padded(integrand, axes, max(integrand.dim() - axes, self.batch.plates))
             self.integrands[leaf] = integrand
             exact = moment.name in self.exact
             if exact and not self.is_shared(moment.name):
@@ -111,8 +113,7 @@ class Integrands:
                 self.free.append(leaf)
             self.leaves[leaf] = value
             if moment.name in self.scores:
-                batch = max(integrand.dim(), value.dim()) - axes  # a condition that always holds has no batch
-                integrand, baseline = padded(integrand, axes, batch), padded(value.detach(), axes, batch)
+                baseline = padded(value.detach(), axes, integrand.dim() - axes)
                 self.integrands[leaf] = scored(integrand, baseline, self.scores[moment.name], axes)
             for each in moves:
                 move = self.batch.mean(each[kind], axes, whole=is_whole(moment))
