@@ -204,8 +204,7 @@ class Writer:
         term = self.term(level, scope)
         bound, side = self.bound(term, scope)
         sign = 1.0 if side == "<=" else -1.0
-        names = set(re.findall(r"\b[a-zEPq]\b", term.text)) - {"k", "i"}
-        whole = names <= {site.name for site in self.finite()}  # what it reads moves in whole steps
+        whole = self.in_steps(term)
 
         def amount(states: States, k: Scope) -> Violation:
             value, there = term.of(states, k)
@@ -217,6 +216,10 @@ class Writer:
             for each in [{}] if "k" not in scope else [{"k": 0}, {"k": 1}]:
                 self.near.append(lambda s, each=each: term.of(s, each)[0] - bound)
         return Claim(f"{term.text} {side} {bound:.12g}", amount)
+
+    def in_steps(self, term: Term) -> bool:
+        """Return whether what a term reads moves in whole steps."""
+        return set(re.findall(r"\b[a-zEPq]\b", term.text)) - {"k", "i"} <= {site.name for site in self.finite()}
 
     def bound(self, term: Term, scope: Scope) -> tuple[float, str]:
         side = self.random.choice(["<=", ">="])
@@ -546,11 +549,15 @@ class Writer:
         term = self.real(scope)
         bound = round(self.random.uniform(-1.0, 1.0), 1)
         op = self.random.choice(["<=", ">="])
+        steps = self.in_steps(term)
 
         def holds(states: States, k: Scope, neg: bool) -> Tensor:
             value, there = term.of(states, k)
             value, edge = torch.broadcast_tensors(value, torch.tensor(bound))
-            found = less(value, edge) if op == "<=" else less(edge, value)
+            if steps:  # no cell of the grid is cut
+                found = ((value <= edge) if op == "<=" else (value >= edge)).to(ZERO.dtype)
+            else:
+                found = less(value, edge) if op == "<=" else less(edge, value)
             return (1 - found if neg else found) * self.there(there)
 
         return Condition(f"{term.text} {op} {bound:.12g}", holds)

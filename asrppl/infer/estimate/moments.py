@@ -377,7 +377,8 @@ class _Run(Integrands):
                 (move, within), axes = moves[comparison.name], len(comparison.variables)
                 square = move.square() if within is None else move.square() + within.square()
                 whole = Level.DATUM not in comparison.excess.levels
-                mean, square = (self.batch.mean(part, axes, whole=whole) for part in (move, square))
+                # Enumerated draws are weighed with probabilities that have a graph, which would grow from step to step.
+                mean, square = (self.batch.mean(part, axes, whole=whole).detach() for part in (move, square))
                 found[comparison.name] = self._one(excess.detach(), axes), mean, square
         return found
 
