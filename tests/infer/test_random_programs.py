@@ -144,3 +144,41 @@ def test_a_condition_that_always_holds_has_a_score_function() -> None:
         for _ in range(3):
             elbo.loss_and_grads(model, guide, X)
     assert float(elbo.report.violations["r"].mean()) == pytest.approx(0.3)
+
+
+def pair_model() -> None:
+    b = pyro.sample("b", dist.Bernoulli(torch.tensor(0.5)))
+    z = pyro.sample("z", dist.Normal(torch.zeros(()), 1.0))
+    pyro.sample("x", dist.Normal(b + z, 1.0), obs=X[0])
+
+
+def pair_guide() -> None:
+    logit, loc = pyro.param("logit", torch.tensor(-0.4)), pyro.param("loc", torch.tensor(0.3))
+    pyro.sample("b", dist.Bernoulli(logits=logit))
+    normal: Any = dist.Normal(loc, 0.5)
+    pyro.sample("z", normal.has_rsample_(False))
+
+
+def test_probabilities_beside_a_jump_in_a_draw_without_a_path() -> None:
+    """`b` is summed over, `z` has its score function; its jump stands still, whatever stands beside it."""
+    many = Trace_ELBO(num_particles=256, vectorize_particles=True, max_plate_nesting=0)
+    rule = "rule r weight 2 power 2: P[z >= 0.2 and b == 0] <= 0.1"
+    elbo = asrppl.regularize(pair_model, pair_guide, rule, elbo=many)
+    pair_guide()
+    leaves = [pyro.param(name).unconstrained() for name in ("logit", "loc")]
+    rows: list[Tensor] = []
+    for seed in range(60):
+        own: list[Tensor] = []
+        for objective in (elbo, many):
+            pyro.set_rng_seed(seed)
+            for leaf in leaves:
+                leaf.grad = None
+            objective.loss_and_grads(pair_model, pair_guide)
+            own.append(torch.stack([leaf.grad for leaf in leaves if leaf.grad is not None]))
+        rows.append(own[0] - own[1])
+    found = torch.stack(rows[10:])
+    logit, loc = (leaf.detach().clone().requires_grad_() for leaf in leaves)
+    chance = torch.sigmoid(-logit) * torch.special.ndtr((loc - 0.2) / 0.5)
+    exact = torch.stack(torch.autograd.grad(2 * (chance - 0.1) ** 2, [logit, loc]))
+    error = found.std(0) / len(found) ** 0.5
+    assert bool(((found.mean(0) - exact).abs() < 4 * error + 0.03 * exact.abs()).all())
