@@ -26,6 +26,7 @@ from pyro.infer import Trace_ELBO, TraceEnum_ELBO, TraceGraph_ELBO, TraceMeanFie
 from torch import Tensor
 
 import asrppl
+from asrppl.codes import CODES
 from asrppl.diagnostics import AsrError, AsrWarning
 from asrppl.infer.estimate.evaluation import Evaluation
 from asrppl.infer.estimate.multipliers import Multipliers, Place
@@ -320,7 +321,7 @@ def main() -> None:
     print(dict(Counter(entry["came"] for entry in among)))
     codes = Counter(entry["why"][:6] for entry in among if entry["came"] == "refused")
     for code, count in codes.most_common():
-        print(code, count, asrppl.codes.CODES[code].title if code in asrppl.codes.CODES else "")
+        print(code, count, CODES[code].title)
 
 
 if __name__ == "__main__":

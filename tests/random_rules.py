@@ -245,9 +245,7 @@ class Writer:
         """Return a comparison of ints, or a Boolean."""
         if self.random.random() < 0.3 and any(site.family == "bernoulli" for site in self.world.sites):
             flag = self.flag(scope)
-            return Claim(
-                flag.text, lambda s, k: (ZERO, (1 - flag.of(s, k)[0]) * self.there(flag.of(s, k)[1]), ZERO)
-            )
+            return Claim(flag.text, lambda s, k: (ZERO, (1 - flag.of(s, k)[0]) * self.there(flag.of(s, k)[1]), ZERO))
         term = self.whole(scope)
         op = self.random.choice(["<=", ">=", "==", "!=", "<"])
         bound = self.random.choice([0, 1, 1, 2])

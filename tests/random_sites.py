@@ -18,6 +18,8 @@ from pyro.infer import config_enumerate
 from pyro.infer.autoguide import AutoDelta, AutoNormal
 from torch import Tensor
 
+from tests.infer.toys import unconstrained
+
 FINITE = ("bernoulli", "categorical", "onehot")
 NORMAL = ("normal", "score", "auto")
 INTS = torch.arange(3, dtype=torch.float64)
@@ -215,7 +217,7 @@ class World:
 
     def leaves(self) -> list[Tensor]:
         """Return what gradients are taken by."""
-        return [pyro.param(name).unconstrained() for name in self.names()]
+        return unconstrained(self.names())
 
     def begin(self) -> None:
         """Put the params to where they start."""
@@ -285,7 +287,7 @@ class World:
                 loop: Any = pyro.plate(f"loop_{site.name}", 2) if site.shape == "looped" else range(2)
                 before: list[Tensor] = []
                 for k in loop:
-                    shift = site.chain * before[0] if before else torch.zeros(())
+                    shift = site.chain * before[0] if before and site.chain else torch.zeros(())
                     before.append(_plain(self._one(site, f"{site.name}_{k}", k, values, i, shift, guide), site))
                 values[site.name] = before[0] + before[1]
             elif site.shape == "plate":
@@ -310,6 +312,7 @@ class World:
     def _one(
         self, site: Site, name: str, k: int | None, values: dict[str, Tensor], i: Any, shift: Any, guide: bool
     ) -> Tensor:
+        law: Any
         if guide:
             law = _law_of(site, self._loc(site, k, values, i) + shift)
         else:
@@ -465,7 +468,9 @@ def _law_of(site: Site, loc: Tensor) -> Any:
         return dist.Bernoulli(logits=loc)
     if site.finite:
         logits = loc.unsqueeze(-1) * TILT + pyro.param(f"{site.name}_c")
-        return dist.Categorical(logits=logits) if site.family == "categorical" else dist.OneHotCategorical(logits=logits)
+        return (
+            dist.Categorical(logits=logits) if site.family == "categorical" else dist.OneHotCategorical(logits=logits)
+        )
     if site.family == "delta":
         return dist.Delta(loc)
     scale = pyro.param(f"{site.name}_r").exp()

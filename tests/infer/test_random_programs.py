@@ -12,6 +12,7 @@ from torch import Tensor
 
 import asrppl
 from asrppl.diagnostics import AsrWarning
+from tests.infer.toys import unconstrained
 from tests.random_programs import examine
 
 pytestmark = pytest.mark.usefixtures("double_precision")
@@ -55,7 +56,7 @@ def rule_gradient(rule: str, batches: list[Tensor], skipped: int) -> tuple[Tenso
     gradients: list[Tensor] = []
     violations: list[Tensor] = []
     guide(X)
-    leaf = pyro.param("spread").unconstrained()
+    (leaf,) = unconstrained(["spread"])
     for seed, x in enumerate(batches):
         own: list[Tensor] = []
         for kept in elbo.memory.rules.values():
@@ -165,7 +166,7 @@ def test_probabilities_beside_a_jump_in_a_draw_without_a_path() -> None:
     rule = "rule r weight 2 power 2: P[z >= 0.2 and b == 0] <= 0.1"
     elbo = asrppl.regularize(pair_model, pair_guide, rule, elbo=many)
     pair_guide()
-    leaves = [pyro.param(name).unconstrained() for name in ("logit", "loc")]
+    leaves = unconstrained(["logit", "loc"])
     rows: list[Tensor] = []
     for seed in range(60):
         own: list[Tensor] = []

@@ -94,7 +94,11 @@ class Integrands:
                 self._read(self.by_name[name], integrands, means, moves)
 
     def _read(
-        self, moment: Moment, parts: dict[str, Tensor], means: Mapping[Leaf, Tensor], moves: Sequence[Mapping[str, Tensor]]
+        self,
+        moment: Moment,
+        parts: dict[str, Tensor],
+        means: Mapping[Leaf, Tensor],
+        moves: Sequence[Mapping[str, Tensor]],
     ) -> None:
         values: dict[str, Tensor] = {}
         for kind, integrand in parts.items():
