@@ -1,6 +1,6 @@
 """The integrands of a rule's moments on the draws and data of one run, and what is read of their means."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
 import torch
@@ -31,6 +31,7 @@ class Integrands:
         exact: names of the moments whose own mean is the moment.
         scores: of moments that are known by the score function the log-probability of what was drawn.
         inside: leaves whose terms stand inside the model: no run draws them.
+        others: further draws, of which it is taken how means move with the means that they read.
     """
 
     def __init__(
@@ -43,6 +44,7 @@ class Integrands:
         exact: frozenset[str],
         scores: Mapping[str, Tensor] = _NONE,
         inside: frozenset[Leaf] = _NO_LEAVES,
+        others: Sequence[Mapping[InputKey, Tensor]] = (),
     ) -> None:
         self.functional = functional
         self.tensors = tensors
@@ -53,10 +55,12 @@ class Integrands:
         self.exact = exact
         self.scores = scores
         self.inside = inside
+        self.others = others
         self.integrands: dict[Leaf, Tensor] = {}
         self.estimates: dict[Leaf, Tensor] = {}
         self.leaves: dict[Leaf, Tensor] = {}
         self._moved: dict[Leaf, Tensor] = {}
+        self.values: dict[Leaf, Tensor] = {}  # those, as they move with the moments that their integrands read
         self.free: list[Leaf] = []  # those with a cotangent: all that G is no ordinary function of
         self.chained: set[str] = set()  # moments that move with those that their integrands read
         self.by_name: dict[str, Moment] = functional.by_name
@@ -81,10 +85,11 @@ class Integrands:
             fixed = {key: tensor.detach() for key, tensor in self.tensors.items()} if nested else self.tensors
             held = {**self.tensors, **{key: fixed[key] for key in fixed if key[0] in self.by_name}}
             sampled = self.functional.sampled(stage, held, self.functions)
-            chained: Sampled = {}
+            chained: list[Sampled] = []
             if nested:  # how it moves with the moments that it reads
-                inner = {**fixed, **{key: self.tensors[key] for key in fixed if key[0] in self.by_name}}
-                chained = self.functional.sampled(stage, inner, self.functions)
+                read = {key: self.tensors[key] for key in fixed if key[0] in self.by_name}
+                draws = [{**fixed, **other} for other in self.others] or [fixed]
+                chained = [self.functional.sampled(stage, {**each, **read}, self.functions) for each in draws]
             parts = {name: self._parts(self.by_name[name], *each) for name, each in sampled.items()}
             means = {
                 (name, kind): self.batch.mean(integrand, self.axes((name, kind)), whole=is_whole(self.by_name[name]))
@@ -93,16 +98,22 @@ class Integrands:
             }
             self.estimate({leaf: mean.detach() for leaf, mean in means.items() if leaf not in self.inside})
             for name, integrands in parts.items():
-                moves = self._parts(self.by_name[name], *chained[name]) if name in chained else {}
+                moves = [self._parts(self.by_name[name], *each[name]) for each in chained]
                 self._read(self.by_name[name], integrands, means, moves)
 
     def _read(
-        self, moment: Moment, parts: dict[str, Tensor], means: Mapping[Leaf, Tensor], moves: Mapping[str, Tensor]
+        self,
+        moment: Moment,
+        parts: dict[str, Tensor],
+        means: Mapping[Leaf, Tensor],
+        moves: Sequence[Mapping[str, Tensor]],
     ) -> None:
         values: dict[str, Tensor] = {}
         for kind, integrand in parts.items():
             leaf = (moment.name, kind)
             axes = self.axes(leaf)
+            # What is the same for all draws and data has no batch, and its mean may have one.
+            integrand = padded(integrand, axes, max(integrand.dim() - axes, self.batch.plates))
             self.integrands[leaf] = integrand
             exact = moment.name in self.exact
             if exact and not self.is_shared(moment.name):
@@ -116,11 +127,11 @@ class Integrands:
             if moment.name in self.scores:
                 baseline = padded(value.detach(), axes, integrand.dim() - axes)
                 self.integrands[leaf] = scored(integrand, baseline, self.scores[moment.name], axes)
-            if kind in moves:
-                move = self.batch.mean(moves[kind], axes, whole=is_whole(moment))
-                value = value + (move - move.detach())
+            for each in moves:
+                move = self.batch.mean(each[kind], axes, whole=is_whole(moment))
+                value = value + (move - move.detach()) / len(moves)
                 self.chained.add(moment.name)
-            values[kind] = value
+            values[kind] = self.values[leaf] = value
         self.feed(moment, values["sum"], values.get("share"))
 
     def estimate(self, means: dict[Leaf, Tensor]) -> None:

@@ -163,7 +163,8 @@ class Knower:
         places = [place for part in _parts(moment) for place in jumps(part, self._with_density)]
         if not places or self.run is None:
             return
-        inputs = frozenset[InputKey]().union(*(inputs_of(part) for part in _parts(moment)))
+        # Probabilities beside the jump (of a finite site that is summed over) are differentiated as they are.
+        inputs = frozenset[InputKey]().union(*(inputs_of(node) for node, _ in places))
         moved = next((name for name, _ in inputs if ", moment " in name), None) and "a mean"
         moved = moved or self._explicit(moment, inputs, self.run)
         if moved is not None:

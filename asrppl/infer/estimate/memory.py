@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from asrppl.bind.bound import InputKey
 from asrppl.bind.shapes import broadcast, broadcast_shape
 from asrppl.core.signature import Level
 from asrppl.diagnostics import AsrError, Diagnostic
@@ -201,8 +202,10 @@ class Memory:
         means = kept.means_at(place, about)
         inside = _inside(attached)
         drawn = about - exact - {each.name for each in functional.comparisons} - attached.inside.keys()
+        others: list[Mapping[InputKey, Tensor]] = []
         if drawn and place is None:
-            means |= _drawn(functional, here, drawn, batch.plates)
+            others = [reading.tensors for reading in here.further(here.attachment, here.recording, FURTHER)]
+            means |= _drawn(functional, here, drawn, batch.plates, others, means)
         if place is None and not attached.fixed:
             _verify_told_apart(attached, about)
         kept.quick = functional.comparisons_of(attached.inside.keys())
@@ -224,6 +227,7 @@ class Memory:
             },
             scores=scores,
             inside=inside,
+            others=others,
         )
         # TraceGraph_ELBO asks the term what it depends on.
         found.term = marked_as(found.term, (here.reading.tensors[key] for key in attached.inputs))
@@ -377,7 +381,9 @@ def _ways(
             words.append("by its law" if moment.name in exact else "by the law of what is drawn last")
         if moment.name in attached.scored:
             words.append("score function")
-        found[moment.operator.span.text] = ", ".join(words)
+        text = moment.operator.span.text  # also of the share of the data that it is a mean over
+        if words != ["exact"] or text not in found:
+            found[text] = ", ".join(words)
     return found
 
 
@@ -397,15 +403,28 @@ def _scores(attached: AttachedRule, functional: Functional, here: Here) -> dict[
     return found
 
 
-def _drawn(functional: Functional, here: Here, names: frozenset[str], plates: int) -> dict[Leaf, Tensor]:
-    """Return the means of each datum over further draws, which those of the gradient do not depend on."""
-    found: dict[Leaf, list[Tensor]] = {}
-    for reading in here.further(here.attachment, here.recording, FURTHER):
-        own = estimates(functional, reading.tensors, here.attachment.functions, Batch(plates))
-        for leaf, mean in own.items():
-            if leaf[0] in names:
-                found.setdefault(leaf, []).append(mean)
-    return {leaf: torch.stack(broadcast(*each)).mean(0) for leaf, each in found.items()}
+def _drawn(
+    functional: Functional,
+    here: Here,
+    names: frozenset[str],
+    plates: int,
+    others: Sequence[Mapping[InputKey, Tensor]],
+    known: Mapping[Leaf, Tensor],
+) -> dict[Leaf, Tensor]:
+    """Return the means of each datum over further draws, which those of the gradient do not depend on.
+
+    What reads other means is evaluated at theirs: a stage at a time.
+    """
+    means: dict[Leaf, Tensor] = {}
+    for stage, _ in functional.stages:
+        found: dict[Leaf, list[Tensor]] = {}
+        for tensors in others:
+            own = estimates(functional, tensors, here.attachment.functions, Batch(plates), dict(known) | means)
+            for leaf, mean in own.items():
+                if leaf[0] in names & {moment.name for moment in stage}:
+                    found.setdefault(leaf, []).append(mean)
+        means |= {leaf: torch.stack(broadcast(*each)).mean(0) for leaf, each in found.items()}
+    return means
 
 
 def _equal(a: Tensor, b: Tensor) -> bool:

@@ -22,7 +22,7 @@ from asrppl.core.signature import Level
 from asrppl.core.typed import Cost
 from asrppl.infer.estimate.axes import axes_last, padded
 from asrppl.infer.estimate.batch import Batch
-from asrppl.infer.estimate.derivatives import Derivatives, Moves, Squares
+from asrppl.infer.estimate.derivatives import WITHIN, Derivatives, Moves, Squares
 from asrppl.infer.estimate.evaluation import Evaluation, Leaf
 from asrppl.infer.estimate.functional import Functional, Functions, is_whole
 from asrppl.infer.estimate.integrands import Integrands
@@ -46,6 +46,7 @@ def evaluate(
     shared: Mapping[str, Tensor] = _NONE,
     scores: Mapping[str, Tensor] = _NONE,
     inside: frozenset[Leaf] = _NO_LEAVES,
+    others: Sequence[Mapping[InputKey, Tensor]] = (),
 ) -> Evaluation:
     """Return a rule's violation, its term, and what its state learns of a run.
 
@@ -55,24 +56,33 @@ def evaluate(
         functions: that `bind=` gave.
         batch: what the batch axes are.
         means: m̂ of the leaves, ``(*axes, *plates)`` or ``(*axes)``; of what is missing, this batch's own is taken.
-        cotangents: of a rule about draws, likewise: they are then not those of the draws that ψ is evaluated on.
+        cotangents: of a rule about draws, and of moments that others read, likewise: they are then not those of the
+            draws that ψ is evaluated on.
         multipliers: ν of the comparisons, likewise; of what is missing, 1 where g > 0.
         exact: names of the moments whose own mean is the moment.
         hard: whether the multipliers are all that the rule costs.
         shared: of comparisons of data that are not told apart the multiplier of their mean violation.
         scores: of moments that are known by the score function the log-probability of what was drawn, ``(*batch)``.
         inside: leaves whose terms stand inside the model, where their draws are enumerated: no run draws them.
+        others: further draws, of which it is taken how means move with the means that they read.
     """
-    run = _Run(functional, dict(tensors), functions, batch, dict(means), exact, scores, inside)
+    run = _Run(functional, dict(tensors), functions, batch, dict(means), exact, scores, inside, others)
     run.read_moments()
     return run.evaluate(cotangents, multipliers, hard=hard, shared=shared)
 
 
 def estimates(
-    functional: Functional, tensors: Mapping[InputKey, Tensor], functions: Functions, batch: Batch
+    functional: Functional,
+    tensors: Mapping[InputKey, Tensor],
+    functions: Functions,
+    batch: Batch,
+    means: Mapping[Leaf, Tensor] = _NO_MEANS,
 ) -> dict[Leaf, Tensor]:
-    """Return of each leaf the mean over what a run drew, and over its data where the moment is one for all."""
-    run = Integrands(functional, dict(tensors), functions, batch, {}, frozenset())
+    """Return of each leaf the mean over what a run drew, and over its data where the moment is one for all.
+
+    What reads another mean reads that of ``means``, and what is missing there is this run's own.
+    """
+    run = Integrands(functional, dict(tensors), functions, batch, dict(means), frozenset())
     run.read_moments()
     return run.estimates
 
@@ -91,6 +101,7 @@ class _Run(Derivatives):
         """Return all that there is to say of the rule."""
         excesses = self.excesses()
         waits = self.functional.comparisons_of({name for name, _ in self.inside})
+        axes = {each.name: len(each.variables) for each in self.functional.comparisons}
         slopes: dict[str, Tensor] = {}
         for comparison, excess in zip(self.functional.comparisons, excesses, strict=True):
             given = multipliers.get(comparison.name)
@@ -104,30 +115,39 @@ class _Run(Derivatives):
             elif given is None:
                 given = torch.zeros_like(excess)
             slope = given.to(excess.dtype)
-            slope = slope if slope.shape == excess.shape else slope.expand(excess.shape)
+            if slope.shape != excess.shape:
+                own = axes[comparison.name]
+                slope = padded(slope, own, excess.dim() - own).expand(excess.shape)
             slopes[comparison.name] = slope.detach().clone().requires_grad_()
             self.tensors[comparison.name, None] = axes_last(slopes[comparison.name], len(comparison.variables))
         violation, speaking, cotangents, counted = self.value(excesses, slopes)
         moves = {} if self.inside else self.moves({}, hard=hard)
         learnt = self._learnt(excesses, moves)
+        slopes_within = self.within(cotangents, known)
         if self.batch.shared is not None:
-            cotangents, counted, learnt = self._of_all(cotangents, counted, learnt)
+            cotangents, counted, learnt = self._of_all(cotangents | slopes_within, counted, learnt)
+            slopes_within = {leaf: cotangents.pop(leaf) for leaf in slopes_within}
+        tracked = {leaf: own for leaf, own in cotangents.items() if self.drawn and leaf[0] not in self.exact}
+        held = cotangents | {leaf: known.get(leaf, own).clone() for leaf, own in tracked.items()}
+        for leaf, slope in slopes_within.items():
+            read = leaf[0], leaf[1].removesuffix(WITHIN)
+            held[read] = held[read] + known.get(leaf, slope) * self.reach(read, held)
+        tracked |= slopes_within
         inside = {
-            leaf: (self.integrands[leaf], cotangents.pop(leaf, torch.zeros_like(self.leaves[leaf])))
+            leaf: (self.integrands[leaf], held.pop(leaf, torch.zeros_like(self.leaves[leaf])))
             for leaf in self.integrands
             if leaf in self.inside
         }
-        tracked = {leaf: own for leaf, own in cotangents.items() if self.drawn and leaf[0] not in self.exact}
         evaluation = Evaluation(
             violation.detach(),
             self._pulled(violation, slopes, counted, excesses) if hard else violation.detach(),
-            self._term(violation, cotangents | {leaf: known.get(leaf, own).clone() for leaf, own in tracked.items()}),
+            self._term(violation, held),
             self.batch.plates,
             speaking,
             self.estimates,
             tracked,
             learnt,
-            counted,
+            {name: self._one(share, axes[name]) for name, share in counted.items()},
             {name: move for name, (move, _) in moves.items()},
             self._each(),
             self._read_beside(),
@@ -254,5 +274,10 @@ class _Run(Derivatives):
                 with torch.no_grad():
                     square = move.square() if within is None else move.square() + within.square()
                     mean, square = (self.batch.mean(part, axes, whole=whole) for part in (move, square))
-                found[comparison.name] = excess.detach(), mean, square
+                found[comparison.name] = self._one(excess.detach(), axes), mean, square
         return found
+
+    def _one(self, value: Tensor, axes: int) -> Tensor:
+        """Return what no draw moves without the axes of draws, along which vectorised particles repeat it."""
+        draws = tuple(range(axes, value.dim() - self.batch.plates))
+        return value.mean(draws) if draws else value

@@ -104,7 +104,7 @@ class Multipliers:
         self.multipliers: dict[str, Tensor] = {}
         self.spreads: dict[str, Tensor] = {}
         self.reach: dict[str, Tensor] = {}  # the largest |g| of late beyond noise: a scale where nothing spreads
-        self.cotangents: dict[Leaf, Tensor] = {}  # of a rule on draws: those of one draw say nothing of another
+        self.cotangents: dict[Leaf, Tensor] = {}  # of rules on draws and of means within means
         self.recent: dict[Leaf | str, Tensor] = {}  # means and comparisons, over a few calls
         self.noise: dict[Leaf | str, Tensor] = {}  # their variance from call to call
         self.last: dict[Leaf | str, Tensor] = {}
@@ -175,7 +175,7 @@ class Multipliers:
             value = _mean([run.estimates[leaf] for run, _ in runs])
             _average(self.means, leaf, value, self._rate(RATE))
             self._follow(leaf, value)
-        for leaf in set(whole) & first.cotangents.keys():
+        for leaf in [leaf for leaf in first.cotangents if leaf[0] not in about_data]:
             _average(self.cotangents, leaf, _mean([run.cotangents[leaf] for run, _ in runs]), self._rate(RATE))
         for name in first.excess if self.calls > 1 else ():  # at first g was taken at each run's own mean
             if name not in about_data:
