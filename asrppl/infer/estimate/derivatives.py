@@ -8,8 +8,10 @@ import torch
 from torch import Tensor
 
 from asrppl.core.moments import Comparison
+from asrppl.core.signature import Level
 from asrppl.infer.estimate.axes import axes_last, directional, padded
 from asrppl.infer.estimate.evaluation import Leaf
+from asrppl.infer.estimate.functional import is_whole
 from asrppl.infer.estimate.integrands import Integrands
 
 Squares = Mapping[Leaf, tuple[Tensor, Tensor]]
@@ -87,6 +89,11 @@ class Derivatives(Integrands):
     def _present(self, violation: Tensor) -> Tensor:
         mask = self.batch.mask if self.functional.about_data else None
         return violation if mask is None else torch.where(mask, violation, torch.zeros_like(violation))
+
+    @property
+    def drawn(self) -> bool:
+        """Whether the rule is said of draws."""
+        return Level.DRAW in self.functional.decomposed.rule.formula.levels
 
     def within(self, cotangents: dict[Leaf, Tensor], known: Mapping[Leaf, Tensor]) -> dict[Leaf, Tensor]:
         """Take from cotangents what goes by way of other moments; return how much of it there is for what they pull.

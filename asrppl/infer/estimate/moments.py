@@ -242,11 +242,6 @@ class _Run(Derivatives):
             total = torch.zeros_like(violation) + (0.0 if total is None else total)
         return total
 
-    @property
-    def drawn(self) -> bool:
-        """Whether the rule is said of draws."""
-        return Level.DRAW in self.functional.decomposed.rule.formula.levels
-
     def _term(self, violation: Tensor, cotangents: Mapping[Leaf, Tensor]) -> Tensor:
         parts = [self._linear(leaf, cotangent) for leaf, cotangent in cotangents.items()]
         if self.drawn or violation.requires_grad or not parts:
