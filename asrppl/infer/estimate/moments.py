@@ -26,12 +26,10 @@ from asrppl.infer.estimate.batch import Batch
 from asrppl.infer.estimate.evaluation import Evaluation, Leaf
 from asrppl.infer.estimate.functional import Functional, Functions, is_whole
 from asrppl.infer.estimate.integrands import Integrands
+from asrppl.infer.estimate.within import WITHIN, Nested
 
 Squares = Mapping[Leaf, tuple[Tensor, Tensor]]
 """Of leaves their means and mean squares, ``(*axes, *plates)``."""
-
-_WITHIN = " within"
-"""Of a leaf that others read: how these move with it."""
 
 _NO_LEAVES: frozenset[Leaf] = frozenset()
 _NONE: Mapping[str, Tensor] = MappingProxyType({})
@@ -93,7 +91,7 @@ def estimates(
     return run.estimates
 
 
-class _Run(Integrands):
+class _Run(Nested):
     """What a rule says of the means that a run has."""
 
     def evaluate(
@@ -135,15 +133,15 @@ class _Run(Integrands):
         }
         moves = {} if self.inside else self._moves({}, hard=hard)
         learnt = self._learnt(excesses, moves)
-        slopes_within = self._within(cotangents, known)
+        slopes_within = self.within(cotangents, known)
         if self.batch.shared is not None:
             cotangents, counted, learnt = self._of_all(cotangents | slopes_within, counted, learnt)
             slopes_within = {leaf: cotangents.pop(leaf) for leaf in slopes_within}
         tracked = {leaf: own for leaf, own in cotangents.items() if self.drawn and leaf[0] not in self.exact}
         held = cotangents | {leaf: known.get(leaf, own).clone() for leaf, own in tracked.items()}
         for leaf, slope in slopes_within.items():
-            read = leaf[0], leaf[1].removesuffix(_WITHIN)
-            held[read] = held[read] + known.get(leaf, slope) * self._reach(read, held)
+            read = leaf[0], leaf[1].removesuffix(WITHIN)
+            held[read] = held[read] + known.get(leaf, slope) * self.reach(read, held)
         tracked |= slopes_within
         inside = {
             leaf: (self.integrands[leaf], held.pop(leaf, torch.zeros_like(self.leaves[leaf])))
@@ -262,67 +260,6 @@ class _Run(Integrands):
             for slope, (_, axes) in zip(found, wanted, strict=True)
         ]
 
-    def _within(self, cotangents: dict[Leaf, Tensor], known: Mapping[Leaf, Tensor]) -> dict[Leaf, Tensor]:
-        """Take from cotangents what goes by way of other moments; return how much of it there is for what they pull.
-
-        With m_j = E[ψ_j] that reads m, the cotangent of m has a part c_j E[∂ψ_j/∂m]. Of this run's own draws that mean
-        is correlated with the integrand of m that it multiplies. (At one draw the gradient of E[(z − E[z])²] would be
-        0.) So it is tracked, by what c_j there is: a multiplier that moves is followed at once.
-        """
-        for leaf, own in self._by_way(cotangents).items():
-            cotangents[leaf] = cotangents[leaf] - own
-        pulls = cotangents
-        if self.drawn:
-            pulls = {leaf: known.get(leaf, own) for leaf, own in cotangents.items()}
-        found: dict[Leaf, Tensor] = {}
-        for leaf, own in self._by_way(pulls).items():
-            key, reach = (leaf[0], leaf[1] + _WITHIN), self._reach(leaf, pulls)
-            share = own / reach.clamp_min(torch.finfo(own.dtype).tiny)
-            found[key] = torch.where(reach > 0, share, known.get(key, torch.zeros_like(share)))
-        return found
-
-    @property
-    def _nested(self) -> list[Leaf]:
-        """The leaves that are no function of this run, and that the integrand of such another reads."""
-        reads = [own for stage in self.functional.reads for name, own in stage.items() if name not in self.exact]
-        names = {name for own in reads for name, _ in own}
-        return [leaf for leaf in self.tracked if leaf[0] in names and leaf not in self.inside]
-
-    def _by_way(self, cotangents: Mapping[Leaf, Tensor]) -> dict[Leaf, Tensor]:
-        """Return the part of the cotangents of nested leaves that goes by way of the moments that read them."""
-        nested = self._nested
-        outer = [leaf for leaf in self.tracked if leaf in cotangents and leaf not in nested]
-        outer = [leaf for leaf in outer if self.values[leaf] is not self.leaves[leaf]]
-        if not nested or not outer:
-            return {}
-        pulls: list[Tensor] = []
-        for leaf in outer:
-            value = self.values[leaf]
-            pulls.append((cotangents[leaf] / prod(value.shape[self.axes(leaf) :])).expand(value.shape))
-        found: Any = torch.autograd.grad(
-            [self.values[leaf] for leaf in outer],
-            [self.leaves[leaf] for leaf in nested],
-            pulls,
-            retain_graph=True,
-            allow_unused=True,
-        )
-        return {
-            leaf: slope * prod(slope.shape[self.axes(leaf) :])
-            for leaf, slope in zip(nested, found, strict=True)
-            if slope is not None and leaf in cotangents
-        }
-
-    def _reach(self, leaf: Leaf, cotangents: Mapping[Leaf, Tensor]) -> Tensor:
-        """Return how large the cotangents are together that reach a nested leaf, for each datum where it is of one."""
-        total = torch.zeros(())
-        for other in self.tracked:
-            if other in cotangents and other not in self._nested:
-                size = cotangents[other].abs()
-                axes = self.axes(other)
-                size = size.sum(tuple(range(axes))) if axes else size
-                total = total + (size.mean() if is_whole(self.by_name[leaf[0]]) else size)
-        return total
-
     def _over_draws(self, violation: Tensor) -> Tensor:
         return self.batch.mean(violation, 0, whole=False) if violation.dim() > self.batch.plates else violation
 
@@ -346,11 +283,6 @@ class _Run(Integrands):
                 axes = tuple(range(len(comparison.variables)))
                 total = total + (cost.sum(axes) if axes else cost)
         return total
-
-    @property
-    def drawn(self) -> bool:
-        """Whether the rule is said of draws."""
-        return Level.DRAW in self.functional.decomposed.rule.formula.levels
 
     def _term(self, violation: Tensor, cotangents: Mapping[Leaf, Tensor]) -> Tensor:
         term = violation if self.drawn else violation - violation.detach()
