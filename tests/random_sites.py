@@ -111,7 +111,7 @@ class World:
         if self.plated and not self.auto and self.random.random() < 0.35:
             self.batches = choose(["indexed", "indexed", "indexed", "indexed", "drawn"])
         self.size: int = (choose([3, 4, 5]) if self.batches == "all" else choose([4, 6])) if self.plated else 1
-        self.x: Tensor = torch.tensor([round(self.random.uniform(-1.5, 1.5), 2) for _ in range(self.size)])
+        self.x: Tensor = torch.tensor([round(self.random.uniform(-1.5, 1.5), 1) for _ in range(self.size)])
         self.g: Tensor = torch.arange(self.size) % 2  # a group with members in every world of two data
         self.grouped: bool = self.plated and not self.sequential and self.random.random() < 0.3
         self.turned: bool = self.random.random() < 0.3  # the data plate stands left of the inner one

@@ -183,3 +183,13 @@ def test_probabilities_beside_a_jump_in_a_draw_without_a_path() -> None:
     exact = torch.stack(torch.autograd.grad(2 * (chance - 0.1) ** 2, [logit, loc]))
     error = found.std(0) / len(found) ** 0.5
     assert bool(((found.mean(0) - exact).abs() < 4 * error + 0.03 * exact.abs()).all())
+
+
+def test_a_group_that_the_first_batch_lacks() -> None:
+    """Its share was 0, and the multiplier nan ever after."""
+    rule = "rule r weight 2: aggregate(P[z >= 0.1] where x > 0.4) >= 0.9"
+    elbo = asrppl.regularize(model, guide, rule)
+    for x in (X[[0, 2]], X[[1, 2]], X[[0, 1]], X[[1, 2]]):
+        assert torch.isfinite(torch.tensor(elbo.loss_and_grads(model, guide, x)))
+    (kept,) = elbo.memory.rules.values()
+    assert all(bool(each.isfinite().all()) for each in kept.multipliers.values())

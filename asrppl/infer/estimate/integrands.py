@@ -170,7 +170,8 @@ class Integrands:
         support = moment.support is not None
         value = total
         if share is not None:
-            divisor = share.clamp_min(torch.finfo(share.dtype).tiny)
+            # Of a group that no batch had so far there is no mean: its slope would be infinite, and multipliers nan.
+            divisor = torch.where(share > 0, share, torch.ones((), dtype=share.dtype, device=share.device))
             value = total / (divisor.unsqueeze(axes) if support else divisor)
             self.tensors[moment.name, "share"] = axes_last(share, axes)
         if support:

@@ -22,10 +22,11 @@ from asrppl.core.signature import Level
 from asrppl.core.typed import Cost
 from asrppl.infer.estimate.axes import axes_last, padded
 from asrppl.infer.estimate.batch import Batch
-from asrppl.infer.estimate.derivatives import WITHIN, Derivatives, Moves, Squares
+from asrppl.infer.estimate.derivatives import Moves, Squares
 from asrppl.infer.estimate.evaluation import Evaluation, Leaf
 from asrppl.infer.estimate.functional import Functional, Functions, is_whole
 from asrppl.infer.estimate.integrands import Integrands
+from asrppl.infer.estimate.within import WITHIN, Nested
 
 _NO_LEAVES: frozenset[Leaf] = frozenset()
 _NONE: Mapping[str, Tensor] = MappingProxyType({})
@@ -87,7 +88,7 @@ def estimates(
     return run.estimates
 
 
-class _Run(Derivatives):
+class _Run(Nested):
     """What a rule says of the means that a run has."""
 
     def evaluate(
