@@ -19,9 +19,9 @@ from asrppl.infer.estimate.batch import Batch
 from asrppl.infer.estimate.channels import AttachedRule, Rerun
 from asrppl.infer.estimate.evaluation import Evaluation
 from asrppl.infer.estimate.factor import in_the_data_plate
+from asrppl.infer.estimate.here import about_data
 from asrppl.infer.estimate.intervals import interval
 from asrppl.infer.estimate.means import Mean
-from asrppl.infer.estimate.memory import about_data
 from asrppl.infer.estimate.moments import evaluate as evaluate_moments
 from asrppl.infer.estimate.tally import HELD, run_of
 from asrppl.infer.regularize import regularize

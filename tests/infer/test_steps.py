@@ -97,6 +97,27 @@ def test_affine_comparisons(claim: str, kind: type[Any], hard: str, monkeypatch:
         torch.testing.assert_close(value, long[name], msg=name)
 
 
+@pytest.mark.parametrize("hard", ["hard", "weight 3"])
+@pytest.mark.parametrize(
+    "claim",
+    [
+        "kl(uniform({0, 1}) || aggregate(q(k))) <= aggregate(E[z[0]])",
+        "aggregate(E[z[0] * z[0]]) - aggregate(E[z[0]]) ^ 2 <= 0.1",
+    ],
+)
+def test_comparisons_that_are_one_for_all_data(claim: str, hard: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    # By the gradient; else by second derivatives for each datum.
+    short = tables(trained(f"rule a {hard}: {claim}"))
+    turned = Derivatives._turned
+    monkeypatch.setattr(Derivatives, "_sloped", lambda self, learning: turned(self, learning, {}))
+    pyro.clear_param_store()
+    pyro.set_rng_seed(0)
+    long = tables(trained(f"rule a {hard}: {claim}"))
+    assert any("spreads" in name for name in short)
+    for name, value in short.items():
+        torch.testing.assert_close(value, long[name], msg=name)
+
+
 @pytest.mark.parametrize("claim", ["E[z[0]] <= -2", "E[z[0]] * E[z[0]] <= 1", "E[z[0]] <= -2 or E[z[1]] <= -3"])
 def test_an_evaluation_without_gradients_costs_what_one_with_them_does(claim: str) -> None:
     elbo = trained(f"rule a hard: {claim}", steps=40)

@@ -88,16 +88,18 @@ class Derivatives(Integrands):
     def moves(self, known: Squares, *, hard: bool) -> Moves:
         """Return of each comparison J (ψ − m̂), for every draw and datum; of ``known`` leaves the spread within each.
 
-        J is the derivative of g by the means. Where g is affine in them J (ψ − m̂) is its linear part at ψ − m̂;
-        elsewhere it is, for every draw and datum, the derivative of uᵀ(J v) by u. Of leaves that are ``known`` there
-        are means and mean squares in place of draws; how far they spread together is not known, and is taken to be as
-        far as it can be.
+        J is the derivative of g by the means. Where g is affine in them J (ψ − m̂) is its linear part at ψ − m̂; of a
+        g that is one for all data J is its gradient; elsewhere J v is the derivative of uᵀ(J v) by u. Of leaves that
+        are ``known`` there are means and mean squares in place of draws; how far they spread together is not known, and
+        is taken to be as far as it can be.
         """
         learning = [
             each for each in self.functional.comparisons if hard or not self.functional.is_exact(each, self.exact)
         ]
         if not learning:
             return {}
+        if not known and not any(each.variables or each.excess.levels for each in learning):
+            return self._sloped(learning)
         if known or not all(self.is_plain(name) for name in self.by_name):
             return self._turned(learning, known)
         if (classical := self.functional.classical) is not None:
@@ -111,6 +113,31 @@ class Derivatives(Integrands):
         with torch.no_grad():
             found = self._axes_first(linear(tensors, self.functions))
         return {each.name: (move, None) for each, move in zip(self.functional.comparisons, found, strict=True)}
+
+    def _sloped(self, learning: Sequence[Comparison]) -> Moves:
+        """Return how far each draw and datum moves comparisons that are one for all data."""
+        inner = self.detached()
+        for leaf in self.tracked:
+            inner.leaves[leaf] = self.leaves[leaf].detach().requires_grad_()
+        leaves = list(inner.leaves)
+        with torch.enable_grad():
+            inner.feed_all()
+            excesses = inner._axes_first(self.functional.excesses(inner.tensors, self.functions))
+        found: Moves = {}
+        for comparison, excess in zip(self.functional.comparisons, excesses, strict=True):
+            if comparison in learning:
+                move = torch.zeros_like(excess)
+                rows: Any = [None] * len(leaves)
+                if excess.requires_grad:
+                    inputs = [inner.leaves[leaf] for leaf in leaves]
+                    rows = torch.autograd.grad(excess.sum(), inputs, retain_graph=True, allow_unused=True)
+                for leaf, row in zip(leaves, rows, strict=True):
+                    if row is not None:
+                        moved, axes = self.moved(leaf).detach(), self.axes(leaf)
+                        part = padded(row, axes, moved.dim() - axes) * moved
+                        move = move + (part.sum(tuple(range(axes))) if axes else part)
+                found[comparison.name] = move.detach(), None
+        return found
 
     def _turned(self, learning: Sequence[Comparison], known: Squares) -> Moves:
         """Return how far each draw and datum moves a comparison of any form."""

@@ -28,8 +28,9 @@ from asrppl.infer.estimate.attachment import Attachment
 from asrppl.infer.estimate.axes import in_plates
 from asrppl.infer.estimate.channels import AttachedRule
 from asrppl.infer.estimate.evaluation import Evaluation
+from asrppl.infer.estimate.here import Again, Further, Here, about_data
 from asrppl.infer.estimate.means import Mean, enumerates
-from asrppl.infer.estimate.memory import Again, Further, Here, Memory, about_data
+from asrppl.infer.estimate.memory import Memory
 from asrppl.infer.estimate.tally import Entry, Tally
 from asrppl.infer.estimate.taps import ModelRun, tapped
 from asrppl.infer.sites.layout import Reading
