@@ -20,9 +20,9 @@ class Calls:
     counted: int
 
 
-CALLS = {"all": Calls(60, 40), "particles": Calls(30, 20), "indexed": Calls(150, 150), "handed": Calls(100, 60)}
+CALLS = {"all": Calls(50, 30), "particles": Calls(30, 20), "indexed": Calls(100, 100), "handed": Calls(60, 40)}
 """Calls by way: where a call is part of the data, more."""
-SCORE_CALLS = 5
+SCORE_CALLS = 3
 """How many times as many where draws are not reparameterised: the terms of a score function have long tails."""
 
 
