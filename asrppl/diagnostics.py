@@ -239,6 +239,8 @@ class Sink:
     """Collects findings, so that all of a file's errors come at once."""
 
     found: list[Diagnostic] = field(default_factory=list[Diagnostic])
+    _known: set[Diagnostic] = field(default_factory=set[Diagnostic])  # the first of them: some are put in without `add`
+    _read: int = 0
 
     def add(
         self,
@@ -252,8 +254,11 @@ class Sink:
     ) -> None:
         """Note a finding, an error or a warning as its code says; the same one at the same place is kept once."""
         diagnostic = Diagnostic(code, message, span, help, notes, tuple(data.items()))
-        if diagnostic not in self.found:
+        self._known.update(self.found[self._read :])
+        if diagnostic not in self._known:
             self.found.append(diagnostic)
+        self._read = len(self.found)
+        self._known.add(diagnostic)
 
     @property
     def failed(self) -> bool:

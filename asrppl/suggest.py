@@ -2,9 +2,20 @@
 
 from collections.abc import Iterable
 
+_LONGEST = 64
+
 
 def distance(a: str, b: str) -> int:
-    """Return the number of insertions, deletions, substitutions and swaps of neighbours between two names."""
+    """Return the number of insertions, deletions, substitutions and swaps of neighbours between two names.
+
+    Where what they do not begin and end with in common is longer than a name should be, the longer of it is returned:
+    a bound, and the work is that of names.
+    """
+    start = _common(a, b)
+    end = _common(a[start:][::-1], b[start:][::-1])
+    a, b = a[start : len(a) - end], b[start : len(b) - end]
+    if max(len(a), len(b)) > _LONGEST:
+        return max(len(a), len(b))
     before: list[int] = []
     row = list(range(len(b) + 1))
     for i, left in enumerate(a, 1):
@@ -16,6 +27,10 @@ def distance(a: str, b: str) -> int:
             current.append(cost)
         before, row = row, current
     return row[-1]
+
+
+def _common(a: str, b: str) -> int:
+    return next((at for at, (left, right) in enumerate(zip(a, b, strict=False)) if left != right), min(len(a), len(b)))
 
 
 def nearest(name: str, known: Iterable[str], limit: int = 3) -> tuple[str, ...]:

@@ -203,6 +203,8 @@ def _scan(draft: _Draft, source: Source, sink: Sink, start: int, end: int) -> No
     text = source.text
     at = start
     for found in _NOTABLE.finditer(text, start, end):
+        if len(sink.found) >= MAX_ERRORS:
+            break  # the file is not read on
         draft.parts.append(text[at : found.start()])
         at = found.end()
         what = found.group()

@@ -71,11 +71,13 @@ def cells() -> Iterator[Cell]:
 
 
 def refused(cell: Cell) -> str | None:
-    """Return the code of the error that the combination is refused with."""
+    """Return the code of the error that the combination is refused with, or "Pyro" where Pyro itself refuses it."""
     program = cell.program()
     program.begin()
     try:
         cell.attach(program).loss_and_grads(program.model, program.guide, cell.handed()[0])
     except AsrError as error:
         return error.diagnostics[0].code
+    except NotImplementedError:  # TraceMeanField_ELBO of draws that are not reparameterised
+        return "Pyro"
     return None

@@ -13,7 +13,8 @@ INTRODUCTION = f"""# What trains, and how exactly
 Every rule below, attached to every guide under `Trace_ELBO`, `TraceGraph_ELBO`, `TraceEnum_ELBO` and
 `TraceMeanField_ELBO`, against closed forms. The model is z ~ Normal(0, 1) or Bernoulli(0.5) and x ~ Normal(z, 1), for
 each of {N} data: all at once, with 1 and with 8 particles; in subsamples of {BATCH} that have indices; and, where the
-guide is a function of the datum, in batches of {BATCH} that are handed over. Weights are {WEIGHT:g}.
+guide is a function of the datum, in batches of {BATCH} that are handed over. Weights are {WEIGHT:g}. (Pyro's own
+TraceMeanField_ELBO takes no draws that are not reparameterised.)
 
 - **v**: by how much the violation that is reported, over some calls before training, is off in the mean: the worst of
   all objectives and ways.
@@ -36,7 +37,7 @@ def page(log: Log) -> str:
                 row = [_code(rule), rule.level, *(_entry(rule, guide, log) for guide in guides)]
                 lines.append("| " + " | ".join(row) + " |")
         parts.append("\n".join(lines))
-    refused = {_refusal(cell, log) for cell in cells() if "refused" in log.get(cell.key, {})}
+    refused = {_refusal(cell, log) for cell in cells() if log.get(cell.key, {}).get("refused", "Pyro") != "Pyro"}
     if refused:
         parts.append("Refused:\n\n" + "\n".join(f"- {each}" for each in sorted(refused)))
     minutes = sum(found.get("seconds", 0.0) for found in log.values()) / 60

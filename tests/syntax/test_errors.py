@@ -9,6 +9,7 @@ import pytest
 from asrppl.codes import CODES
 from asrppl.diagnostics import render
 from asrppl.source import Source
+from asrppl.suggest import distance
 from asrppl.syntax import parse_file
 from asrppl.syntax.format import format_file
 from tests.golden import check_golden
@@ -137,3 +138,17 @@ def test_hostile_lines_are_read_in_linear_time(line: str) -> None:
     start = time.perf_counter()
     parse_file(Source("f", "\n".join([line] * 8)))
     assert time.perf_counter() - start < 20
+
+
+def test_work_ends_with_the_last_message_that_is_shown() -> None:
+    """(It grew with the square of the text: four minutes for a quarter of this.)"""
+    found = parse_file(Source("f", "é " * 100_000)).diagnostics
+    assert len(found) == 101
+    assert found[-1].code == "ASR017"
+
+
+def test_long_names_are_compared_as_names() -> None:
+    """(Their distance took the product of their lengths: minutes for these.)"""
+    assert distance("a" * 50_000, "a" * 49_999 + "b") == 1
+    assert distance("ab" * 10_000, "cd" * 10_000) == 20_000
+    assert distance("nonoverlap", "nonvoerlap") == 1
