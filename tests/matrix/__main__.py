@@ -56,9 +56,8 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     first, every = map(int, arguments.part.split("/"))
-    log = read(arguments.log)
     for cell in list(cells())[first::every]:
-        if cell.key not in log and arguments.only in cell.key:
+        if cell.key not in read(arguments.log) and arguments.only in cell.key:
             started = time.process_time()
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", AsrWarning)
