@@ -9,6 +9,7 @@ from importlib.metadata import EntryPoint, entry_points
 
 from asrppl import __version__
 from asrppl.cli import check, explain, fmt
+from asrppl.cli.parser import Parser
 from asrppl.cli.repl import command as repl
 from asrppl.commands import Commands, printable
 from asrppl.diagnostics import AsrError
@@ -42,7 +43,7 @@ def build_parser(command: str | None = None) -> argparse.ArgumentParser:
     Commands of other packages are left out where ``command`` is one of our own: it does not wait for them, nor does it
     break with them.
     """
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="asrppl",
         description=_DESCRIPTION,
         epilog=_EPILOG,
