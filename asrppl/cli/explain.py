@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from typing import cast
 
 from asrppl.cli.arguments import add_params, params_of
-from asrppl.cli.check import check_path
 from asrppl.cli.output import level, weight
+from asrppl.cli.report import check_path
 from asrppl.codes import CODES
 from asrppl.commands import Commands
 from asrppl.core.labels import indexed, type_of

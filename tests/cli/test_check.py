@@ -66,7 +66,7 @@ def test_files_that_cannot_be_read_are_named_and_the_others_checked(write, tmp_p
     assert captured.err == (
         "asrppl check: none.asr: No such file or directory\n"
         "asrppl check: binary.asr: not UTF-8 text: byte 9 cannot be read\n"
-        "asrppl check: folder.asr: Is a directory\n"
+        "asrppl check: folder.asr: there is no .asr file in this folder or below it\n"
     )
     assert captured.out.endswith("good.asr: 1 rule, no errors\nin all: 1 rule, no errors, 3 files not read\n")
 

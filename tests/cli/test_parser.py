@@ -17,7 +17,7 @@ from asrppl.cli.main import main
         (["--versoin"], "`--versoin`: did you mean `--version`?\n"),
         (
             ["check", "--format", "jsno", "a.asr"],
-            "asrppl check: error: --format: there is no `jsno`; did you mean `json`",
+            "check: error: --format: there is no `jsno`; did you mean `json`?",
         ),
         (["air", "trian"], "asrppl air: error: "),
     ],
