@@ -17,14 +17,14 @@ Check rule files: syntax, names, types, levels. All of a file's errors come at o
 where there is one, the mend. Then the names that the file does not define are listed with the types that their uses
 give them: a guide has to have sites of these names, or expose them, or `bind=` has to map them.
 
-Status 1 if a file has errors; warnings do not count.
+Status 1 if a file has errors; with --strict warnings count too.
 """
 _EPILOG = """\
 examples:
   asrppl check overlap.asr
   asrppl check overlap.asr -p S=64 -p eps=2
   asrppl check rules/
-  asrppl check rules/ --format json
+  asrppl check rules/ --strict --format json
   echo 'forall i != j: nonoverlap(box[i], box[j])' | asrppl check -
 """
 
@@ -41,6 +41,7 @@ def add_parser(subparsers: Commands) -> None:
     add_files(parser)
     add_params(parser)
     parser.add_argument("--format", choices=("text", "json"), default="text", help="of the output (default: text)")
+    parser.add_argument("--strict", action="store_true", help="status 1 for warnings too")
     parser.set_defaults(run=_run)
 
 
@@ -63,7 +64,9 @@ def _run(arguments: argparse.Namespace) -> int:
             print(_summary("in all", [found for report in reports for found in report.diagnostics], reports))
     for name in strangers:
         print(f"asrppl check: none of the files has a param `{name}`", file=sys.stderr)
-    return 1 if strangers or any(report.failed for report in reports) else 0
+    warned = any(count_errors(report.diagnostics)[1] for report in reports)
+    failed = any(report.failed for report in reports)
+    return 1 if strangers or failed or (arguments.strict and warned) else 0
 
 
 def _nowhere_known(reports: list[FileReport], params: Mapping[str, object]) -> list[str]:

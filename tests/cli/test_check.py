@@ -58,6 +58,13 @@ def test_warnings_do_not_fail(write, capsys: pytest.CaptureFixture[str]) -> None
     assert out.endswith("w.asr: 1 rule, no errors, 2 warnings\n")
 
 
+def test_warnings_fail_where_the_check_is_strict(write, capsys: pytest.CaptureFixture[str]) -> None:
+    warned, fine = write("w.asr", "param S = 3\nSS <= 3\n"), write("fine.asr", "a <= 3\n")
+    assert main(["check", "--strict", fine]) == 0
+    assert main(["check", "--strict", fine, warned]) == 1
+    assert "error" not in capsys.readouterr().out.replace("no errors", "")
+
+
 def test_files_that_cannot_be_read_are_named_and_the_others_checked(write, tmp_path: Path, capsys) -> None:
     good, binary = write("good.asr", "a <= 3\n"), write("binary.asr", b"a <= 3 # \xff\n")
     (tmp_path / "folder.asr").mkdir()
