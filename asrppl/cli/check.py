@@ -5,9 +5,10 @@ import sys
 from collections.abc import Mapping
 
 from asrppl.cli.arguments import add_files, add_params, chosen, params_of
-from asrppl.cli.formats import as_json
+from asrppl.cli.formats import as_github, as_json
 from asrppl.cli.output import count_errors, counted, level, print_diagnostics, weight
 from asrppl.cli.report import FileReport, check_path
+from asrppl.cli.sarif import as_sarif
 from asrppl.commands import Commands, printable
 from asrppl.core.labels import indexed, type_of
 from asrppl.diagnostics import Diagnostic
@@ -29,6 +30,9 @@ examples:
 """
 
 
+_FORMATS = {"json": as_json, "github": as_github, "sarif": as_sarif}
+
+
 def add_parser(subparsers: Commands) -> None:
     """Register `asrppl check`."""
     parser = subparsers.add_parser(
@@ -40,7 +44,12 @@ def add_parser(subparsers: Commands) -> None:
     )
     add_files(parser)
     add_params(parser)
-    parser.add_argument("--format", choices=("text", "json"), default="text", help="of the output (default: text)")
+    parser.add_argument(
+        "--format",
+        choices=("text", *_FORMATS),
+        default="text",
+        help="of the output: text (the default), json, annotations of GitHub's workflows, or SARIF 2.1.0",
+    )
     parser.add_argument("--strict", action="store_true", help="status 1 for warnings too")
     parser.set_defaults(run=_run)
 
@@ -55,8 +64,9 @@ def _run(arguments: argparse.Namespace) -> int:
         for name, problem in files
     ]
     strangers = _nowhere_known(reports, params) if len(files) > 1 else []
-    if arguments.format == "json":
-        print(as_json(reports))
+    if arguments.format in _FORMATS:
+        if written := _FORMATS[arguments.format](reports):
+            print(written)
     else:
         for report in reports:
             _print(report)

@@ -82,7 +82,10 @@ def test_json(write, capsys: pytest.CaptureFixture[str]) -> None:
     good = write("good.asr", "\nrule r weight 0 -> 5 over 9 steps: box[1].x <= 3\n")
     bad = write("bad.asr", "a <=\n")
     assert main(["check", good, bad, "none.asr", "--format", "json"]) == 1
-    first, second, third = json.loads(capsys.readouterr().out)["files"]
+    written = json.loads(capsys.readouterr().out)
+    assert list(written) == ["schema", "files"]
+    assert written["schema"] == 1
+    first, second, third = written["files"]
     assert first == {
         "file": "good.asr",
         "error": None,
