@@ -5,6 +5,7 @@ import sys
 from collections.abc import Mapping
 
 from asrppl.cli.arguments import add_files, add_params, chosen, params_of
+from asrppl.cli.color import When, add_color, color_of
 from asrppl.cli.formats import as_github, as_json
 from asrppl.cli.output import count_errors, counted, level, print_diagnostics, weight
 from asrppl.cli.report import FileReport, check_path
@@ -51,6 +52,7 @@ def add_parser(subparsers: Commands) -> None:
         help="of the output: text (the default), json, annotations of GitHub's workflows, or SARIF 2.1.0",
     )
     parser.add_argument("--strict", action="store_true", help="status 1 for warnings too")
+    add_color(parser)
     parser.set_defaults(run=_run)
 
 
@@ -69,7 +71,7 @@ def _run(arguments: argparse.Namespace) -> int:
             print(written)
     else:
         for report in reports:
-            _print(report)
+            _print(report, color_of(arguments))
         if len(reports) > 1:
             print(_summary("in all", [found for report in reports for found in report.diagnostics], reports))
     for name in strangers:
@@ -83,11 +85,11 @@ def _nowhere_known(reports: list[FileReport], params: Mapping[str, object]) -> l
     return [name for name in params if not any(name in (report.params or {}) for report in reports)]
 
 
-def _print(report: FileReport) -> None:
+def _print(report: FileReport, color: When) -> None:
     if report.problem is not None:
         print(printable(f"asrppl check: {report.file}: {report.problem}"), file=sys.stderr)
         return
-    print_diagnostics(report.diagnostics)
+    print_diagnostics(report.diagnostics, color)
     if report.rules and not report.failed:
         width = max(len(rule.name) for rule in report.rules)
         for rule in report.rules:

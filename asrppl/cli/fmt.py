@@ -10,6 +10,7 @@ import tempfile
 from pathlib import Path
 
 from asrppl.cli.arguments import add_files, chosen
+from asrppl.cli.color import add_color, color_of
 from asrppl.cli.output import counted, print_diagnostics
 from asrppl.cli.report import read_source
 from asrppl.commands import Commands, printable
@@ -45,6 +46,7 @@ def add_parser(subparsers: Commands) -> None:
     add_files(parser)
     parser.add_argument("--check", action="store_true", help="write nothing; say which files are not in order")
     parser.add_argument("--diff", action="store_true", help="write nothing; print what would change")
+    add_color(parser)
     parser.set_defaults(run=_run)
 
 
@@ -64,7 +66,7 @@ def _run(arguments: argparse.Namespace) -> int:
             failed += 1
             continue
         except LayoutError as error:
-            print_diagnostics(error.diagnostics)
+            print_diagnostics(error.diagnostics, color_of(arguments))
             failed += 1
             continue
         differs = made != source.text
