@@ -11,6 +11,7 @@ from importlib.metadata import EntryPoint, PackageNotFoundError, entry_points, v
 
 from asrppl import __version__
 from asrppl.cli import check, explain, fmt
+from asrppl.cli.completion import SHELLS, PrintCompletion
 from asrppl.cli.parser import Parser
 from asrppl.cli.project import address
 from asrppl.cli.repl import command as repl
@@ -53,6 +54,13 @@ def build_parser(command: str | None = None) -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"asrppl {__version__}")
+    parser.add_argument(
+        "--print-completion",
+        action=PrintCompletion,
+        choices=SHELLS,
+        metavar="SHELL",
+        help=f"print what makes a shell complete commands, options and files: {', '.join(SHELLS)}",
+    )
     commands = parser.add_subparsers(metavar="COMMAND", title="commands")
     for module in _OWN.values():
         module.add_parser(commands)

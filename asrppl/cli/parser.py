@@ -34,6 +34,10 @@ class Parser(argparse.ArgumentParser):
         mends = [f"`{word}`: {mend}\n" for word in self._unknown_options() if (mend := self._option_meant(word))]
         self.exit(2, printable(f"{self.prog}: error: {message}\n{''.join(mends)}"))
 
+    def actions(self) -> Sequence[argparse.Action]:
+        """Return all arguments of the command, and what chooses among its own commands."""
+        return self._actions
+
     def _unknown_options(self) -> list[str]:
         words = (word.partition("=")[0] for word in self._given if word.startswith("--") and word != "--")
         # The beginning of an option stands for it, so it is known.
