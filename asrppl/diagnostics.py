@@ -3,10 +3,10 @@
 import inspect
 import os
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import wraps
-from typing import ParamSpec, TypeVar
+from typing import Literal, ParamSpec, TypeVar
 
 from asrppl.codes import CODES, Severity
 from asrppl.notebook import text
@@ -95,7 +95,11 @@ _WIDTH = 110
 """How much of a line is shown around its caret: one long comment is not to fill the screen."""
 
 
-def _snippet(span: Span, gutter: int) -> list[str]:
+Part = Literal["plain", "severity", "code", "carets", "help"]
+"""What a piece of a rendered finding is, for who shows them apart."""
+
+
+def _snippet(span: Span, gutter: int) -> Iterator[tuple[Part, str]]:
     line, column = span.source.position(span.start)
     end_line, end_column = span.source.position(span.end)
     text = span.source.line(line)
@@ -104,35 +108,37 @@ def _snippet(span: Span, gutter: int) -> list[str]:
     start = 0 if len(text) <= _WIDTH else min(max(column - 1 - _WIDTH // 3, 0), len(text) - _WIDTH)
     shown = text[start : start + _WIDTH]
     before, after = "…" if start else "", "…" if start + _WIDTH < len(text) else ""
+    pad = " " * gutter
+    yield "plain", f"\n{pad}--> {span.source.name}:{line}:{column}\n{pad} |\n{line:>{gutter}} | {before}{shown}{after}"
     column, end_column = column - start, min(end_column - start, len(shown) + 1)
     # Tabs are kept in front of the caret, so that it stands under its character at any tab width.
     margin = " " * len(before) + "".join("\t" if character == "\t" else " " for character in shown[: column - 1])
-    carets = "^" * max(1, end_column - column)
+    yield "plain", f"\n{pad} | {margin}"
+    yield "carets", "^" * max(1, end_column - column)
+
+
+def parts(diagnostic: Diagnostic) -> Iterator[tuple[Part, str]]:
+    """Yield the pieces of `render`, in order, each with what it is."""
+    yield "severity", diagnostic.severity.value
+    yield "code", f"[{diagnostic.code}]"
+    yield "plain", f": {diagnostic.message}"
+    spans = [span for span in (diagnostic.span, *(note.span for note in diagnostic.notes)) if span is not None]
+    gutter = max((len(str(span.source.position(span.start)[0])) for span in spans), default=1)
     pad = " " * gutter
-    return [f"{pad} |", f"{line:>{gutter}} | {before}{shown}{after}", f"{pad} | {margin}{carets}"]
+    if diagnostic.span is not None:
+        yield from _snippet(diagnostic.span, gutter)
+    for note in diagnostic.notes:
+        yield "plain", f"\n{pad} = note: {note.message}"
+        if note.span is not None:
+            yield from _snippet(note.span, gutter)
+    if diagnostic.help is not None:
+        yield "plain", f"\n{pad} = "
+        yield "help", f"help: {diagnostic.help}"
 
 
 def render(diagnostic: Diagnostic) -> str:
     """Return the diagnostic as text: code and message, place, source line with carets, mend and notes."""
-    lines = [f"{diagnostic.severity.value}[{diagnostic.code}]: {diagnostic.message}"]
-    gutter = 1
-    for place in (diagnostic.span, *(note.span for note in diagnostic.notes)):
-        if place is not None:
-            gutter = max(gutter, len(str(place.source.position(place.start)[0])))
-    pad = " " * gutter
-    if diagnostic.span is not None:
-        line, column = diagnostic.span.source.position(diagnostic.span.start)
-        lines.append(f"{pad}--> {diagnostic.span.source.name}:{line}:{column}")
-        lines += _snippet(diagnostic.span, gutter)
-    for note in diagnostic.notes:
-        lines.append(f"{pad} = note: {note.message}")
-        if note.span is not None:
-            line, column = note.span.source.position(note.span.start)
-            lines.append(f"{pad}--> {note.span.source.name}:{line}:{column}")
-            lines += _snippet(note.span, gutter)
-    if diagnostic.help is not None:
-        lines.append(f"{pad} = help: {diagnostic.help}")
-    return "\n".join(lines)
+    return "".join(text for _, text in parts(diagnostic))
 
 
 def in_order(found: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:

@@ -134,7 +134,7 @@ def test_links_lead_to_files_and_pages(page: str) -> None:
     prose = re.sub(r"^ *```.*?^ *```", "", text_of(page), flags=re.MULTILINE | re.DOTALL)
     for target in re.findall(r"\]\(([^)\s]+)\)", prose):
         if target.startswith((HERE, RAW)):
-            path = ROOT / target.removeprefix(HERE).removeprefix(RAW)
+            path = ROOT / target.removeprefix(HERE).removeprefix(RAW).partition("#")[0]
         elif target.startswith(("https://", "#")):
             continue
         else:

@@ -60,7 +60,7 @@ def test_what_is_no_file_is_refused_at_once_and_everywhere_in_the_same_words(
     path, words = no_files[kind]
     with pytest.raises((OSError, asrppl.AsrError), match=words):
         asrppl.load(path)
-    assert main(["check", str(path)]) == 1
+    assert main(["explain", str(path)]) == 1
     assert words in capsys.readouterr().err
     done = subprocess.run(
         [sys.executable, "-m", "asrppl", "repl"], input=f":load {path}\n", capture_output=True, text=True, timeout=60

@@ -8,12 +8,12 @@ from collections.abc import Iterator
 from typing import cast
 
 from asrppl.cli.arguments import add_params, params_of
-from asrppl.cli.check import check_path
+from asrppl.cli.color import add_color, color_of, show
 from asrppl.cli.output import level, weight
+from asrppl.cli.report import check_path
 from asrppl.codes import CODES
-from asrppl.commands import Commands
+from asrppl.commands import Commands, printable
 from asrppl.core.labels import indexed, type_of
-from asrppl.diagnostics import AsrError
 from asrppl.explanations import explanations
 from asrppl.syntax import format_expression, parse_file
 from asrppl.syntax.ast import Node
@@ -50,6 +50,7 @@ def add_parser(subparsers: Commands) -> None:
     parser.add_argument("file", metavar="FILE", help="a rule file (.asr), - for standard input, or a code: ASR036")
     add_params(parser)
     parser.add_argument("--tree", action="store_true", help="print the syntax tree of the file instead")
+    add_color(parser)
     parser.set_defaults(run=_run)
 
 
@@ -72,10 +73,12 @@ def _run(arguments: argparse.Namespace) -> int:
         return 2
     report = check_path(arguments.file, params)
     if report.source is None:
-        print(f"asrppl explain: {arguments.file}: {report.problem}", file=sys.stderr)
+        print(printable(f"asrppl explain: {arguments.file}: {report.problem}"), file=sys.stderr)
         return 1
     if report.failed:
-        raise AsrError(report.diagnostics)
+        found = (show(diagnostic, color_of(arguments), sys.stderr) for diagnostic in report.diagnostics)
+        print("\n\n".join(found), file=sys.stderr)
+        return 1
     if arguments.tree:
         for statement in parse_file(report.source).file.statements:
             print("\n".join(_lines(statement)))

@@ -9,8 +9,10 @@ import sys
 import tempfile
 from pathlib import Path
 
-from asrppl.cli.check import read_source
+from asrppl.cli.arguments import add_files, chosen
+from asrppl.cli.color import add_color, color_of
 from asrppl.cli.output import counted, print_diagnostics
+from asrppl.cli.report import read_source
 from asrppl.commands import Commands, printable
 from asrppl.files import unreadable
 from asrppl.syntax.layout import WIDTH, LayoutError, tidy
@@ -26,7 +28,7 @@ Status 1 if a file has errors; with --check also if one is not in order.
 _EPILOG = """\
 examples:
   asrppl fmt overlap.asr
-  asrppl fmt --check rules/*.asr
+  asrppl fmt --check rules/
   asrppl fmt --diff overlap.asr
   asrppl fmt - < overlap.asr
 """
@@ -41,16 +43,21 @@ def add_parser(subparsers: Commands) -> None:
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("files", nargs="+", metavar="FILE", help="a rule file (.asr), or - for standard input")
+    add_files(parser)
     parser.add_argument("--check", action="store_true", help="write nothing; say which files are not in order")
     parser.add_argument("--diff", action="store_true", help="write nothing; print what would change")
+    add_color(parser)
     parser.set_defaults(run=_run)
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    files: list[str] = arguments.files
+    files = chosen(arguments.files)
     changed = failed = 0
-    for file in files:
+    for file, problem in files:
+        if problem is not None:
+            print(printable(f"asrppl fmt: {file}: {problem}"), file=sys.stderr)
+            failed += 1
+            continue
         try:
             source, _ = read_source(file)
             made = tidy(source)
@@ -59,7 +66,7 @@ def _run(arguments: argparse.Namespace) -> int:
             failed += 1
             continue
         except LayoutError as error:
-            print_diagnostics(error.diagnostics)
+            print_diagnostics(error.diagnostics, color_of(arguments))
             failed += 1
             continue
         differs = made != source.text
@@ -72,7 +79,7 @@ def _run(arguments: argparse.Namespace) -> int:
             print(printable(f"{file}: not in order"))
         elif differs:
             _replace(Path(file), made)
-    if files != ["-"] and not arguments.diff:
+    if arguments.files != ["-"] and not arguments.diff:
         would = "would change" if arguments.check else "changed"
         wrong = f", {failed} with errors" if failed else ""
         print(f"{counted(changed, 'file')} {would}, {len(files) - changed - failed} in order already{wrong}")

@@ -3,15 +3,20 @@
 import argparse
 import io
 import os
+import platform
 import sys
+import traceback
 from collections.abc import Sequence
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint, PackageNotFoundError, entry_points, version
 
 from asrppl import __version__
 from asrppl.cli import check, explain, fmt
+from asrppl.cli.completion import SHELLS, PrintCompletion
+from asrppl.cli.parser import Parser
+from asrppl.cli.project import address
 from asrppl.cli.repl import command as repl
 from asrppl.commands import Commands, printable
-from asrppl.diagnostics import AsrError
+from asrppl.diagnostics import AsrError, AsrWarning
 
 _DESCRIPTION = """\
 Rules, as text, about what a Pyro guide infers.
@@ -29,7 +34,7 @@ examples:
   asrppl repl overlap.asr             give names values and see which rules hold
   asrppl demo                         train AIR with and without rules, side by side
 
-`asrppl COMMAND --help` says more. Status: 0 fine, 1 errors found, 2 wrong usage, 130 interrupted.
+`asrppl COMMAND --help` says more. Status: 0 fine, 1 errors found, 2 wrong usage, 70 a bug of asrppl, 130 interrupted.
 """
 
 
@@ -42,13 +47,20 @@ def build_parser(command: str | None = None) -> argparse.ArgumentParser:
     Commands of other packages are left out where ``command`` is one of our own: it does not wait for them, nor does it
     break with them.
     """
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="asrppl",
         description=_DESCRIPTION,
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"asrppl {__version__}")
+    parser.add_argument(
+        "--print-completion",
+        action=PrintCompletion,
+        choices=SHELLS,
+        metavar="SHELL",
+        help=f"print what makes a shell complete commands, options and files: {', '.join(SHELLS)}",
+    )
     commands = parser.add_subparsers(metavar="COMMAND", title="commands")
     for module in _OWN.values():
         module.add_parser(commands)
@@ -81,8 +93,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     words = sys.argv[1:] if argv is None else argv
+    command = next((word for word in words if not word.startswith("-")), None)
     try:
-        parser = build_parser(next((word for word in words if not word.startswith("-")), None))
+        parser = build_parser(command)
         arguments = parser.parse_args(argv)
         if not hasattr(arguments, "run"):
             parser.print_help()
@@ -90,7 +103,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         status: int = arguments.run(arguments)
         sys.stdout.flush()
         return status
-    except AsrError as error:
+    except (AsrError, AsrWarning) as error:  # a warning comes here under `python -W error`
         print(printable(str(error)), file=sys.stderr)
         return 1
     except _BrokenCommandError as error:
@@ -107,3 +120,38 @@ def main(argv: Sequence[str] | None = None) -> int:
         place = f"{error.filename}: " if error.filename is not None else ""
         print(f"asrppl: {place}{error.strerror or error}", file=sys.stderr)
         return 1
+    except Exception as error:  # whatever is left is no mistake of the user's
+        _report(error, command)
+        return 70
+
+
+def _report(error: Exception, command: str | None) -> None:
+    """Say whose bug an exception is, and where it is to be told."""
+    owner = "asrppl" if command in _OWN else _owner(command)
+    # Our own commands are run again in a moment; one of another package may have trained for a day.
+    if command not in _OWN or os.environ.get("ASRPPL_TRACEBACK"):
+        print(printable("".join(traceback.format_exception(error))), end="", file=sys.stderr)
+        how = "with the lines above"
+    else:
+        how = "with what it prints under ASRPPL_TRACEBACK=1"
+    where = address("Issues", "Bug Tracker", "Tracker", "Homepage", package=owner) or "the project's issue tracker"
+    try:
+        known = f"{owner} {version(owner)}"
+    except PackageNotFoundError:
+        known = f"asrppl {__version__}"
+    print(
+        printable(
+            f"asrppl: this is a bug of {owner}: {type(error).__name__}: {error}\n"
+            f"{known}, Python {platform.python_version()}, {platform.system()}\n"
+            f"Please report it, {how}: {where}"
+        ),
+        file=sys.stderr,
+    )
+
+
+def _owner(command: str | None) -> str:
+    """Return the package that a command comes from."""
+    for entry in entry_points(group="asrppl.commands"):
+        if entry.name == command:
+            return entry.value.partition(".")[0] if entry.dist is None else entry.dist.name
+    return "asrppl"

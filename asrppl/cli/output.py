@@ -3,16 +3,16 @@
 from collections.abc import Iterable, Sequence
 
 from asrppl.check import RuleInfo
+from asrppl.cli.color import When, show
 from asrppl.codes import Severity
-from asrppl.commands import printable
 from asrppl.core.labels import level_name, weight_text
-from asrppl.diagnostics import Diagnostic, render
+from asrppl.diagnostics import Diagnostic
 
 
-def print_diagnostics(diagnostics: Iterable[Diagnostic]) -> None:
+def print_diagnostics(diagnostics: Iterable[Diagnostic], color: When = "auto") -> None:
     """Print each, with an empty line after it."""
     for diagnostic in diagnostics:
-        print(printable(render(diagnostic)), end="\n\n")
+        print(show(diagnostic, color), end="\n\n")
 
 
 def count_errors(diagnostics: Sequence[Diagnostic]) -> tuple[int, int]:

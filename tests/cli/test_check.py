@@ -58,6 +58,13 @@ def test_warnings_do_not_fail(write, capsys: pytest.CaptureFixture[str]) -> None
     assert out.endswith("w.asr: 1 rule, no errors, 2 warnings\n")
 
 
+def test_warnings_fail_where_the_check_is_strict(write, capsys: pytest.CaptureFixture[str]) -> None:
+    warned, fine = write("w.asr", "param S = 3\nSS <= 3\n"), write("fine.asr", "a <= 3\n")
+    assert main(["check", "--strict", fine]) == 0
+    assert main(["check", "--strict", fine, warned]) == 1
+    assert "error" not in capsys.readouterr().out.replace("no errors", "")
+
+
 def test_files_that_cannot_be_read_are_named_and_the_others_checked(write, tmp_path: Path, capsys) -> None:
     good, binary = write("good.asr", "a <= 3\n"), write("binary.asr", b"a <= 3 # \xff\n")
     (tmp_path / "folder.asr").mkdir()
@@ -66,7 +73,7 @@ def test_files_that_cannot_be_read_are_named_and_the_others_checked(write, tmp_p
     assert captured.err == (
         "asrppl check: none.asr: No such file or directory\n"
         "asrppl check: binary.asr: not UTF-8 text: byte 9 cannot be read\n"
-        "asrppl check: folder.asr: Is a directory\n"
+        "asrppl check: folder.asr: there is no .asr file in this folder or below it\n"
     )
     assert captured.out.endswith("good.asr: 1 rule, no errors\nin all: 1 rule, no errors, 3 files not read\n")
 
@@ -75,7 +82,10 @@ def test_json(write, capsys: pytest.CaptureFixture[str]) -> None:
     good = write("good.asr", "\nrule r weight 0 -> 5 over 9 steps: box[1].x <= 3\n")
     bad = write("bad.asr", "a <=\n")
     assert main(["check", good, bad, "none.asr", "--format", "json"]) == 1
-    first, second, third = json.loads(capsys.readouterr().out)["files"]
+    written = json.loads(capsys.readouterr().out)
+    assert list(written) == ["schema", "files"]
+    assert written["schema"] == 1
+    first, second, third = written["files"]
     assert first == {
         "file": "good.asr",
         "error": None,

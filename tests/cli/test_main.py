@@ -4,12 +4,13 @@ import os
 import subprocess
 import sys
 from importlib import import_module
+from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 
 import pytest
 
-from asrppl.cli import check, main
-from asrppl.diagnostics import AsrError, Diagnostic
+from asrppl.cli import check, main, project
+from asrppl.diagnostics import AsrError, AsrWarning, Diagnostic
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = "examples/air/asrppl_air/rule_files"
@@ -79,6 +80,58 @@ def test_what_stops_a_command_sets_the_status(
     monkeypatch.setattr(check, "check_path", stop)
     assert main.main(["check", "any.asr"]) == status
     assert capsys.readouterr().err == message
+
+
+def test_a_failure_of_our_own_is_called_a_bug_and_says_where_to_report_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(file: str, params: object, *, alone: bool) -> None:
+        raise KeyError("frame\x1b[31m")
+
+    monkeypatch.setattr(check, "check_path", fail)
+    monkeypatch.delenv("ASRPPL_TRACEBACK", raising=False)
+    assert main.main(["check", "any.asr"]) == 70
+    first, second, third = capsys.readouterr().err.splitlines()
+    assert first == "asrppl: this is a bug of asrppl: KeyError: 'frame\\x1b[31m'"
+    assert second.startswith(f"asrppl {import_module('asrppl').__version__}, Python 3.")
+    assert third.startswith("Please report it, with what it prints under ASRPPL_TRACEBACK=1: https://")
+    assert third.endswith("/issues")
+
+    monkeypatch.setenv("ASRPPL_TRACEBACK", "1")
+    assert main.main(["check", "any.asr"]) == 70
+    said = capsys.readouterr().err
+    assert said.startswith("Traceback (most recent call last):\n")
+    assert "in fail\n" in said
+    assert "Please report it, with the lines above: " in said
+
+
+def test_where_the_metadata_is_not_there_the_tracker_is_named(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def none(package: str) -> str:
+        raise PackageNotFoundError(package)
+
+    def fail(file: str, params: object, *, alone: bool) -> None:
+        raise RuntimeError("lost")
+
+    monkeypatch.setattr(check, "check_path", fail)
+    monkeypatch.setattr(project, "metadata", none)
+    monkeypatch.setattr(main, "version", none)
+    assert main.main(["check", "any.asr"]) == 70
+    said = capsys.readouterr().err
+    assert said.endswith(": the project's issue tracker\n")
+    assert f"\nasrppl {import_module('asrppl').__version__}, Python" in said
+
+
+def test_a_warning_that_python_makes_an_error_is_no_bug(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def warn(file: str, params: object, *, alone: bool) -> None:
+        raise AsrWarning(Diagnostic("ASR024", "rules are left out"))
+
+    monkeypatch.setattr(check, "check_path", warn)
+    assert main.main(["check", "any.asr"]) == 1
+    assert capsys.readouterr().err == "warning[ASR024]: rules are left out\n"
 
 
 def test_a_closed_pipe_ends_quietly() -> None:

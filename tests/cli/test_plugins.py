@@ -23,13 +23,20 @@ def broken(commands: Commands) -> None:
     raise RuntimeError("100 % broken")
 
 
+def failing(commands: Commands) -> None:
+    def run(arguments: argparse.Namespace) -> int:
+        raise RuntimeError("after a day")
+
+    commands.add_parser("failing").set_defaults(run=run)
+
+
 @pytest.fixture
 def installed(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
     found = [
         EntryPoint(name, f"{__name__}:{value}", "asrppl.commands")
-        for name, value in (("hello", "hello"), ("sorry", "broken"), ("check", "broken"))
+        for name, value in (("hello", "hello"), ("sorry", "broken"), ("check", "broken"), ("failing", "failing"))
     ]
-    loaded = {"hello": hello, "broken": broken}
+    loaded = {"hello": hello, "broken": broken, "failing": failing}
     monkeypatch.setattr(EntryPoint, "load", lambda entry: loaded[entry.value.partition(":")[2]])
     monkeypatch.setattr(main, "entry_points", lambda group: found)
 
@@ -48,6 +55,15 @@ def test_a_broken_one_is_named_where_it_is_asked_for_and_leaves_ours_alone(capsy
         main.main(["--help"])
     assert "100 % broken" in capsys.readouterr().out
     assert main.main(["check", NUMBER]) == 0
+
+
+@pytest.mark.usefixtures("installed")
+def test_one_that_fails_is_its_packages_bug_and_its_traceback_is_kept(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main.main(["failing"]) == 70
+    said = capsys.readouterr().err
+    assert said.startswith("Traceback (most recent call last):\n")
+    assert "this is a bug of tests: RuntimeError: after a day\n" in said.replace(__name__.partition(".")[0], "tests")
+    assert said.endswith("Please report it, with the lines above: the project's issue tracker\n")
 
 
 def test_the_papers_commands_come_through_entry_points(capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,9 +9,9 @@ from collections.abc import Generator, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO, cast
 
-from asrppl.cli.check import read_source
 from asrppl.cli.output import counted, print_diagnostics
 from asrppl.cli.repl.literals import ASSIGNMENT, LiteralError, parse_value, show_value
+from asrppl.cli.report import read_source
 from asrppl.commands import Commands, printable
 from asrppl.core.labels import indexed, type_of
 from asrppl.diagnostics import AsrError, Diagnostic
