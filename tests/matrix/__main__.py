@@ -20,7 +20,7 @@ from asrppl.diagnostics import AsrWarning
 from tests.matrix.cells import Cell, cells, refused
 from tests.matrix.gradients import CALLS, SCORE_CALLS, Calls, value_and_gradient
 from tests.matrix.page import Log, page
-from tests.matrix.training import STEPS, gap
+from tests.matrix.training import gap, steps_of
 
 
 def examine(cell: Cell) -> dict[str, Any]:
@@ -34,7 +34,7 @@ def examine(cell: Cell) -> dict[str, Any]:
     value, z = value_and_gradient(cell, calls)
     found: dict[str, Any] = {"value": value, "z": z}
     if cell.trains:
-        found["gap"], found["violation"] = gap(cell, STEPS[cell.way])
+        found["gap"], found["violation"] = gap(cell, steps_of(cell))
     return found
 
 

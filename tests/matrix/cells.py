@@ -45,16 +45,18 @@ class Cell:
         way = "all" if self.way == "particles" else self.way
         return GUIDES[self.guide](way, enumerated=self.base == "TraceEnum" and self.rule.binary)
 
-    def objective(self) -> Any:
-        """Return Pyro's own objective."""
-        particles = {"num_particles": 8, "vectorize_particles": True} if self.way == "particles" else {}
+    def objective(self, *, steady: bool = False) -> Any:
+        """Return Pyro's own objective; a ``steady`` one has enough particles to train by score functions."""
+        score = steady and self.guide == "normal, not reparameterised"
+        count = 32 if score else 8 if self.way == "particles" else 1
+        particles = {"num_particles": count, "vectorize_particles": True} if count > 1 else {}
         return BASES[self.base](max_plate_nesting=1, **particles)
 
-    def attach(self, program: Program) -> Any:
+    def attach(self, program: Program, *, steady: bool = False) -> Any:
         """Return the objective with the rule."""
         attribute = "hard" if self.rule.hard else f"weight {WEIGHT}"
         rule = f"rule r {attribute}: {self.rule.text}"
-        return asrppl.regularize(program.model, program.guide, rule, elbo=self.objective())
+        return asrppl.regularize(program.model, program.guide, rule, elbo=self.objective(steady=steady))
 
     def handed(self) -> tuple[Tensor, ...]:
         return (X[:BATCH], X[BATCH:]) if self.way == "handed" else (X,)
