@@ -9,13 +9,12 @@ from typing import cast
 
 from asrppl.cli.arguments import add_params, params_of
 from asrppl.cli.check import check_path
-from asrppl.cli.output import level, weight
+from asrppl.cli.explained import add_ways, print_explained
 from asrppl.codes import CODES
 from asrppl.commands import Commands
-from asrppl.core.labels import indexed, type_of
 from asrppl.diagnostics import AsrError
 from asrppl.explanations import explanations
-from asrppl.syntax import format_expression, parse_file
+from asrppl.syntax import parse_file
 from asrppl.syntax.ast import Node
 
 _DESCRIPTION = """\
@@ -49,6 +48,7 @@ def add_parser(subparsers: Commands) -> None:
     )
     parser.add_argument("file", metavar="FILE", help="a rule file (.asr), - for standard input, or a code: ASR036")
     add_params(parser)
+    add_ways(parser)
     parser.add_argument("--tree", action="store_true", help="print the syntax tree of the file instead")
     parser.set_defaults(run=_run)
 
@@ -80,20 +80,7 @@ def _run(arguments: argparse.Namespace) -> int:
         for statement in parse_file(report.source).file.statements:
             print("\n".join(_lines(statement)))
         return 0
-    for rule in report.rules:
-        print(f"{rule.name}: {weight(rule)}, {level(rule)} level")
-        if rule.where is not None:
-            print(f"    where {format_expression(rule.where)}: of other data it asks nothing")
-        if rule.smooth is not None:
-            print(f"    smooth {rule.smooth:g}: `or` and `exists` take the power mean")
-        if rule.power != 1:
-            print(f"    power {rule.power:g}: of every amount")
-        if rule.margin:
-            print(f"    margin {rule.margin:g}: what `<` costs beyond `<=`")
-        print(f"    {format_expression(rule.formula)}")
-    for free in report.expects:
-        print(f"expects {indexed(free)}: {type_of(free)}")
-    return 0
+    return print_explained(report, arguments)
 
 
 def _lines(tree: object) -> Iterator[str]:
