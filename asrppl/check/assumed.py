@@ -73,26 +73,20 @@ class _Lengths:
 
     def axis(self, free: FreeName, axis: int) -> int:
         """Return what the indices along an axis say of its length, 1 and a note of it where they do not."""
-        uses = self.uses.get((free.name, axis), [])
-        index = ""
-        longest = 0
-        for use in uses:
+        index, longest, known = "", 0, True
+        for use in self.uses.get((free.name, axis), []):
             name, add = _offset(use)
-            written = (
-                (name or "").rstrip("′") if name in self.variables else ""
-            )  # which is what an index that was renamed is called in its file
+            # An index that was renamed is given under the name that it has in its file.
+            written = (name or "").rstrip("′") if name in self.variables else ""
             if written in self.given:
                 return self.given[written][0]
-            if name is None and add is not None:
-                longest = max(longest, add + 1)
-            elif name is not None and add is not None and name in self.domains:
-                longest = max(longest, self.domains[name] + add)
-            else:
+            start = 1 if name is None else self.domains.get(name)
+            if add is None or start is None:
+                known = False
                 index = index or written
-                if name is None or name not in self.domains:
-                    longest = -1
-                    break
-        if longest > 0:
+            else:
+                longest = max(longest, start + add)
+        if known and longest > 0:
             return longest
         self.missing.setdefault(free.name, Missing(free.name, indexed(free), index))
         return 1

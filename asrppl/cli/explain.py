@@ -18,8 +18,9 @@ from asrppl.syntax import parse_file
 from asrppl.syntax.ast import Node
 
 _DESCRIPTION = """\
-Say what each rule of a file means to the program: its formula as it was read (with the parentheses that it needs), its
-weight in nats per datum, and its level, that is, what its violation varies with:
+Say what each rule of a file means: its formula as mathematics, its weight in nats per datum, what a violation costs,
+what it reads, the means that it takes, and what `regularize` makes of it, as far as that is known without a guide.
+Its level is what its violation varies with, at most:
 
   sample      draws of the guide and the datum: it enters the ELBO like a likelihood, draw by draw
   posterior   the datum only: a functional of q(z given x)
@@ -32,6 +33,8 @@ _EPILOG = """\
 examples:
   asrppl explain overlap.asr
   asrppl explain overlap.asr -p S=64
+  asrppl explain overlap.asr --expand --latex
+  asrppl explain overlap.asr --lengths box=50 --code
   asrppl explain overlap.asr --tree
   asrppl explain ASR036
 """

@@ -38,6 +38,7 @@ class Style:
 
 _NOTE = 13
 _NOTES = {
+    "head": ("first Σ", "where its index runs over the data plate, the mean"),
     "min": ("min", "of `or` and `exists`: of what nothing can change first, then of whole steps, then of amounts"),
     "strict": ("a < b", "of whole numbers costs what a + 1 ≤ b does"),
     "count": ("#{..} ≥ k", "costs the k smallest of those counted; #{..} ≤ k all but k of what `not` costs"),
@@ -113,6 +114,8 @@ class Explanation:
             if rule.hard is not None and Level.DRAW in rule.levels:
                 what = "a multiplier: the mean violation is to be 0"
             self.noted |= {"datum"} if datum else set()
+            if rule.power != 1 and rule.hard is None:
+                return "at the means as they are tracked: with `power` there are no multipliers"
             bound = "without bound" if rule.hard is not None else "up to the weight"
             return f"{what}{' and each datum' if datum else ''}, {bound}"
         values = [name for name in facts.reads if self.checked.free[name].draw and not self.checked.free[name].given]
@@ -131,6 +134,7 @@ class Explanation:
         unknown = [part.arguments[0].value for part in nodes(cost) if _calls(part, "cost")]
         inner = [part.operand if isinstance(part, ast.Not) else part for part in unknown]
         self.noted |= {"def"} if any(not isinstance(part, ast.Chain | ast.Member) for part in inner) else set()
+        self.noted |= {"head"} if isinstance(cost, ast.Reduced) and cost.reduction == "sum" else set()
         self.noted |= {"min"} if _minima(cost) > _minima(claim) else set()
 
     def grid(self, rule: TypedRule) -> Iterator[str]:

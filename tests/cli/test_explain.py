@@ -91,6 +91,11 @@ def test_what_is_read_and_that_it_is_data(explain: Explain) -> None:
         ),
         ("x <= E[x] + 1", "E_q[x]  of draws, for each datum", "draw by draw, beside tracked means, in channel P or S"),
         ("rule r hard: x <= 1", None, "a multiplier: the mean violation is to be 0, without bound"),
+        (
+            "rule r power 2: aggregate(E[x]) <= 1",
+            "𝔼_data[E_q[x]]  of draws and data",
+            "at the means as they are tracked: with `power` there are no multipliers",
+        ),
         ("mean(q(x)) <= 1", None, "through the law of x"),
         ("x <= 1", None, "draw by draw, in channel P or S"),
         ("given x\nx <= 1", None, "nothing: it reads data only"),
