@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from asrppl.check.checker import Checked
-from asrppl.check.facts import nodes
+from asrppl.check.facts import is_aggregate, is_expectation, nodes
 from asrppl.core.free import FreeName
 from asrppl.core.labels import indexed
 from asrppl.core.laws import Law
@@ -43,7 +43,8 @@ def assumed(
     """
     found = _Lengths(checked, formulas, lengths)
     squares = any(isinstance(part, ast.Field) and part.name.text == "size" for part in _all(formulas))
-    entries = {name: _entry(free, found, squares) for name, free in checked.free.items()}
+    data = _data(formulas)
+    entries = {name: _entry(free, found, squares, name in data) for name, free in checked.free.items()}
     return Signature.of(entries), tuple(found.missing.values()), found.variables
 
 
@@ -92,11 +93,11 @@ class _Lengths:
         return 1
 
 
-def _entry(free: FreeName, lengths: _Lengths, squares: bool) -> Entry:
+def _entry(free: FreeName, lengths: _Lengths, squares: bool, is_data: bool) -> Entry:
     if free.shape == "function":
         return Entry(function=True)
     axes, values = lengths.of(free)
-    levels = frozenset({Level.DATUM}) if free.given else frozenset({Level.DRAW, Level.DATUM})
+    levels = frozenset({Level.DATUM}) if free.given or is_data else frozenset({Level.DRAW, Level.DATUM})
     kind = {"bool": Kind.BOOL, "int": Kind.INT}.get(free.kind or free.shape, Kind.REAL)
     support = tuple(range(values)) if values is not None and free.shape != "probabilities" else None
     fields = BOX_FIELDS if free.shape == "box" else free.fields
@@ -111,6 +112,16 @@ def _entry(free: FreeName, lengths: _Lengths, squares: bool) -> Entry:
         given=free.given,
         distribution_levels=frozenset({Level.DATUM}),
     )
+
+
+def _data(formulas: Sequence[ast.Expr]) -> set[str]:
+    """Return the names that an ``aggregate`` reads outside of means over draws: they are data, declared or not."""
+    inside = [part for whole in _all(formulas) if is_aggregate(whole) for part in nodes(whole, but=_over_draws)]
+    return {part.text for part in inside if isinstance(part, ast.Name)}
+
+
+def _over_draws(node: object) -> bool:
+    return is_expectation(node) or (isinstance(node, ast.Call) and node.function.text == "q")
 
 
 def _all(formulas: Sequence[ast.Expr]) -> Iterator[ast.Node]:

@@ -68,14 +68,16 @@ def facts_of(checked: Checked, rule: RuleInfo) -> Facts | None:
 
 def is_mean(expr: object) -> bool:
     """Whether an expression is ``E[..]``, ``P[..]`` or ``aggregate(..)``."""
-    return _is_expectation(expr) or _is_aggregate(expr)
+    return is_expectation(expr) or is_aggregate(expr)
 
 
-def _is_expectation(expr: object) -> bool:
+def is_expectation(expr: object) -> bool:
+    """Whether an expression is ``E[..]`` or ``P[..]``."""
     return isinstance(expr, ast.Index) and isinstance(expr.base, ast.Name) and expr.base.text in ("E", "P")
 
 
-def _is_aggregate(expr: object) -> bool:
+def is_aggregate(expr: object) -> bool:
+    """Whether an expression is ``aggregate(..)``."""
     return isinstance(expr, ast.Call | ast.Restricted) and expr.function.text == "aggregate"
 
 
@@ -164,12 +166,12 @@ class _Reader:
     def mean(self, term: ast.Expr) -> None:
         text = format_expression(term)
         if all(format_expression(mean.term) != text for mean in self.facts.means):
-            data = _contains(term, _is_aggregate)
+            data = _contains(term, is_aggregate)
             binders = [part for part in nodes(term) if isinstance(part, ast.Binder)]
             inner = {name.text for binder in binders for name in binder.names}
             names = [part.text for part in nodes(term) if isinstance(part, ast.Name)]
             indices = tuple(dict.fromkeys(name for name in names if name in self.indices and name not in inner))
-            self.facts.means.append(Mean(term, _contains(term, _is_expectation), data, indices))
+            self.facts.means.append(Mean(term, _contains(term, is_expectation), data, indices))
 
     def name(self, text: str, place: _Place) -> None:
         found = self.checked.free.get(text)
@@ -189,14 +191,14 @@ def _contains(tree: ast.Expr, wanted: Callable[[object], bool]) -> bool:
     return any(wanted(part) for part in nodes(tree))
 
 
-def nodes(tree: ast.Node) -> Iterator[ast.Node]:
-    """Yield a node and all that are in it, but for the names of fields and of arguments."""
+def nodes(tree: ast.Node, *, but: Callable[[object], bool] = lambda node: False) -> Iterator[ast.Node]:
+    """Yield a node and all that are in it, but for the names of fields and of arguments, and what ``but`` says."""
     pending: list[object] = [tree]
     while pending:
         part = pending.pop()
         if isinstance(part, tuple):
             pending.extend(cast(tuple[object, ...], part))
-        elif isinstance(part, ast.Node):
+        elif isinstance(part, ast.Node) and not but(part):
             yield part
             match part:
                 case ast.Field():

@@ -39,17 +39,17 @@ class Style:
 _NOTE = 13
 _NOTES = {
     "head": ("first Σ", "where its index runs over the data plate, the mean"),
-    "min": ("min", "of `or` and `exists`: of what nothing can change first, then of whole steps, then of amounts"),
+    "min": ("min", "of `or`, `exists`: of what nothing can change first, then of whole steps, then amounts"),
     "strict": ("a < b", "of whole numbers costs what a + 1 ≤ b does"),
     "count": ("#{..} ≥ k", "costs the k smallest of those counted; #{..} ≤ k all but k of what `not` costs"),
     "def": ("cost(..)", "of what the rules define; --expand writes it out"),
-    "draws": ("of draws", "an exact sum, of finitely many values whose probabilities read no draw; else tracked"),
+    "draws": ("of draws", "an exact sum of finitely many values whose probabilities read no draw; else tracked"),
     "data": ("of data", "exact where every batch is all the data; else tracked from step to step"),
     "datum": ("each datum", "where a plate tells the data apart; else the mean of 32 further draws"),
     "law": ("law", "of finitely many values, or of a family with a closed form for what is asked of it"),
     "channel": (
         "channel P",
-        "along the paths of draws; S, by the score function, where a draw that is read has no path",
+        "along the paths of draws; S, by the score function, where one that is read has none",
     ),
 }
 """What is said once, after all rules that have it: a word and what it means."""

@@ -9,6 +9,7 @@ from typing import Any, cast
 from asrppl.check import Checked, RuleInfo, type_program
 from asrppl.check.assumed import Lengths, assumed
 from asrppl.check.facts import facts_of
+from asrppl.codes import Severity
 from asrppl.core.grids import largest_grid
 from asrppl.core.moments import decomposed, needs_decomposing
 from asrppl.core.rules import TypedProgram, TypedRule
@@ -66,9 +67,10 @@ def sized(checked: Checked, rules: Sequence[RuleInfo], lengths: Lengths) -> Size
     try:
         program, _ = type_program(checked, signature)
     except AsrError as error:
-        found = error.diagnostics[0]
-        law = any(free.shape == "distribution" or free.law for free in checked.free.values())
-        hint = "; a law of finitely many values has their number last: --lengths n=5" if law else ""
+        found = next(found for found in error.diagnostics if found.severity is Severity.ERROR)
+        law = next((free for free in checked.free.values() if free.shape == "distribution" or free.law), None)
+        example = "" if law is None else f"{law.name}={'3x' * (law.rank or 0)}5"
+        hint = f"; a law of finitely many values has their number last: --lengths {example}" if law is not None else ""
         return Sized(signature, {}, f"for these lengths: {found.message} ({found.code}){hint}")
     return Sized(signature, {rule.name: rule for rule in program.rules})
 

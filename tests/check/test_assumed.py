@@ -4,7 +4,7 @@ import pytest
 
 from asrppl.check import check_file
 from asrppl.check.assumed import Lengths, assumed
-from asrppl.core.signature import BOX_FIELDS, Entry, Kind
+from asrppl.core.signature import BOX_FIELDS, Entry, Kind, Level
 from asrppl.source import Source
 from asrppl.syntax import parse_file
 
@@ -50,3 +50,9 @@ def test_kinds() -> None:
     assert entries["g"].kind is Kind.INT
     assert entries["f"].function
     assert entries["n"].support == (0, 1, 2)
+
+
+def test_what_an_aggregate_takes_in_is_data() -> None:
+    entries, _, _ = take("aggregate(E[x] where g == 1) <= aggregate(y) + aggregate(mean(q(z)))", {})
+    data = frozenset({Level.DATUM})
+    assert [entries[name].levels == data for name in "gxyz"] == [True, False, True, False]

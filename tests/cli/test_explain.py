@@ -13,6 +13,7 @@ from asrppl import parse
 from asrppl.bind.values import bind_values
 from asrppl.cli.main import main
 from asrppl.cli.wrap import WIDTH, wrapped
+from tests.programs import Writer
 
 ROOT = Path(__file__).parents[2]
 FILES = sorted(
@@ -40,7 +41,7 @@ def test_the_examples_are_explained_in_short_lines(
 ) -> None:
     assert main(["explain", str(file), *ways]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert max(map(len, lines)) <= 105
+    assert max(map(len, lines)) <= WIDTH
     assert not any(line.endswith(" ") for line in lines)
     assert main(["explain", str(file), *ways, "--latex"]) == 0
     assert r"\operatorname" in capsys.readouterr().out or "size" in file.read_text()
@@ -166,6 +167,13 @@ def test_code_of_rules_on_means_reads_the_means(explain: Explain) -> None:
 )
 def test_what_is_missing_is_asked_for(explain: Explain, rule: str, arguments: tuple[str, ...], message: str) -> None:
     assert message in explain(rule, *arguments, status=2)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_every_rule_of_generated_files_is_explained(explain: Explain, seed: int) -> None:
+    text = Writer(seed).file()
+    for ways in ((), ("--expand",), ("--latex",)):
+        assert explain(text, *ways).count(" level\n") >= 1
 
 
 @pytest.mark.parametrize("lengths", ["x", "x=", "x=0", "x=a", "x=3x", "=3"])
