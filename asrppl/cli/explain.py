@@ -9,18 +9,18 @@ from typing import cast
 
 from asrppl.cli.arguments import add_params, params_of
 from asrppl.cli.color import add_color, color_of, show
-from asrppl.cli.output import level, weight
+from asrppl.cli.explained import add_ways, print_explained
 from asrppl.cli.report import check_path
 from asrppl.codes import CODES
 from asrppl.commands import Commands, printable
-from asrppl.core.labels import indexed, type_of
 from asrppl.explanations import explanations
-from asrppl.syntax import format_expression, parse_file
+from asrppl.syntax import parse_file
 from asrppl.syntax.ast import Node
 
 _DESCRIPTION = """\
-Say what each rule of a file means to the program: its formula as it was read (with the parentheses that it needs), its
-weight in nats per datum, and its level, that is, what its violation varies with:
+Say what each rule of a file means: its formula as mathematics, its weight in nats per datum, what a violation costs,
+what it reads, the means that it takes, and what `regularize` makes of it, as far as that is known without a guide.
+Its level is what its violation varies with, at most:
 
   sample      draws of the guide and the datum: it enters the ELBO like a likelihood, draw by draw
   posterior   the datum only: a functional of q(z given x)
@@ -33,6 +33,8 @@ _EPILOG = """\
 examples:
   asrppl explain overlap.asr
   asrppl explain overlap.asr -p S=64
+  asrppl explain overlap.asr --expand --latex
+  asrppl explain overlap.asr --lengths box=50 --code
   asrppl explain overlap.asr --tree
   asrppl explain ASR036
 """
@@ -49,6 +51,7 @@ def add_parser(subparsers: Commands) -> None:
     )
     parser.add_argument("file", metavar="FILE", help="a rule file (.asr), - for standard input, or a code: ASR036")
     add_params(parser)
+    add_ways(parser)
     parser.add_argument("--tree", action="store_true", help="print the syntax tree of the file instead")
     add_color(parser)
     parser.set_defaults(run=_run)
@@ -83,20 +86,7 @@ def _run(arguments: argparse.Namespace) -> int:
         for statement in parse_file(report.source).file.statements:
             print("\n".join(_lines(statement)))
         return 0
-    for rule in report.rules:
-        print(f"{rule.name}: {weight(rule)}, {level(rule)} level")
-        if rule.where is not None:
-            print(f"    where {format_expression(rule.where)}: of other data it asks nothing")
-        if rule.smooth is not None:
-            print(f"    smooth {rule.smooth:g}: `or` and `exists` take the power mean")
-        if rule.power != 1:
-            print(f"    power {rule.power:g}: of every amount")
-        if rule.margin:
-            print(f"    margin {rule.margin:g}: what `<` costs beyond `<=`")
-        print(f"    {format_expression(rule.formula)}")
-    for free in report.expects:
-        print(f"expects {indexed(free)}: {type_of(free)}")
-    return 0
+    return print_explained(report, arguments)
 
 
 def _lines(tree: object) -> Iterator[str]:

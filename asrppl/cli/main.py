@@ -30,7 +30,7 @@ examples:
   asrppl check overlap.asr            find mistakes; list what the file expects from the guide
   asrppl check *.asr -p S=64          with a param set
   asrppl fmt overlap.asr              put its white space in order
-  asrppl explain overlap.asr          what each rule says, its weight, and what it varies with
+  asrppl explain overlap.asr          each rule as mathematics, what it costs, reads and varies with
   asrppl repl overlap.asr             give names values and see which rules hold
   asrppl demo                         train AIR with and without rules, side by side
 

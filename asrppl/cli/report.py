@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from asrppl.check import RuleInfo, check_file
+from asrppl.check import Checked, RuleInfo, check_file
 from asrppl.cli.output import count_errors
 from asrppl.core.free import FreeName
 from asrppl.diagnostics import Diagnostic, in_order
@@ -26,6 +26,7 @@ class FileReport:
     rules: tuple[RuleInfo, ...] = ()
     params: Mapping[str, object] | None = None
     source: Source | None = None
+    checked: Checked | None = None
 
     @property
     def failed(self) -> bool:
@@ -59,4 +60,4 @@ def check_path(file: str, params: Mapping[str, Any], *, alone: bool = True) -> F
     checked = check_file(parsed.file, params, library=library)
     diagnostics = in_order((*parsed.diagnostics, *checked.diagnostics))
     expects, rules = tuple(checked.free.values()), tuple(checked.rules)
-    return FileReport(file, None, diagnostics, expects, rules, dict(checked.params), source)
+    return FileReport(file, None, diagnostics, expects, rules, dict(checked.params), source, checked)

@@ -6,23 +6,18 @@ It prints trees: comments and line breaks are no part of one, and are not kept.
 from typing import NamedTuple, assert_never
 
 from asrppl.syntax import ast
-
-# How tightly a construct binds: the grammar's levels.
-_IFF, _IMPLIES, _OR, _AND, _NOT, _COMPARE, _SUM, _PRODUCT, _UNARY, _POWER, _POSTFIX, _ATOM = range(12)
-
-_LOGIC = {
-    "iff": (_IFF, _IMPLIES, _IMPLIES),
-    "implies": (_IMPLIES, _OR, _IMPLIES),
-    "or": (_OR, _OR, _AND),
-    "and": (_AND, _AND, _NOT),
-}
-_ARITHMETIC = {
-    "+": (_SUM, _SUM, _PRODUCT),
-    "-": (_SUM, _SUM, _PRODUCT),
-    "*": (_PRODUCT, _PRODUCT, _UNARY),
-    "/": (_PRODUCT, _PRODUCT, _UNARY),
-    "^": (_POWER, _POSTFIX, _UNARY),
-}
+from asrppl.syntax.precedence import (
+    ARITHMETIC,
+    ATOM,
+    COMPARE,
+    IFF,
+    LOGIC,
+    NOT,
+    POSTFIX,
+    POWER,
+    SUM,
+    UNARY,
+)
 
 
 class _Printed(NamedTuple):
@@ -88,20 +83,20 @@ def format_statement(statement: ast.Statement) -> str:
 def _option(option: ast.Option) -> str:
     match option:
         case ast.Weight():
-            start = _at(option.start, _SUM, closed=True)
+            start = _at(option.start, SUM, closed=True)
             if option.end is None or option.steps is None:
                 return f"weight {start}"
-            end, steps = _at(option.end, _SUM, closed=True), _at(option.steps, _SUM, closed=True)
-            since = "" if option.since is None else _at(option.since, _SUM, closed=True) + ".."
+            end, steps = _at(option.end, SUM, closed=True), _at(option.steps, SUM, closed=True)
+            since = "" if option.since is None else _at(option.since, SUM, closed=True) + ".."
             return f"weight {start} -> {end} over {since}{steps} steps"
         case ast.Hard():
-            return "hard" if option.within is None else f"hard within {_at(option.within, _SUM, closed=True)}"
+            return "hard" if option.within is None else f"hard within {_at(option.within, SUM, closed=True)}"
         case ast.Smooth():
-            return f"smooth {_at(option.power, _SUM, closed=True)}"
+            return f"smooth {_at(option.power, SUM, closed=True)}"
         case ast.Margin():
-            return f"margin {_at(option.amount, _SUM, closed=True)}"
+            return f"margin {_at(option.amount, SUM, closed=True)}"
         case ast.Power():
-            return f"power {_at(option.exponent, _SUM, closed=True)}"
+            return f"power {_at(option.exponent, SUM, closed=True)}"
         case ast.Where():
             return f"where {_at(option.condition, closed=True)}"
         case _:
@@ -120,7 +115,7 @@ def _list(expressions: tuple[ast.Expr, ...]) -> str:
     return ", ".join(_at(expression) for expression in expressions)
 
 
-def _at(expression: ast.Expr, level: int = _IFF, *, closed: bool = False) -> str:
+def _at(expression: ast.Expr, level: int = IFF, *, closed: bool = False) -> str:
     return _fit(expression, level, closed=closed).text
 
 
@@ -131,7 +126,7 @@ def _fit(expression: ast.Expr, level: int, *, closed: bool = False) -> _Printed:
 
 def _enclosed(expression: ast.Expr, printed: _Printed, level: int, *, closed: bool) -> _Printed:
     if printed.level < level or (closed and printed.open):
-        return _Printed(f"({_inside(expression, printed)})", _ATOM)
+        return _Printed(f"({_inside(expression, printed)})", ATOM)
     return printed
 
 
@@ -149,7 +144,7 @@ def _binder(binder: ast.Binder) -> str:
 
 
 def _domain(domain: ast.Expr) -> str:
-    return _print(domain).text if isinstance(domain, ast.Range) else _at(domain, _SUM)
+    return _print(domain).text if isinstance(domain, ast.Range) else _at(domain, SUM)
 
 
 def _argument(argument: ast.Argument) -> str:
@@ -165,8 +160,8 @@ def _infix(node: ast.Binary | ast.Logic) -> _Printed:
         spine.append(left)
     printed = _print(left)
     for part in reversed(spine):
-        level, of_left, of_right = _LOGIC[part.operator] if isinstance(part, ast.Logic) else _ARITHMETIC[part.operator]
-        last = _fit(part.right, of_right, closed=level == _POWER)
+        level, of_left, of_right = LOGIC[part.operator] if isinstance(part, ast.Logic) else ARITHMETIC[part.operator]
+        last = _fit(part.right, of_right, closed=level == POWER)
         first = _enclosed(part.left, printed, of_left, closed=True)
         printed = first.then(f" {part.operator} {last.text}", level, last.open)
     return printed
@@ -175,54 +170,54 @@ def _infix(node: ast.Binary | ast.Logic) -> _Printed:
 def _print(node: ast.Expr) -> _Printed:
     match node:
         case ast.Number():
-            return _Printed(repr(node.value), _ATOM)
+            return _Printed(repr(node.value), ATOM)
         case ast.Truth():
-            return _Printed("true" if node.value else "false", _ATOM)
+            return _Printed("true" if node.value else "false", ATOM)
         case ast.Name():
-            return _Printed(node.text, _ATOM)
+            return _Printed(node.text, ATOM)
         case ast.Call():
-            return _Printed(f"{node.function.text}({', '.join(map(_argument, node.arguments))})", _ATOM)
+            return _Printed(f"{node.function.text}({', '.join(map(_argument, node.arguments))})", ATOM)
         case ast.Divergence():
-            return _Printed(f"{node.function.text}({_at(node.left)} || {_at(node.right)})", _ATOM)
+            return _Printed(f"{node.function.text}({_at(node.left)} || {_at(node.right)})", ATOM)
         case ast.Restricted():
-            return _Printed(f"{node.function.text}({_at(node.value)} where {_at(node.where)})", _ATOM)
+            return _Printed(f"{node.function.text}({_at(node.value)} where {_at(node.where)})", ATOM)
         case ast.Index():
-            return _Printed(f"{_at(node.base, _POSTFIX)}[{_list(node.indices)}]", _POSTFIX)
+            return _Printed(f"{_at(node.base, POSTFIX)}[{_list(node.indices)}]", POSTFIX)
         case ast.Field():
-            return _Printed(f"{_at(node.base, _POSTFIX)}.{node.name.text}", _POSTFIX)
+            return _Printed(f"{_at(node.base, POSTFIX)}.{node.name.text}", POSTFIX)
         case ast.SetLiteral():
-            return _Printed(f"{{{_list(node.items)}}}", _ATOM)
+            return _Printed(f"{{{_list(node.items)}}}", ATOM)
         case ast.Interval():
-            return _Printed(f"[{_at(node.low)}, {_at(node.high)}]", _ATOM)
+            return _Printed(f"[{_at(node.low)}, {_at(node.high)}]", ATOM)
         case ast.Vector():
-            return _Printed(f"[{_list(node.items)}]", _ATOM)
+            return _Printed(f"[{_list(node.items)}]", ATOM)
         case ast.Range():
-            return _Printed(f"{_at(node.low, _SUM)}..{_at(node.high, _SUM)}", _COMPARE)
+            return _Printed(f"{_at(node.low, SUM)}..{_at(node.high, SUM)}", COMPARE)
         case ast.Negate():
-            operand = _fit(node.operand, _UNARY)
-            return _Printed(f"-{operand.text}", _UNARY, operand.open)
+            operand = _fit(node.operand, UNARY)
+            return _Printed(f"-{operand.text}", UNARY, operand.open)
         case ast.Binary() | ast.Logic():
             return _infix(node)
         case ast.Chain():
             rest = zip(node.operators, node.operands[1:], strict=True)
-            text = "".join(f" {operator} {_at(operand, _SUM)}" for operator, operand in rest)
-            return _fit(node.operands[0], _SUM).then(text, _COMPARE)
+            text = "".join(f" {operator} {_at(operand, SUM)}" for operator, operand in rest)
+            return _fit(node.operands[0], SUM).then(text, COMPARE)
         case ast.Member():
             word = "not in" if node.negated else "in"
-            return _fit(node.value, _SUM).then(f" {word} {_domain(node.container)}", _COMPARE)
+            return _fit(node.value, SUM).then(f" {word} {_domain(node.container)}", COMPARE)
         case ast.Not():
-            operand = _fit(node.operand, _NOT)
-            return _Printed(f"not {operand.text}", _NOT, operand.open)
+            operand = _fit(node.operand, NOT)
+            return _Printed(f"not {operand.text}", NOT, operand.open)
         case ast.Conditional():
-            condition, then, otherwise = _at(node.condition), _at(node.then, _SUM), _at(node.otherwise, _SUM)
-            return _Printed(f"if {condition} then {then} else {otherwise}", _UNARY, open=True)
+            condition, then, otherwise = _at(node.condition), _at(node.then, SUM), _at(node.otherwise, SUM)
+            return _Printed(f"if {condition} then {then} else {otherwise}", UNARY, open=True)
         case ast.Quantified():
-            return _Printed(f"{node.quantifier} {_binder(node.binder)}: {_at(node.body)}", _NOT, open=True)
+            return _Printed(f"{node.quantifier} {_binder(node.binder)}: {_at(node.body)}", NOT, open=True)
         case ast.Reduced():
-            return _Printed(f"{node.reduction} {_binder(node.binder)}: {_at(node.body, _SUM)}", _UNARY, open=True)
+            return _Printed(f"{node.reduction} {_binder(node.binder)}: {_at(node.body, SUM)}", UNARY, open=True)
         case ast.Count():
             binder = _binder(node.binder)
-            text = f"count {binder}: {_at(node.body, _POSTFIX)}"
-            return _Printed(text, _UNARY, inside=f"(count {binder}: {_at(node.body)})")
+            text = f"count {binder}: {_at(node.body, POSTFIX)}"
+            return _Printed(text, UNARY, inside=f"(count {binder}: {_at(node.body)})")
         case _:
             assert_never(node)

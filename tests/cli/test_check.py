@@ -132,4 +132,6 @@ def test_what_is_given_is_said_to_be(write, capsys: pytest.CaptureFixture[str]) 
     assert main(["check", name]) == 0
     assert "expects from the guide: lab: given Boolean, x: number, g: given number" in capsys.readouterr().out
     assert main(["explain", name]) == 0
-    assert "    where lab: of other data it asks nothing\n    power 2: of every amount\n" in capsys.readouterr().out
+    assert (
+        "    where    lab: of other data it asks nothing\n    power    2: of every amount\n" in capsys.readouterr().out
+    )
