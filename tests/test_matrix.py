@@ -62,3 +62,17 @@ def test_some_of_it_holds_today(cell: Cell) -> None:
         assert f"of {cell.guide}: {found['refused']}" in PAGE.read_text()
     else:
         assert found["z"] < 4.5
+
+
+def test_a_batch_turns_out_to_be_a_part_of_the_data() -> None:
+    """The first call has all data that are known of; the second has others, and they are not told apart from then on."""
+    cell = next(cell for cell in cells() if cell.way == "handed" and cell.rule.hard and cell.rule.level == "datum")
+    program = cell.program()
+    program.begin()
+    elbo = cell.attach(program)
+    for _ in range(3):
+        for batch in cell.handed():
+            elbo.loss_and_grads(program.model, program.guide, batch)
+    (multiplier,) = (each for kept in elbo.memory.rules.values() for each in kept.together.values())
+    assert multiplier.shape == ()
+    assert float(multiplier) > 0

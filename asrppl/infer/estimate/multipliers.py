@@ -243,8 +243,9 @@ class Multipliers:
         for name, (_, _, square) in run.excess.items():
             if name in about_data:
                 plates = tuple(range(-run.plates, 0))
-                value = run.amount(name).mean(plates)
-                scale = self._scale(name, square.mean(plates), value)
+                value = run.amount(name).mean(plates, keepdim=True)
+                scale = self._scale(name, square.mean(plates, keepdim=True), value)  # as `_visit` may have begun it
+                value, scale = value.mean(plates), scale.mean(plates)
                 if name not in self.together:
                     self.together[name] = torch.zeros_like(value)
                 self._climb(self.together[name], name, value, scale, 0.0)
