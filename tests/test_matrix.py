@@ -65,7 +65,7 @@ def test_some_of_it_holds_today(cell: Cell) -> None:
 
 
 def test_a_batch_turns_out_to_be_a_part_of_the_data() -> None:
-    """The first call has all data that are known of; the second has others, and they are not told apart from then on."""
+    """The first call has all data that are known of; the second has others: from then on they are not told apart."""
     cell = next(cell for cell in cells() if cell.way == "handed" and cell.rule.hard and cell.rule.level == "datum")
     program = cell.program()
     program.begin()
