@@ -130,7 +130,9 @@ class Derivatives(Integrands):
                 rows: Any = [None] * len(leaves)
                 if excess.requires_grad:
                     inputs = [inner.leaves[leaf] for leaf in leaves]
-                    rows = torch.autograd.grad(excess.sum(), inputs, retain_graph=True, allow_unused=True)
+                    with torch.enable_grad():
+                        total = excess.sum()
+                    rows = torch.autograd.grad(total, inputs, retain_graph=True, allow_unused=True)
                 for leaf, row in zip(leaves, rows, strict=True):
                     if row is not None:
                         moved, axes = self.moved(leaf).detach(), self.axes(leaf)

@@ -90,7 +90,7 @@ def test_the_command_names_the_recipes_methods_and_settings() -> None:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["table3"], "invalid choice"),
+        (["table3"], "did you mean `table1` or `table2`?"),
         (["all", "--methods", "air,asr"], "'asr' is none of air, air-pprior, air-asr"),
         (["all", "--settings", "15"], "'15' is none of"),
         (["all", "--seeds", "0,-1"], "seeds are not negative"),
