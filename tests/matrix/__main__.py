@@ -1,6 +1,6 @@
 """Rules about distributions in every combination of objective, guide, level and batch, against closed forms.
 
-    python -m tests.matrix --log matrix.jsonl --write docs/matrix.md
+    python -m tests.matrix --write docs/matrix.md
 
 adds a line to the log for each combination that is not in it yet: the violation's error at the start, the worst
 z-score of the rule's gradient, and how far from the optimum training ends. ``--write`` makes the page of the docs.
@@ -21,6 +21,8 @@ from tests.matrix.cells import Cell, cells, refused
 from tests.matrix.gradients import CALLS, SCORE_CALLS, Calls, value_and_gradient
 from tests.matrix.page import Log, page
 from tests.matrix.training import gap, steps_of
+
+LOG = Path(__file__).parent / "log.jsonl"
 
 
 def examine(cell: Cell) -> dict[str, Any]:
@@ -49,7 +51,7 @@ def read(path: Path) -> Log:
 def main() -> None:
     """Go on with the log, and write the page."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--log", type=Path, required=True, help="a line for each combination; what is there is kept")
+    parser.add_argument("--log", type=Path, default=LOG, help="a line for each combination; what is there is kept")
     parser.add_argument("--write", type=Path, help="the page to write")
     parser.add_argument("--only", default="", help="combinations whose name has this in it")
     parser.add_argument("--part", default="0/1", metavar="K/N", help="every Nth combination, from K (default: all)")

@@ -40,15 +40,20 @@ def page(log: Log) -> str:
         parts.append("\n".join(lines))
     refused = {_refusal(cell, log) for cell in cells() if log.get(cell.key, {}).get("refused", "Pyro") != "Pyro"}
     if refused:
-        parts.append("Refused:\n\n" + "\n".join(f"- {each}" for each in sorted(refused)))
+        head = "| refused | of | under | error |\n| --- | --- | --- | --- |\n"
+        parts.append(head + "\n".join(sorted(refused)))
     minutes = sum(found.get("seconds", 0.0) for found in log.values()) / 60
-    command = "python -m tests.matrix --log matrix.jsonl --write docs/matrix.md"
-    parts.append(f"`{command}` made this page: {len(log):,} combinations, {minutes:.0f} minutes of one core, seed 0.")
+    trained = sum("gap" in found for found in log.values())
+    parts.append(
+        f"`python -m tests.matrix --write docs/matrix.md` made this page: torch 2.13.0, Pyro 1.9.2, seed 0, "
+        f"{minutes:.0f} minutes of\none core. It has {len(log):,} of {len(list(cells())):,} combinations, of which "
+        f"{trained} of\n{sum(cell.trains for cell in cells())} are trained; the command goes on where its log ends."
+    )
     return "\n\n".join(part.strip() for part in parts) + "\n"
 
 
 def _refusal(cell: Cell, log: Log) -> str:
-    return f"{_code(cell.rule)} of {cell.guide}: {log[cell.key]['refused']}"
+    return f"| {_code(cell.rule)} | {cell.guide} | {cell.base} | {log[cell.key]['refused']} |"
 
 
 def _code(rule: Rule) -> str:
