@@ -78,9 +78,9 @@ class Nested(Derivatives):
 
     def reach(self, leaf: Leaf, cotangents: Mapping[Leaf, Tensor]) -> Tensor:
         """Return how large the cotangents are together that reach a nested leaf, for each datum where it is of one."""
-        total = torch.zeros(())
+        nested, total = self._nested, torch.zeros(())
         for other in self.tracked:
-            if other in cotangents and other not in self._nested:
+            if other in cotangents and other not in nested:
                 size = cotangents[other].abs()
                 axes = self.axes(other)
                 size = size.sum(tuple(range(axes))) if axes else size
