@@ -1,8 +1,11 @@
 """Rule files as they are read: one reader, with one set of words for what it cannot read."""
 
+import contextlib
 import errno
 import os
+import shutil
 import stat
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO, Protocol
@@ -32,6 +35,25 @@ def read_stream(file: BinaryIO, name: str) -> str:
     if len(data) > MAX_BYTES:
         raise OSError(errno.EFBIG, f"is larger than {MAX_BYTES:,} bytes", name)
     return data.decode("utf-8-sig")  # a byte order mark is none of the text
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Write a file so that others see the whole of it or what was there before, with the permissions it had.
+
+    Raises:
+        OSError: it cannot be written; nothing is left behind.
+    """
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(data)
+        if path.exists():
+            shutil.copymode(path, temporary)
+        os.replace(temporary, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)
+        raise
 
 
 def _open_at_once(path: str, flags: int) -> int:

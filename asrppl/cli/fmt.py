@@ -1,12 +1,8 @@
 """`asrppl fmt`: rule files with their white space in order."""
 
 import argparse
-import contextlib
 import difflib
-import os
-import shutil
 import sys
-import tempfile
 from pathlib import Path
 
 from asrppl.cli.arguments import add_files, chosen
@@ -14,7 +10,7 @@ from asrppl.cli.color import add_color, color_of
 from asrppl.cli.output import counted, print_diagnostics
 from asrppl.cli.report import read_source
 from asrppl.commands import Commands, printable
-from asrppl.files import unreadable
+from asrppl.files import unreadable, write_whole
 from asrppl.syntax.layout import WIDTH, LayoutError, tidy
 
 _DESCRIPTION = f"""\
@@ -95,13 +91,4 @@ def _replace(path: Path, text: str) -> None:
     """Write a file whole or not at all; a link stays one, and permissions stay."""
     path = path.resolve()
     mark = b"\xef\xbb\xbf" if path.read_bytes().startswith(b"\xef\xbb\xbf") else b""
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
-    try:
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(mark + text.encode())
-        shutil.copymode(path, temporary)
-        os.replace(temporary, path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            os.unlink(temporary)
-        raise
+    write_whole(path, mark + text.encode())

@@ -6,7 +6,6 @@ import json
 import os
 import re
 import sys
-import tempfile
 import time
 from functools import cache
 from importlib.resources import files
@@ -18,6 +17,7 @@ from lark.grammar import Rule
 from lark.lexer import TerminalDef
 from lark.parsers.lalr_interactive_parser import InteractiveParser
 
+from asrppl.files import write_whole
 from asrppl.folders import cache_folder
 
 
@@ -88,19 +88,11 @@ def _save(file: Path, made: Parser) -> None:
     data, memo = made.memo_serialize([TerminalDef, Rule])
     payload = json.dumps({"data": data, "memo": memo}, separators=(",", ":"))
     digest = hashlib.sha256(payload.encode()).hexdigest()
-    temporary: str | None = None
-    try:
+    # A read-only home or a full disk costs the next run half a second, nothing else.
+    with contextlib.suppress(OSError):
         file.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=file.parent, prefix=".grammar-")
-        with os.fdopen(handle, "w", encoding="utf-8") as stream:
-            stream.write(f"{digest}\n{payload}")
-        os.replace(temporary, file)  # other processes see the whole file or none
+        write_whole(file, f"{digest}\n{payload}".encode())
         _sweep(file)
-    except OSError:
-        # A read-only home or a full disk costs the next run half a second, nothing else.
-        if temporary is not None:
-            with contextlib.suppress(OSError):
-                os.unlink(temporary)
 
 
 # Every change of the grammar, of Lark or of Python makes a new table. Which of the old ones are still in use nobody can
