@@ -184,7 +184,8 @@ def test_a_long_chain_is_checked_and_explained(capsys: pytest.CaptureFixture[str
     file.write_text(f"rule all: {chain}\nrule total: {total} <= 3\n")
     assert main.main(["check", str(file)]) == 0
     assert main.main(["explain", str(file)]) == 0
-    lines = capsys.readouterr().out.splitlines()
+    # A path may be of any length; what is written of the rules keeps to the width.
+    lines = [line for line in capsys.readouterr().out.splitlines() if str(file) not in line]
     out = " ".join(line.strip() for line in lines)
     assert max(map(len, lines)) <= 100
     assert chain.replace("and", "∧") in out
