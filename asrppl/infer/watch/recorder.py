@@ -75,10 +75,10 @@ class Recorder(Messenger):
         """Return what was exposed, by name; of a name exposed twice, the last."""
         return {message["name"]: read_exposure(message) for message in self.exposures}
 
-    def subsamples(self) -> dict[str, Tensor]:
-        """Return by plate which of its entries were run."""
+    def subsamples(self) -> dict[str, Any]:
+        """Return by plate which of its entries were run, as they were given."""
         return {
-            message["name"]: torch.as_tensor(message["value"])
+            message["name"]: message["value"]
             for message in self.samples
             if type(message["fn"]).__name__ == "_Subsample" and message["value"] is not None
         }
@@ -101,7 +101,9 @@ def recording_of(guide: Recorder, model: Recorder) -> Recording:
         model=model_sites,
         exposed={**model.exposed(), **guide.exposed()},
         params={**model.params(), **guide.params()},
-        subsamples={**guide.subsamples(), **model.subsamples()},
+        subsamples={
+            plate: torch.as_tensor(index) for plate, index in {**guide.subsamples(), **model.subsamples()}.items()
+        },
     )
     return with_sizes(recording)
 
