@@ -11,6 +11,7 @@ draws; where the two are apart by more than four standard errors, ten times as m
 import argparse
 import json
 import random
+import re
 import time
 import warnings
 from collections import Counter
@@ -31,13 +32,17 @@ from asrppl.diagnostics import AsrError, AsrWarning
 from asrppl.infer.estimate.evaluation import Evaluation
 from asrppl.infer.estimate.multipliers import Multipliers, Place
 from tests.random_rules import Rule, Writer
-from tests.random_sites import World
+from tests.random_sites import States, World
 
 WEIGHT = 2.0
 BASES: tuple[Any, ...] = (Trace_ELBO, TraceGraph_ELBO, TraceEnum_ELBO, TraceMeanField_ELBO)
 ALLOWED = 0.05
 """Of the largest entry of a gradient that reads tracked means: their past is finite."""
 MANY = 128
+"""Particles of most programs."""
+CELL = 0.77
+"""Of the cells of a second grid: by how much it differs from the first says how far that may be off."""
+SETTLING = 1024
 """Particles that means are settled with."""
 
 
@@ -144,9 +149,9 @@ def examine(seed: int, *, quick: bool = False) -> Verdict:
             return verdict("refused", f"{first.code}: {first.message}")
         except Exception as error:
             return verdict("crashed", f"{type(error).__name__}: {error}"[:500])
-    known = {str(each.message) for each in own}
+    known = {re.sub(r"\d", "", str(each.message)) for each in own}  # a subsample has other entries each time
     strange = [str(each.message) for each in caught if not issubclass(each.category, AsrWarning)]
-    strange = [each for each in strange if each not in known]
+    strange = [each for each in strange if re.sub(r"\d", "", each) not in known]
     if strange:
         return verdict("crashed", f"warning: {strange[0]}"[:500])
     return verdict(*found)
@@ -162,18 +167,22 @@ def _compare(case: Case, elbo: Any, turns: tuple[int, ...]) -> tuple[str, str, f
     states = case.world.states()
     if case.rule.margins(states) < 0.05:
         return "near", "", 0.0, 0.0
-    exact = case.rule.exact(states)
-    leaves = case.world.leaves()
-    slopes = torch.autograd.grad(exact, leaves, allow_unused=True) if exact.requires_grad else [None] * len(leaves)
-    flat = [torch.zeros_like(leaf) if slope is None else slope for leaf, slope in zip(leaves, slopes, strict=True)]
-    wanted = case.world.size * WEIGHT * torch.cat([slope.reshape(-1) for slope in flat])
+    right = _right(case, states)
     pyro.enable_validation(False)
-    measure = Measure(case, elbo, exact.detach(), wanted)
+    measure = Measure(case, elbo, right, 2 * (_right(case, case.world.states(CELL)) - right).abs())
     for rows in turns:
         measure.go_on(rows)
-        if measure.quiet or (rows > 3 and measure.z <= 4):
+        if measure.z <= 4 and (measure.quiet or rows > 3):
             break
     return ("differs" if measure.z > 4 else "agrees"), measure.why, measure.z, measure.error
+
+
+def _right(case: Case, states: States) -> Tensor:
+    """Return what the rule costs, and its gradient in the objective, by sums over states."""
+    exact, leaves = case.rule.exact(states), case.world.leaves()
+    slopes = torch.autograd.grad(exact, leaves, allow_unused=True) if exact.requires_grad else [None] * len(leaves)
+    flat = [torch.zeros_like(leaf) if slope is None else slope for leaf, slope in zip(leaves, slopes, strict=True)]
+    return torch.cat([exact.detach().reshape(1), *(case.world.size * WEIGHT * slope.reshape(-1) for slope in flat)])
 
 
 class Measure:
@@ -182,13 +191,13 @@ class Measure:
     Args:
         case: the program.
         elbo: with the rule, after a call.
-        exact: what the rule costs.
-        wanted: its gradient.
+        right: what the rule costs, and its gradient.
+        coarse: how far the oracle's grid may be off.
     """
 
-    def __init__(self, case: Case, elbo: Any, exact: Tensor, wanted: Tensor) -> None:
+    def __init__(self, case: Case, elbo: Any, right: Tensor, coarse: Tensor) -> None:
         self.case, self.elbo = case, elbo
-        self.right = torch.cat([exact.reshape(1), wanted])
+        self.right, self.coarse = right, coarse
         self.moments: dict[str, str] = elbo.report.moments.get("r", {})
         self.settled = all(how.startswith("exact") for how in self.moments.values())
         self.plain = case.objective()
@@ -224,6 +233,10 @@ class Measure:
         noise = found.std(0)
         largest = torch.cat([self.right[:1].abs(), self.right[1:].abs().max().expand(len(self.right) - 1)])
         allowed = 3e-3 * (1 + largest) if grid else torch.full_like(largest, 1e-8)
+        allowed = allowed + self.coarse
+        # What happens in one draw of many may not have happened: then there is neither a gradient nor noise.
+        draws = len(found) * self.case.particles
+        allowed = allowed + torch.where(noise < 1e-12, 8 * WEIGHT * self.case.world.size / draws, 0.0) * bool(grid)
         if not self.settled:
             allowed = allowed + (ALLOWED + self.spread) * largest + self.spread
         self.quiet = float(noise.max()) < 1e-9
@@ -241,15 +254,19 @@ class Measure:
 def _settle(case: Case, elbo: Any) -> int:
     """Let means and multipliers settle, where it can be with many particles; return how many draws they have seen."""
     many = elbo
-    if not case.vectorised and not case.world.sequential:
-        many = case.attach(MANY)
+    if case.vectorised or not case.world.sequential:
+        many = case.attach(SETTLING)
         try:
             _call(case, many)
         except Exception:  # what Pyro cannot run with vectorised particles is settled one by one
             many = elbo
     drawn = case.world.batches == "drawn"
-    calls = 60 if drawn else 16 if many is not elbo or case.vectorised else 80
+    calls = 240 if drawn else 32 if many is not elbo else 80
     for call in range(calls):
+        if call == calls // 2:  # the first cotangents were those of other multipliers
+            for kept in many.memory.rules.values():
+                kept.visits = None
+                kept.cotangents.clear()
         pyro.set_rng_seed(10_000 + call)
         for index in case.world.rows():
             case.world.index = index
@@ -257,7 +274,7 @@ def _settle(case: Case, elbo: Any) -> int:
             _hold(many)
     if many is not elbo:
         elbo.load_state_dict(many.state_dict())
-    particles = MANY if many is not elbo else case.particles
+    particles = SETTLING if many is not elbo else case.particles
     return calls * (1 if drawn else particles)  # where data are drawn, these are the noise
 
 
@@ -283,7 +300,8 @@ def _add(kept: Multipliers, evaluation: Evaluation, place: Place | None) -> None
     for name, (excess, _, _) in evaluation.excess.items():
         if place is not None and name in kept.multipliers and name not in kept.recent:
             table = held.setdefault(name, torch.zeros_like(kept.multipliers[name]))
-            place.put(table, WEIGHT * (excess > 0).to(excess.dtype))
+            rows = WEIGHT * (excess > 0).to(excess.dtype)
+            place.put(table, rows.expand_as(place.take(table)).contiguous())
 
 
 def _gradient(case: Case, seed: int, step: Callable[[], object]) -> Tensor:

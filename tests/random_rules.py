@@ -140,6 +140,9 @@ class Writer:
             found = sum(claim.of(states, {}), ZERO)
             if where is not None:
                 found = torch.where(where.of(states, {}, False) > 0.5, found, 0.0)
+            for name, there in states.present.items() if prefix else ():
+                if f"{name}[i" in claim.text:  # an instance that reads what is absent is skipped
+                    found = torch.where(there, found, 0.0)
             return (states.weight * found).sum(0).mean()
 
         def margins(states: States) -> float:
@@ -218,8 +221,9 @@ class Writer:
         return Claim(f"{term.text} {side} {bound:.12g}", amount)
 
     def in_steps(self, term: Term) -> bool:
-        """Return whether what a term reads moves in whole steps."""
-        return set(re.findall(r"\b[a-zEPq]\b", term.text)) - {"k", "i"} <= {site.name for site in self.finite()}
+        """Return whether what a term reads moves in whole steps: data do not move."""
+        read = set(re.findall(r"\b[a-zEPq]\b", term.text)) - {"k", "i", "x", "g"}
+        return read <= {site.name for site in self.finite()}
 
     def bound(self, term: Term, scope: Scope) -> tuple[float, str]:
         side = self.random.choice(["<=", ">="])

@@ -368,11 +368,11 @@ class World:
 
     # ---- the guide's law, by enumeration
 
-    def states(self) -> States:
-        """Return all that the guide may draw, with the params' graph."""
+    def states(self, cell: float = 1.0) -> States:
+        """Return all that the guide may draw, with the params' graph; grids have cells ``cell`` times as wide."""
         found = States(torch.ones(1, self.size), x=self.x[None], g=self.g[None])
         grids = sum(site.count for site in self.sites if site.family in (*NORMAL, "lognormal"))
-        step = 0.05 if grids < 2 else 0.1
+        step = cell * (0.05 if grids < 2 else 0.1)
         for site in self.sites:
             if site.masked is not None:
                 found.present[site.name] = found.values[site.masked, 0] == 1

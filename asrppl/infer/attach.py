@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from math import prod
 from types import MappingProxyType
 
@@ -22,7 +23,7 @@ from asrppl.infer.sites.absent import with_absent
 from asrppl.infer.sites.cdfs import SiteLaw, read_laws, site_laws
 from asrppl.infer.sites.entries import Provenance, signature_of
 from asrppl.infer.sites.layout import Reading
-from asrppl.infer.sites.lineage import Lineage
+from asrppl.infer.sites.lineage import Lineage, ancestors
 from asrppl.infer.sites.read import read
 from asrppl.infer.sites.referent import Resolution
 from asrppl.infer.sites.resolve import resolve
@@ -73,16 +74,22 @@ def attach(
     )
     reading = read(resolution, recording, given)
     tracked = _tracked(resolution, given, rerun)
+    drawn = frozenset[str]() if tracked is None else _drawn(tracked[1])
+    if tracked is not None and drawn:
+        resolution = replace(resolution, drawn=drawn)
+        reading = read(resolution, recording, given)
+        tracked = tracked[0], read(resolution, tracked[0], given)
     provenance = _with_seen(None if tracked is None else _marks(tracked[1]), seen, recording)
     signature = signature_of(resolution, recording, reading, given, provenance)
     typed = program.typed(signature)
     sink = Sink()
     verify_pathwise(typed, signature)
-    evidence = Evidence(recording, resolution, reading, signature, provenance, base)
     elements = max((_batch_elements(signature, key, tensor) for key, tensor in reading.tensors.items()), default=1)
     taken = [rule for rule in typed.rules if not rule.weight.off or rule.hard is not None]
     moments = any(needs_decomposing(rule) for rule in taken)
     run = _run(tracked[0], resolution, given, signature, rerun) if tracked is not None and moments else None
+    before = run.lineage.before if run is not None else {} if tracked is None else ancestors(tracked[0])
+    evidence = Evidence(recording, resolution, reading, signature, provenance, base, before)
     rules = tuple(choose(rule, evidence, sink, elements, run) for rule in taken)
     sink.raise_if_failed()
     if provenance is not None:
@@ -161,6 +168,11 @@ def _tracked(resolution: Resolution, given: Bound, rerun: Rerun) -> tuple[Record
             "asrppl: the guide cannot be tracked (%s: %s); its draws count as read", type(error).__name__, error
         )
         return None
+
+
+def _drawn(tracked: Reading) -> frozenset[str]:
+    """Return the names whose data are absent in some draws: that is no matter of which data there are."""
+    return frozenset(name for name, mask in tracked.masks.items() if marks_of(mask))
 
 
 def _marks(tracked: Reading) -> Provenance:

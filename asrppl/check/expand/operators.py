@@ -64,9 +64,9 @@ def bracketed(ctx: Context, operator: str, index: ast.Index, env: Env) -> Value:
         if isinstance(value, TypedDistribution):
             return _expected_distribution(ctx, value, span, env)
         term = scalar(ctx, value, body.span, env)
-    if Level.DRAW not in term.levels:
-        return term  # what reads no draw is its own expectation
     where = drawn(span, term)  # a draw without a value is not meant
+    if Level.DRAW not in term.levels and where is None:
+        return term  # what reads no draw is its own expectation
     levels = term.levels if where is None else term.levels | where.levels
     return Expectation(Kind.REAL, levels - _DRAW, span, term, where)
 
@@ -80,11 +80,11 @@ def _counted(body: ast.Expr) -> str | None:
 
 
 def _expected_distribution(ctx: Context, body: Distribution, span: Span, env: Env) -> Distribution | Poison:
-    if Level.DRAW not in body.levels:
+    where = drawn(span, body)
+    if Level.DRAW not in body.levels and where is None:
         return body
     if isinstance(body, Parametric):
         return _mixture(ctx, body, "E[mean(…)]", span, env)
-    where = drawn(span, body)
     levels = body.levels if where is None else body.levels | where.levels
     return ExpectedDistribution(body.support, levels - _DRAW, span, body, where)
 

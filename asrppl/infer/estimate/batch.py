@@ -1,7 +1,7 @@
 """What the batch axes of a run are, and means over them."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from torch import Tensor
 
@@ -26,6 +26,10 @@ class Batch:
     mask: Tensor | None = None
     about: frozenset[str] = frozenset()
     shared: Callable[[Sequence[Tensor]], list[Tensor]] | None = None
+
+    def detached(self) -> "Batch":
+        """Return the batch with probabilities that are numbers: how they move is no matter of what they weigh."""
+        return self if self.probability is None else replace(self, probability=self.probability.detach())
 
     def mean(self, value: Tensor, axes: int, *, whole: bool) -> Tensor:
         """Return the mean over draws, and over data where ``whole``, as ``(*axes, *plates)``.

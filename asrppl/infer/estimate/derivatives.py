@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from asrppl.core.moments import Comparison
+from asrppl.core.signature import Level
 from asrppl.infer.estimate.axes import axes_last, directional, padded
 from asrppl.infer.estimate.evaluation import Leaf
 from asrppl.infer.estimate.integrands import Integrands
@@ -155,7 +156,7 @@ class Derivatives(Integrands):
             for comparison, excess in zip(self.functional.comparisons, excesses, strict=True):
                 rows: Any = [None] * len(leaves)
                 if excess.requires_grad:
-                    total = excess.sum() if excess.dim() else excess
+                    total = excess.mean() if excess.dim() else excess  # a law repeats it for each particle
                     rows = torch.autograd.grad(total, inputs, retain_graph=len(excesses) > 1, allow_unused=True)
                 row = {leaf: slope for leaf, slope in zip(leaves, rows, strict=True) if slope is not None}
                 found[comparison.name] = excess.detach(), row
@@ -194,10 +195,14 @@ class Derivatives(Integrands):
             return self._axes_first(self.functional.excesses(self.tensors, self.functions))
 
     def _axes_first(self, found: Sequence[Tensor]) -> list[Tensor]:
-        return [
-            value.movedim(tuple(range(-n, 0)), tuple(range(n))) if (n := len(comparison.variables)) else value
-            for comparison, value in zip(self.functional.comparisons, found, strict=True)
-        ]
+        """Return g of each comparison as ``(*axes, *batch)``; what each datum has, with an axis for each plate."""
+        values: list[Tensor] = []
+        for comparison, value in zip(self.functional.comparisons, found, strict=True):
+            axes = len(comparison.variables)
+            value = value.movedim(tuple(range(-axes, 0)), tuple(range(axes))) if axes else value
+            each = Level.DATUM in comparison.excess.levels
+            values.append(padded(value, axes, max(value.dim() - axes, self.batch.plates)) if each else value)
+        return values
 
     def detached(self) -> Self:
         """Return this run without graphs, to be evaluated at other means."""

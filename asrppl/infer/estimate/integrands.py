@@ -128,7 +128,7 @@ class Integrands:
                 baseline = padded(value.detach(), axes, integrand.dim() - axes)
                 self.integrands[leaf] = scored(integrand, baseline, self.scores[moment.name], axes)
             for each in moves:
-                move = self.batch.mean(each[kind], axes, whole=is_whole(moment))
+                move = self.batch.detached().mean(each[kind], axes, whole=is_whole(moment))
                 value = value + (move - move.detach()) / len(moves)
                 self.chained.add(moment.name)
             values[kind] = self.values[leaf] = value

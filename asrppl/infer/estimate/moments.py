@@ -18,6 +18,7 @@ from torch import Tensor
 
 from asrppl.bind.bound import InputKey
 from asrppl.bind.shapes import broadcast_shape
+from asrppl.core.moments import Comparison
 from asrppl.core.signature import Level
 from asrppl.core.typed import Cost
 from asrppl.infer.estimate.axes import axes_last, padded
@@ -100,11 +101,11 @@ class _Run(Nested):
         shared: Mapping[str, Tensor],
     ) -> Evaluation:
         """Return all that there is to say of the rule."""
-        excesses = self.excesses()
+        comparisons, excesses = self.functional.comparisons, self.excesses()
         waits = self.functional.comparisons_of({name for name, _ in self.inside})
-        axes = {each.name: len(each.variables) for each in self.functional.comparisons}
+        axes = {each.name: len(each.variables) for each in comparisons}
         slopes: dict[str, Tensor] = {}
-        for comparison, excess in zip(self.functional.comparisons, excesses, strict=True):
+        for comparison, excess in zip(comparisons, excesses, strict=True):
             given = multipliers.get(comparison.name)
             if comparison.name in shared:
                 whole = shared[comparison.name].to(excess.dtype)
@@ -118,7 +119,8 @@ class _Run(Nested):
             slope = given.to(excess.dtype)
             if slope.shape != excess.shape:
                 own = axes[comparison.name]
-                slope = padded(slope, own, excess.dim() - own).expand(excess.shape)
+                slope = padded(slope, own, excess.dim() - own)
+                slope = slope.expand(broadcast_shape((slope.shape, excess.shape)))  # data may all have the same g
             slopes[comparison.name] = slope.detach().clone().requires_grad_()
             self.tensors[comparison.name, None] = axes_last(slopes[comparison.name], len(comparison.variables))
         violation, speaking, cotangents, counted = self.value(excesses, slopes)
@@ -148,7 +150,7 @@ class _Run(Nested):
             self.estimates,
             tracked,
             learnt,
-            {name: self._one(share, axes[name]) for name, share in counted.items()},
+            {each.name: self._one(counted[each.name], each) for each in comparisons if each.name in counted},
             {name: move for name, (move, _) in moves.items()},
             self._each(),
             self._read_beside(),
@@ -270,10 +272,18 @@ class _Run(Nested):
                 with torch.no_grad():
                     square = move.square() if within is None else move.square() + within.square()
                     mean, square = (self.batch.mean(part, axes, whole=whole) for part in (move, square))
-                found[comparison.name] = self._one(excess.detach(), axes), mean, square
+                value = self._one(excess.detach(), comparison)
+                mean, square = (padded(part, axes, value.dim() - axes) if whole else part for part in (mean, square))
+                found[comparison.name] = value, mean, square
         return found
 
-    def _one(self, value: Tensor, axes: int) -> Tensor:
-        """Return what no draw moves without the axes of draws, along which vectorised particles repeat it."""
+    def _one(self, value: Tensor, comparison: Comparison) -> Tensor:
+        """Return what no draw moves, without axes along which it is repeated: those of draws, of vectorised particles.
+
+        What is one for all data, ``(*axes)``, may have plates of length 1 from a law that it reads.
+        """
+        axes = len(comparison.variables)
         draws = tuple(range(axes, value.dim() - self.batch.plates))
-        return value.mean(draws) if draws else value
+        value = value.mean(draws) if draws else value
+        one = Level.DATUM not in comparison.excess.levels and value.shape[axes:].numel() == 1
+        return value.reshape(value.shape[:axes]) if one else value

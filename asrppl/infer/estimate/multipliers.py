@@ -391,9 +391,12 @@ _Key = TypeVar("_Key")
 
 
 def _keep(table: dict[_Key, Tensor], key: _Key, value: Tensor) -> None:
-    """Put a value where the one before was: a CUDA graph has its addresses."""
-    if key in table:
-        table[key].copy_(value)
+    """Put a value where the one before was: a CUDA graph has its addresses.
+
+    A run with other plates around it may have an axis of length 1 more or less.
+    """
+    if key in table and table[key].numel() == value.numel():
+        table[key].copy_(value.reshape(table[key].shape))
     else:
         table[key] = value.detach().clone()
 

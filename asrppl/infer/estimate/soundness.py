@@ -1,6 +1,6 @@
 """What no base objective has a sound estimator for, refused rule by rule."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from pyro.infer import TraceEnum_ELBO, TraceMeanField_ELBO
@@ -40,7 +40,17 @@ def inputs_of(formula: TypedNode, *, aggregates: bool = True) -> frozenset[Input
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What the verdicts on a rule are drawn from."""
+    """What the verdicts on a rule are drawn from.
+
+    Args:
+        recording: of a run.
+        resolution: what names stand for.
+        reading: its tensors.
+        signature: what rules were typed against.
+        provenance: by tensor the draws that it was computed from, as far as gradients pass; None where not tracked.
+        base: the class of the objective.
+        before: by draw of the guide all that its law was computed from, by any way.
+    """
 
     recording: Recording
     resolution: Resolution
@@ -48,6 +58,7 @@ class Evidence:
     signature: Signature
     provenance: Provenance | None
     base: type
+    before: Mapping[str, frozenset[str]]
 
     @property
     def data(self) -> Frame | None:

@@ -16,7 +16,9 @@ def with_sums(rule: TypedRule, evidence: Evidence) -> TypedRule:
     laws = _laws(evidence)
 
     def depends(key: InputKey) -> frozenset[str]:
-        sites = {draw.site for draw in evidence.draws(key)}
+        own = {draw.site for draw in evidence.draws(key)}
+        # A draw that gradients do not pass through depends on what its law was computed from all the same.
+        sites = own.union(*(evidence.before.get(site, frozenset()) for site in own))
         return frozenset(name for name, members in laws.items() if not sites.isdisjoint(members))
 
     return summed(rule, evidence.signature, frozenset(laws), depends)

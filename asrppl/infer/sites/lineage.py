@@ -5,7 +5,8 @@ autograd's graph of another run, which also knows what marks are lost in, though
 through. A draw that they do not pass through carries no marks of what led to it; that is found by its law.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, cast
 
 import torch
@@ -14,6 +15,18 @@ from torch import Tensor
 from asrppl.infer.watch.pyro_internals import marks_of
 from asrppl.infer.watch.recorder import draws_of
 from asrppl.infer.watch.recording import Recording, Site, unwrap
+
+_NOTHING: Mapping[str, Iterable[str]] = MappingProxyType({})
+
+
+def ancestors(tracked: Recording, seen: Mapping[str, Iterable[str]] = _NOTHING) -> dict[str, frozenset[str]]:
+    """Return by draw of the guide those that it depends on, by marks and by what was ``seen`` besides."""
+    before: dict[str, frozenset[str]] = {}
+    for name, site in tracked.guide.items():
+        direct = {draw.site for draw in draws_of(site.fn) | marks_of(site.value)} - {name}
+        direct |= set(seen.get(name, ()))
+        before[name] = frozenset(direct).union(*(before.get(parent, frozenset()) for parent in direct))
+    return before
 
 
 class Lineage:
@@ -28,12 +41,8 @@ class Lineage:
         self.tracked = tracked
         self.plain = plain
         self.drawn: dict[str, Site] = {name: site for name, site in plain.guide.items() if _is_drawn(site)}
-        self.before: dict[str, frozenset[str]] = {}
-        for name, site in tracked.guide.items():
-            direct = {draw.site for draw in draws_of(site.fn) | marks_of(site.value)} - {name}
-            if name in self.drawn:
-                direct |= self.parents(self.drawn[name])
-            self.before[name] = frozenset(direct).union(*(self.before.get(parent, frozenset()) for parent in direct))
+        seen = {name: self.parents(site) for name, site in self.drawn.items()}
+        self.before: dict[str, frozenset[str]] = ancestors(tracked, seen)
 
     def parents(self, site: Site) -> set[str]:
         """Return the draws that the law of a site of the plain run is seen to be computed from."""

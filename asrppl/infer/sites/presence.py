@@ -12,8 +12,15 @@ from asrppl.infer.sites.referent import Item, Referent
 from asrppl.infer.watch.recording import Exposure, ParamStatement, Site
 
 
-def read_presence(name: str, referent: Referent, items: list[Item], reading: Reading) -> None:
+def read_presence(name: str, referent: Referent, items: list[Item], reading: Reading, *, drawn: bool) -> None:
     """Put the presence of a name into ``reading``, whose values and distributions are read.
+
+    Args:
+        name: of what is read.
+        referent: of it.
+        items: its members.
+        reading: gets its presence, or the mask of its data.
+        drawn: whether draws decide the mask: it then says in which of them the name has a value.
 
     Raises:
         AsrError: a mask that tells the entries of one event apart (ASR093), or that does not fit (ASR073).
@@ -33,15 +40,18 @@ def read_presence(name: str, referent: Referent, items: list[Item], reading: Rea
     axes = tuple(values.shape[values.dim() - rank - of_entries : values.dim() - of_entries])
     around, own = _around(referent, items, rank), _given(referent, items[0], rank)
     if around is not None and rank and not _tells_apart(referent, items):
-        reading.masks[name], around = around, None
+        if drawn:
+            around = around.reshape((*around.shape, *(1,) * rank))
+        else:
+            reading.masks[name], around = around, None
     presence = around if own is None else own if around is None else around & own
     if presence is None:
         return
-    if not rank:
+    if not rank and not drawn:
         reading.masks[name] = presence
         return
     presence = _pad(presence, rank)
-    if any(have not in (1, axis) for have, axis in zip(presence.shape[-rank:], axes, strict=True)):
+    if any(have not in (1, axis) for have, axis in zip(presence.shape[presence.dim() - rank :], axes, strict=True)):
         refuse(
             referent,
             "ASR073",

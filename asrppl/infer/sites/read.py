@@ -35,7 +35,7 @@ def read(resolution: Resolution, recording: Recording, given: Bound) -> Reading:
             read_law(name, flat, items, recording, reading)
         else:
             read_expected(name, flat, items, reading)
-        read_presence(name, flat, items, reading)
+        read_presence(name, flat, items, reading, drawn=name in resolution.drawn)
         if flat is not referent:
             _split_numbers(name, flat, referent.lengths, reading)
     return reading

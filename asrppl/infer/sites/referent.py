@@ -104,11 +104,13 @@ class Resolution:
         referents: by name.
         data: the name of the data plate, None where there is none.
         size: the number of data, where the plate has no size and the caller gave one.
+        drawn: names that are not there in every draw: draws decide their masks, and not which data there are.
     """
 
     referents: Mapping[str, Referent]
     data: str | None
     size: int | None = None
+    drawn: frozenset[str] = frozenset()
 
 
 def table_of(recording: Recording, origin: Origin) -> Mapping[str, Item]:
