@@ -1,0 +1,105 @@
+"""Boxes as a picture: in lines of text, and as SVG."""
+
+from collections.abc import Mapping, Sequence
+from html import escape
+from typing import NamedTuple
+
+
+class Box(NamedTuple):
+    """Centre and sides; y grows downwards."""
+
+    x: float
+    y: float
+    w: float
+    h: float
+
+    @property
+    def edges(self) -> tuple[float, float, float, float]:
+        """Left, top, right, bottom."""
+        w, h = abs(self.w) / 2, abs(self.h) / 2  # (a descent may take a side below 0)
+        return self.x - w, self.y - h, self.x + w, self.y + h
+
+
+WIDTH, HEIGHT = 64, 20
+_LINES, _PLAIN = "─│┌┐└┘┼", "-|+++++"
+
+
+def frame_of(boxes: Sequence[Box]) -> tuple[float, float, float, float]:
+    """Return what holds all boxes: left, top, right, bottom."""
+    lefts, tops, rights, bottoms = zip(*(box.edges for box in boxes), strict=True)
+    return min(lefts), min(tops), max(rights), max(bottoms)
+
+
+def text_picture(
+    boxes: Mapping[str, Box], frame: tuple[float, float, float, float], *, ascii_only: bool = False
+) -> list[str]:
+    """Return boxes as lines of text, each with its number (or name) in its corner, to one scale along both axes.
+
+    Args:
+        boxes: by label.
+        frame: what is shown.
+        ascii_only: for streams that have no other characters.
+    """
+    left, top, right, bottom = frame
+    # A character is about twice as high as wide.
+    scale = min((WIDTH - 1) / max(right - left, 1e-9), 2 * (HEIGHT - 1) / max(bottom - top, 1e-9))
+    columns, rows = round((right - left) * scale) + 1, round((bottom - top) * scale / 2) + 1
+    canvas = [[" "] * columns for _ in range(rows)]
+    across, down, *corners, crossing = _PLAIN if ascii_only else _LINES
+
+    def put(row: int, column: int, sign: str) -> None:
+        there = canvas[row][column]
+        canvas[row][column] = sign if there in (" ", sign) else crossing
+
+    for box in boxes.values():
+        (x1, y1), (x2, y2) = (
+            (round((x - left) * scale), round((y - top) * scale / 2)) for x, y in (box.edges[:2], box.edges[2:])
+        )
+        for column in range(x1 + 1, x2):
+            put(y1, column, across)
+            if y2 > y1:
+                put(y2, column, across)
+        for row in range(y1 + 1, y2):
+            put(row, x1, down)
+            put(row, x2, down)
+        for (row, column), sign in zip(((y1, x1), (y1, x2), (y2, x1), (y2, x2)), corners, strict=True):
+            put(row, column, sign)
+    for label, box in boxes.items():  # above all lines
+        row, column = round((box.edges[1] - top) * scale / 2), round((box.edges[0] - left) * scale)
+        for place, sign in enumerate(_short(label)):
+            if column + 1 + place < columns:
+                canvas[row][column + 1 + place] = sign
+    return ["".join(row).rstrip() for row in canvas]
+
+
+def _short(label: str) -> str:
+    return label.partition("[")[2].rstrip("]") or label
+
+
+_SVG = 480
+_COLOURS = ("#4477aa", "#ee6677", "#228833", "#aa3377", "#66ccee", "#ccbb44", "#999933", "#882255")
+
+
+def svg(boxes: Mapping[str, Box], before: Mapping[str, Box]) -> str:
+    """Return boxes as an SVG image; those there were ``before`` dashed, with a line to where they are now."""
+    left, top, right, bottom = frame_of([*boxes.values(), *before.values()])
+    scale = _SVG / max(right - left, bottom - top, 1e-9)
+
+    def drawn(box: Box, style: str) -> str:
+        x, y = (box.edges[0] - left) * scale, (box.edges[1] - top) * scale
+        return f'<rect x="{x:.2f}" y="{y:.2f}" width="{abs(box.w) * scale:.2f}" height="{abs(box.h) * scale:.2f}" {style}/>'
+
+    parts: list[str] = []
+    for place, (label, box) in enumerate(boxes.items()):
+        colour = _COLOURS[place % len(_COLOURS)]
+        if label in before and before[label] != box:
+            old = before[label]
+            parts.append(drawn(old, f'fill="none" stroke="{colour}" stroke-dasharray="4 3"'))
+            ends = [f"{(x - left) * scale:.2f},{(y - top) * scale:.2f}" for x, y in (old[:2], box[:2])]
+            parts.append(f'<polyline points="{" ".join(ends)}" fill="none" stroke="{colour}"/>')
+        parts.append(drawn(box, f'fill="{colour}" fill-opacity="0.2" stroke="{colour}"'))
+        x, y = (box.edges[0] - left) * scale + 4, (box.edges[1] - top) * scale + 14
+        parts.append(f'<text x="{x:.2f}" y="{y:.2f}" font-size="12" font-family="sans-serif">{escape(label)}</text>')
+    size = f"-4 -4 {(right - left) * scale + 8:.2f} {(bottom - top) * scale + 8:.2f}"
+    inside = "\n".join(parts)
+    return f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="{size}">\n{inside}\n</svg>\n'
