@@ -12,15 +12,12 @@ from itertools import islice
 
 from asrppl.diagnostics import Note, Sink
 from asrppl.source import Source, Span
-from asrppl.words import NO_NAME, STATEMENTS
+from asrppl.words import STATEMENT_START
 
 MAX_FILE = 262_144
 MAX_STATEMENT = 16_384
 MAX_ERRORS = 100
 
-_STATEMENT_WORD = re.compile(
-    rf"import(?=[ \t]*\")|(?:{'|'.join(STATEMENTS)})(?=[ \t]+(?!(?:{'|'.join(NO_NAME)})(?![A-Za-z0-9_]))[A-Za-z_])"
-)
 # Line ends are \n only. A \r belongs to one just before it; alone it is a character that the language does not have.
 _NOTABLE = re.compile(
     r"(?P<comment>\#[^\r\n]*)"
@@ -130,7 +127,7 @@ def cut(source: Source, sink: Sink) -> list[Piece]:
             blank, begin = True, end
             start = end
         goes_on = draft is not None and (begin > start or bool(draft.open))
-        if not blank and (not goes_on or _STATEMENT_WORD.match(text, begin, end)):
+        if not blank and (not goes_on or STATEMENT_START.match(text, begin, end)):
             if draft is not None:
                 _close(draft, source, sink, pieces)
             draft = _Draft(begin)
@@ -171,7 +168,7 @@ def depth_of(text: str) -> int:
 
 def starts_statement(line: str) -> bool:
     """Return whether ``line`` starts a statement whatever stands above it."""
-    return line.strip()[:1] not in ("", "#") and (line[0] not in " \t" or bool(_STATEMENT_WORD.match(line.lstrip())))
+    return line.strip()[:1] not in ("", "#") and (line[0] not in " \t" or bool(STATEMENT_START.match(line.lstrip())))
 
 
 def _close(draft: _Draft, source: Source, sink: Sink, pieces: list[Piece]) -> None:
