@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from asrppl.cli.main import main
-from asrppl.cli.repl.command import Repl, logical_lines
+from asrppl.cli.repl.lines import logical_lines
 from asrppl.cli.repl.literals import LiteralError, parse_value
 from asrppl.cli.repl.session import Session
+from asrppl.cli.repl.shell import Repl
 
 BOXES = "box = [[10, 10, 8], [14, 12, 8]]"
 

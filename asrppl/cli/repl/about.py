@@ -1,4 +1,4 @@
-"""Commands that say what something is: `:type`, `:doc`, `:explain`, `:code`."""
+"""Commands that say what something is: `:type`, `:explain`, `:code`."""
 
 import contextlib
 import re
@@ -10,7 +10,6 @@ from asrppl.cli.lengths import code_of
 from asrppl.cli.repl.places import ReplError
 from asrppl.cli.repl.registry import Command, subject
 from asrppl.commands import printable
-from asrppl.core.free import FreeName
 from asrppl.core.labels import indexed, level_name, type_of
 from asrppl.diagnostics import AsrError
 from asrppl.explanations import explanations
@@ -48,8 +47,8 @@ def type_(repl: "Repl", text: str) -> None:
 
 
 def _reads(program: Program) -> str:
-    free: list[FreeName] = [free for name, free in program.free.items() if name != _PROBE]
-    return "".join(f"{', ' if number else '; reads '}{indexed(name)}: {type_of(name)}" for number, name in enumerate(free))
+    free = [f"{indexed(free)}: {type_of(free)}" for name, free in program.free.items() if name != _PROBE]
+    return f"; reads {', '.join(free)}" if free else ""
 
 
 def explain(repl: "Repl", text: str) -> None:
@@ -87,6 +86,6 @@ def code(repl: "Repl", text: str) -> None:
 
 COMMANDS = {
     "type": Command("type [TERM]", "what kind of thing it is, what it varies with and reads", type_, "formula"),
-    "explain": Command("explain [RULE]", "it as mathematics, and what it costs; or what ASR036 means", explain, "formula"),
+    "explain": Command("explain [RULE]", "as mathematics, and what it costs; or what ASR036 means", explain, "formula"),
     "code": Command("code [RULE]", "the Python function that it becomes", code, "formula"),
 }

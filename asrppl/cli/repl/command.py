@@ -1,24 +1,15 @@
 """`asrppl repl`: give names values, type rules, and see which hold and which indices break them."""
 
 import argparse
-import contextlib
 import io
-import re
 import sys
-from collections.abc import Generator, Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO, cast
+from typing import TYPE_CHECKING, TextIO
 
-from asrppl.cli.output import counted, print_diagnostics
-from asrppl.cli.repl.literals import ASSIGNMENT, LiteralError, parse_value, show_value
-from asrppl.cli.report import read_source
-from asrppl.commands import Commands, printable
-from asrppl.core.labels import indexed, type_of
-from asrppl.diagnostics import AsrError, Diagnostic
-from asrppl.files import unreadable
-from asrppl.folders import cache_folder
-from asrppl.syntax.lines import depth_of, starts_statement
-from asrppl.words import STATEMENTS
+from asrppl.commands import Commands
+
+if TYPE_CHECKING:
+    from asrppl.cli.repl.shell import Repl
 
 _DESCRIPTION = """\
 Try rules on values. Give names values, type rules and terms:
@@ -34,6 +25,9 @@ Try rules on values. Give names values, type rules and terms:
 A box is a row of 4 numbers (x, y, w, h: centre and sides) or 3 (x, y, size). For `q(n)`, give n the list of its
 probabilities. Statements of the language (param, let, def, site, rule, import) are added to the session. Further,
 leading axes of a value are a batch.
+
+Values are expressions (x = 1/3, y = 2 * x), records and sets; `x ~ normal(0, 1)` and `n ~ [0.2, 0.8]` give laws. :help
+lists the commands, ?NAME says what a name is, Tab completes.
 """
 _EPILOG = """\
 Works with piped input too: no prompts, every line is tried, and the status is 1 if one was in error (a rule that does
@@ -44,6 +38,8 @@ examples:
   asrppl repl overlap.asr
   printf 'n = 2\\nn in {1, 3}\\n' | asrppl repl
 """
+
+
 def add_parser(subparsers: Commands) -> None:
     """Register `asrppl repl`."""
     parser = subparsers.add_parser(
@@ -58,12 +54,23 @@ def add_parser(subparsers: Commands) -> None:
 
 
 def _run(arguments: argparse.Namespace) -> int:
+    from asrppl.cli.repl.session import Session
+    from asrppl.cli.repl.shell import Repl
+
     repl = Repl(Session(Path.cwd()))
     if arguments.file is not None and not repl.run(f":load {arguments.file}"):
         return 1
     if sys.stdin.isatty():
-        return _interact(repl)
-    stream: TextIO = sys.stdin
+        from asrppl.cli.repl.prompt import interact
+
+        return interact(repl)
+    return read_lines(repl, sys.stdin)
+
+
+def read_lines(repl: "Repl", stream: TextIO) -> int:
+    """Do what the lines of a stream say; returns 1 where one was in error."""
+    from asrppl.cli.repl.lines import logical_lines
+
     if isinstance(stream, io.TextIOWrapper):
         stream.reconfigure(errors="replace")  # bytes that are no text spoil their line, not the session
     failed = 0
@@ -73,43 +80,3 @@ def _run(arguments: argparse.Namespace) -> int:
         if repl.left:
             break
     return 1 if failed else 0
-
-
-def _interact(repl: "Repl") -> int:
-    print("Rules on values. :help says what to type, Ctrl-D leaves.")
-    with _history():
-        while not repl.left:
-            try:
-                text = input("> ")
-                while depth_of(text) and (more := input(". ")).strip():
-                    text += "\n" + more
-                repl.run(text)
-            except KeyboardInterrupt:  # gives up the line, or the evaluation, not the session
-                print("interrupted")
-            except EOFError:
-                print()
-                break
-    return 0
-
-
-@contextlib.contextmanager
-def _history() -> Generator[None]:
-    """Line editing, and what was typed in earlier sessions, where the platform has them."""
-    try:
-        import readline
-    except ImportError:
-        yield
-        return
-    folder = cache_folder()
-    if folder is None:
-        yield
-        return
-    with contextlib.suppress(OSError):
-        readline.read_history_file(folder / "history")
-    try:
-        yield
-    finally:
-        with contextlib.suppress(OSError):
-            folder.mkdir(parents=True, exist_ok=True)
-            readline.set_history_length(1000)
-            readline.write_history_file(folder / "history")

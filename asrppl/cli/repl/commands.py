@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from asrppl.cli.repl import about, files, training
+from asrppl.cli.repl import about, docs, files, training
 from asrppl.cli.repl.literals import exact, show_value
 from asrppl.cli.repl.places import ReplError
 from asrppl.cli.repl.registry import Command
@@ -69,6 +69,7 @@ def _quit(repl: "Repl", _: str) -> None:
 COMMANDS: Mapping[str, Command] = {
     "names": Command("names", "the session's names and values, and what its rules still need", _names),
     "rules": Command("rules", "what each rule comes to, with its weight, and the total", _rules),
+    **docs.COMMANDS,
     **about.COMMANDS,
     **training.COMMANDS,
     **files.COMMANDS,

@@ -2,14 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, cast
 
-import torch
 from torch import Tensor
 
 from asrppl.bind.bound import Bound
 from asrppl.bind.values import bind_values
 from asrppl.cli.repl.given import given_for
+from asrppl.cli.repl.literals import MANY
 from asrppl.cli.repl.places import at_input, moved, whole
 from asrppl.cli.repl.session import Session
 from asrppl.core.families import members
@@ -21,10 +21,6 @@ from asrppl.program import Program
 from asrppl.suggest import did_you_mean
 
 _PROBE = "the_value"  # what a term is compared with, to have it typed
-
-
-MANY = 40
-"""Entries of a batch that are no longer shown one by one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +105,9 @@ def truth(session: Session, text: str) -> object:
 
 
 def _as_truth(found: object) -> object:
-    return [_as_truth(part) for part in found] if isinstance(found, list) else bool(found)  # pyright: ignore[reportUnknownVariableType]
+    if isinstance(found, list):
+        return [_as_truth(part) for part in cast(list[object], found)]
+    return bool(found)
 
 
 def values_for(session: Session, program: Program) -> dict[str, Any]:

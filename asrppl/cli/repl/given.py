@@ -1,5 +1,6 @@
 """A session's values as tensors and distributions, by what the rules read of them."""
 
+import math
 import zlib
 from collections.abc import Mapping
 from typing import Any, cast
@@ -11,7 +12,7 @@ from torch.distributions import Bernoulli, Categorical, Distribution
 
 from asrppl.cli.repl.laws import Law, LawError
 from asrppl.core.free import FreeName
-from asrppl.core.laws import FAMILIES, NAMED
+from asrppl.core.laws import FAMILIES, NAMED, REAL
 from asrppl.diagnostics import AsrError, Diagnostic
 
 DRAWS = 10_000
@@ -34,8 +35,8 @@ def given_for(wanted: Mapping[str, FreeName], values: Mapping[str, object]) -> d
 
 
 def _given(name: str, free: FreeName, value: object, count: int) -> object:
-    if isinstance(value, list) and free.shape == "distribution":
-        value = Law("categorical", (value,))
+    if free.shape == "distribution" and isinstance(value, list):
+        value = Law("categorical", (cast(object, value),))
     if not isinstance(value, Law):
         return _tensors(value, real=free.shape == "box")
     try:
@@ -69,19 +70,23 @@ def distribution_of(law: Law, *, boolean: bool = False) -> Distribution:
     names = FAMILIES[family].parameters
     if len(parameters) != len(names):
         raise LawError(f"`{law.family}` takes {len(names)} numbers ({', '.join(names)}), and has {len(parameters)}")
+    for name, parameter in zip(names, parameters, strict=True):
+        low, high = FAMILIES[family].bounds.get(name, REAL)
+        if bool(((parameter <= low) | (parameter >= high)).any()):
+            ends = f"above {low:g}" if math.isinf(high) else f"between {low:g} and {high:g}"
+            raise LawError(f"the {name} of `{law.family}` lies {ends}")
     kind: Any = getattr(torch.distributions, family)
     try:
         made: Distribution = kind(*parameters, validate_args=True)
-    except (ValueError, RuntimeError) as error:
-        why = next((line for line in str(error).splitlines() if line), "")
-        raise LawError(f"`{law.family}({', '.join(names)})` has no such parameters: {why}") from None
+    except (ValueError, RuntimeError):  # of shapes that do not fit, or a uniform law's ends the wrong way round
+        raise LawError(f"`{law.family}({', '.join(names)})` has no such parameters") from None
     return made
 
 
 def _sample(name: str, law: Distribution, count: int) -> Tensor:
     """Return draws that are the same each time, and other ones for each name."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(zlib.crc32(name.encode()))
+    with torch.random.fork_rng(devices=[]):  # pyright: ignore[reportUnknownMemberType]
+        torch.manual_seed(zlib.crc32(name.encode()))  # pyright: ignore[reportUnknownMemberType]
         return law.sample((count,))
 
 
@@ -102,4 +107,4 @@ def _tensors(value: object, *, real: bool) -> object:
     array = np.asarray(value)
     if array.dtype.kind == "f" or (real and array.dtype.kind in "iu"):
         return torch.tensor(array, dtype=torch.float64)
-    return cast(object, value)
+    return value

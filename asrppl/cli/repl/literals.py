@@ -12,7 +12,8 @@ MAX_LENGTH = 1_000_000
 ASSIGNMENT = re.compile(r"\s*([A-Za-z_][A-Za-z0-9_]*)\s*=(?!=)(.*)", re.DOTALL)
 
 _NO_LITERAL = (ValueError, SyntaxError, TypeError, MemoryError, RecursionError)
-_SHOWN = 40
+MANY = 40
+"""Numbers that are shown one by one, at most."""
 _WORDS = {"true": "True", "false": "False"}
 _FIELD = re.compile(r'("[^"]*")|\b(true|false)\b|([{,]\s*)([A-Za-z_][A-Za-z0-9_]*)(\s*:)')
 
@@ -106,8 +107,8 @@ def show_value(value: object) -> str:
             return f"{value.family}({', '.join(map(show_value, value.parameters))})"
         case list():
             items = cast(list[object], value)
-            shown = [*map(show_value, items[:_SHOWN])]
-            return f"[{', '.join(shown)}{f', … {len(items):,} in all' if len(items) > _SHOWN else ''}]"
+            shown = [*map(show_value, items[:MANY])]
+            return f"[{', '.join(shown)}{f', … {len(items):,} in all' if len(items) > MANY else ''}]"
         case tuple() | set():
             return "{" + ", ".join(map(show_value, cast(tuple[object, ...], value))) + "}"
         case dict():
@@ -116,7 +117,7 @@ def show_value(value: object) -> str:
         case _ if is_array(value):
             array = cast(Any, value)
             shape = " × ".join(f"{length:,}" for length in array.shape)
-            return show_value(array.tolist()) if array.size <= _SHOWN else f"{array.dtype} array, {shape}"
+            return show_value(array.tolist()) if array.size <= MANY else f"{array.dtype} array, {shape}"
         case _:
             return str(value)
 

@@ -23,7 +23,10 @@ from asrppl.program import Program
 if TYPE_CHECKING:
     from asrppl.cli.repl.shell import Repl
 
-_NEAR = 1e-9
+NEAR = 1e-9
+"""A penalty that is 0 up to rounding."""
+_LAST, _BEYOND = 3, 1 + 1e-6
+"""Steps on from there, each a little longer than to the boundary, so that rules hold there to the last digit."""
 _HALF = 20
 """Steps that go half of the way, so that what gives way is not the first in line alone."""
 
@@ -143,17 +146,17 @@ def descend(found: Moved, most: int) -> Descent:
     first = best = float(penalty.detach())
     leaves = list(found.leaves.values())
     kept = [leaf.detach().clone() for leaf in leaves]
-    step = 0
-    while best > _NEAR and step < most:
+    step = near = 0
+    while best > 0 and step < most and near < _LAST:
         slopes = found.slopes(penalty)
         square = sum(float((slope**2).sum()) for slope in slopes)
         if square == 0:
             break
-        length = (0.5 if step < _HALF else 1.0) * float(penalty.detach()) / square
+        length = (0.5 if step < _HALF else _BEYOND) * float(penalty.detach()) / square
         with torch.no_grad():
             for leaf, slope in zip(leaves, slopes, strict=True):
                 leaf -= length * slope
-        penalty, step = found.penalty(), step + 1
+        penalty, step, near = found.penalty(), step + 1, near + (best <= NEAR)
         if float(penalty.detach()) < best:
             best, kept = float(penalty.detach()), [leaf.detach().clone() for leaf in leaves]
     return Descent(first, best, found.shown(kept), step)

@@ -20,7 +20,7 @@ class Box(NamedTuple):
         return self.x - w, self.y - h, self.x + w, self.y + h
 
 
-WIDTH, HEIGHT = 64, 20
+WIDTH, HEIGHT = 56, 14
 _LINES, _PLAIN = "─│┌┐└┘┼", "-|+++++"
 
 
@@ -87,7 +87,8 @@ def svg(boxes: Mapping[str, Box], before: Mapping[str, Box]) -> str:
 
     def drawn(box: Box, style: str) -> str:
         x, y = (box.edges[0] - left) * scale, (box.edges[1] - top) * scale
-        return f'<rect x="{x:.2f}" y="{y:.2f}" width="{abs(box.w) * scale:.2f}" height="{abs(box.h) * scale:.2f}" {style}/>'
+        w, h = abs(box.w) * scale, abs(box.h) * scale
+        return f'<rect x="{x:.2f}" y="{y:.2f}" width="{w:.2f}" height="{h:.2f}" {style}/>'
 
     parts: list[str] = []
     for place, (label, box) in enumerate(boxes.items()):

@@ -42,6 +42,27 @@ def moved(error: AsrError, source: Source, text: str, shown: str | None = None) 
     return AsrError(_move(diagnostic, source, start, shown or text) for diagnostic in errors)
 
 
+def within(error: AsrError, part: str, typed: str) -> AsrError:
+    """Return the errors about a part of what was typed at their places in all of it."""
+    start = typed.find(part)
+    if start < 0:
+        return error
+
+    def move(span: Span | None) -> Span | None:
+        if span is None or span.source.text != part:
+            return span
+        return Span(Source(INPUT, typed), span.start + start, span.end + start)
+
+    return AsrError(
+        replace(
+            found,
+            span=move(found.span),
+            notes=tuple(Note(note.message, move(note.span)) for note in found.notes),
+        )
+        for found in error.diagnostics
+    )
+
+
 def _move(diagnostic: Diagnostic, source: Source, start: int, text: str) -> Diagnostic:
     typed = Source(INPUT, text)
 

@@ -87,19 +87,27 @@ class Session:
         Raises:
             AsrError: it has errors, or other statements have with it.
         """
-        parsed = parse_file(Source(INPUT, text))
-        if parsed.diagnostics:
-            raise AsrError(parsed.diagnostics)
-        entry = _entry(parsed.file.statements[0])
-        entries = self._with([entry])
-        params = self._params_without([entry])
-        program = self.checked(entry.text, [other for other in entries if other is not entry], params)
+        entry, entries, program = self.verify(text)
         self._keep()
         self.entries = entries
         self._forget_values([entry])
         warnings = at_input(program.diagnostics, program.source, entry.text)
         # A definition is typed before what uses it.
         return entry, tuple(warning for warning in warnings if warning.code != "ASR055")
+
+    def verify(self, text: str) -> tuple[SessionStatement, list[SessionStatement], Program]:
+        """Return one statement, the session's statements with it, and the program that these make.
+
+        Raises:
+            AsrError: as `add` does; nothing is added.
+        """
+        parsed = parse_file(Source(INPUT, text))
+        if parsed.diagnostics:
+            raise AsrError(parsed.diagnostics)
+        entry = _entry(parsed.file.statements[0])
+        entries = self._with([entry])
+        others = [other for other in entries if other is not entry]
+        return entry, entries, self.checked(entry.text, others, self._params_without([entry]))
 
     def set(self, name: str, value: object) -> None:
         """Give a name a value; a param of the session takes it as its own.
@@ -179,10 +187,6 @@ class Session:
             raise moved(error, Source(INPUT, _text(entries)), text, shown) from None
 
     # ---- texts
-
-    def text(self) -> str:
-        """Return the session's statements as a rule file, params with the values that they have."""
-        return _text(self.entries) + "\n"
 
     def _with(self, added: list[SessionStatement]) -> list[SessionStatement]:
         names = {(_space(entry), entry.name) for entry in added if entry.name is not None}

@@ -2,15 +2,14 @@
 
 import contextlib
 from collections.abc import Callable
-from typing import cast
 
 from asrppl.cli.output import print_diagnostics
-from asrppl.cli.repl import show
+from asrppl.cli.repl import files, show
 from asrppl.cli.repl.commands import COMMANDS, SHORT
 from asrppl.cli.repl.laws import TILDE, LawError, read_law
 from asrppl.cli.repl.lines import logical_lines
 from asrppl.cli.repl.literals import ASSIGNMENT, LiteralError, show_value
-from asrppl.cli.repl.places import ReplError
+from asrppl.cli.repl.places import ReplError, within
 from asrppl.cli.repl.session import Session, SessionStatement
 from asrppl.cli.repl.values import part_of, read_value, split
 from asrppl.commands import printable
@@ -53,6 +52,7 @@ class Repl:
     def run(self, text: str) -> bool:
         """Do what one line says; returns whether it was without error."""
         text = text.strip()
+        files.look(self)
         if not text or text.startswith("#"):
             return True
         return self.attempt(lambda: self._do(text))
@@ -76,9 +76,9 @@ class Repl:
         elif text.startswith("?"):
             self._command(f":doc {text[1:]}")
         elif assignment is not None:
-            self.session.set(assignment.group(1), self.read(assignment.group(2)))
+            self.session.set(assignment.group(1), self.read(assignment.group(2), text))
         elif law is not None:
-            self._set_law(law.group(1), _uncommented(law.group(2)))
+            self._set_law(law.group(1), _uncommented(law.group(2)), text)
         elif text.split(maxsplit=1)[0] in STATEMENTS and starts_statement(" " + text):
             self._add(text)
         else:
@@ -88,20 +88,27 @@ class Repl:
         word, rest = (*text[1:].split(maxsplit=1), "", "")[:2]
         command = COMMANDS.get(SHORT.get(word, word))
         if command is None:
-            near = did_you_mean(word, COMMANDS)
+            near = did_you_mean(f":{word}", [f":{name}" for name in COMMANDS])
             raise ReplError(f"there is no command :{word}; {near + ' ' if near else ''}:help lists them")
         command.run(self, rest.strip())
 
     # ---- values
 
-    def read(self, text: str) -> object:
-        """Return the value of a text: a literal, or made of expressions of the language (errors as `run` has them)."""
-        return read_value(_uncommented(text).strip(), self.plain_value)
+    def read(self, text: str, typed: str) -> object:
+        """Return the value of a text, a part of what was typed: a literal, or made of expressions of the language."""
 
-    def _set_law(self, name: str, text: str) -> None:
+        def evaluate(part: str) -> object:
+            try:
+                return self.plain_value(part)
+            except AsrError as error:
+                raise within(error, part, typed) from None
+
+        return read_value(_uncommented(text).strip(), evaluate)
+
+    def _set_law(self, name: str, text: str, typed: str) -> None:
         from asrppl.cli.repl.given import DRAWS, distribution_of
 
-        law = read_law(text, self.read, split)
+        law = read_law(text, lambda part: self.read(part, typed), split)
         distribution_of(law)  # or an error now, not where it is read first
         self.session.set(name, law)
         print(f"{name} ~ {show_value(law)}: {DRAWS:,} draws where its values are read")
@@ -157,8 +164,7 @@ class Repl:
             if not is_term(text, error):
                 raise
             value = self._term(text, error)
-            shown = cast(dict[str, object], value).items() if isinstance(value, dict) else None
-            print(", ".join(f"{name}={show_value(part)}" for name, part in shown) if shown else show.value(value))
+            print(show.value(value))
             return
         self.last = text
         print_diagnostics(found.warnings)

@@ -2,15 +2,13 @@
 
 from typing import TYPE_CHECKING, cast
 
-from asrppl.cli.repl.literals import show_value
+from asrppl.cli.repl.literals import MANY, show_value
 from asrppl.commands import printable
 
 if TYPE_CHECKING:
     from asrppl.cli.repl.evaluation import Outcome
 
 _INSTANCES = 5
-_ENTRIES = 40
-"""Entries of a batch that are shown one by one."""
 
 
 def print_outcome(prefix: str, outcome: "Outcome") -> None:
@@ -21,7 +19,7 @@ def print_outcome(prefix: str, outcome: "Outcome") -> None:
     if not bool((violation > 0).any()):
         print(printable(f"{prefix}holds"))
         return
-    if violation.numel() > _ENTRIES:
+    if violation.numel() > MANY:
         kept = float((violation <= 0).to(violation.dtype).mean())
         average = f"{float(violation.mean()):g} on average over {violation.numel():,} {outcome.over}"
         print(printable(f"{prefix}does not hold: violation {average}; kept by {kept:.1%}"))
@@ -37,11 +35,13 @@ def print_outcome(prefix: str, outcome: "Outcome") -> None:
 
 
 def value(found: object) -> str:
-    """Return the value of a term as it is printed; of many entries what they have in common."""
+    """Return the value of a term as it is printed: a record by its fields, many entries by their mean and ends."""
+    if isinstance(found, dict):
+        return ", ".join(f"{name}={value(part)}" for name, part in cast(dict[str, object], found).items())
     if not isinstance(found, list):
         return show_value(found)
     numbers = _flat(cast(list[object], found))
-    if len(numbers) <= _ENTRIES:
+    if len(numbers) <= MANY:
         return show_value(cast(object, found))
     mean = sum(numbers) / len(numbers)
     return f"{mean:g} on average over {len(numbers):,}, from {min(numbers):g} to {max(numbers):g}"

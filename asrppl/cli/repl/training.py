@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from asrppl.cli.output import counted
 from asrppl.cli.repl.literals import show_value
 from asrppl.cli.repl.picture import Box, frame_of, svg, text_picture
 from asrppl.cli.repl.places import ReplError
@@ -43,7 +44,8 @@ def descend(repl: "Repl", text: str) -> None:
     session, values = repl.session, repl.session.values
     before = dict(moves.boxes(session, found.program))
     there = moves.descend(found, _STEPS)
-    print(f"penalty {there.first:g} -> {there.last:.3g} in {there.steps} step{'' if there.steps == 1 else 's'}")
+    last = there.last if there.last > moves.NEAR else 0.0
+    print(f"penalty {there.first:g} -> {last:.3g} in {counted(there.steps, 'step')}")
     moved: dict[str, object] = {}
     for name, value in there.values.items():
         old = values[name]
@@ -88,7 +90,7 @@ def plot(repl: "Repl", text: str) -> None:
         write_whole(Path(text), svg(boxes, before).encode())
     except OSError as error:
         raise ReplError(f"{text}: {unreadable(error)}") from None
-    print(printable(f"{text}: {len(boxes)} box{'' if len(boxes) == 1 else 'es'}"))
+    print(printable(f"{text}: {counted(len(boxes), 'box', 'boxes')}"))
 
 
 def _has_lines() -> bool:
@@ -97,6 +99,6 @@ def _has_lines() -> bool:
 
 COMMANDS = {
     "grad": Command("grad [RULE]", "which way its cost rises in each real value", grad, "formula"),
-    "descend": Command("descend [RULE]", "let the values go down to where it holds, and show them", descend, "formula"),
-    "plot": Command("plot [FILE.svg]", "draw the boxes; into a file with where they were before :descend", plot, "file"),
+    "descend": Command("descend [RULE]", "let the values go to where it holds, and show them", descend, "formula"),
+    "plot": Command("plot [FILE.svg]", "draw the boxes; in a file also where :descend began", plot, "file"),
 }
