@@ -22,6 +22,19 @@ class Note:
 
 
 @dataclass(frozen=True, slots=True)
+class Edit:
+    """A mend that a program can make: ``text`` in the place of what stands at ``span``."""
+
+    span: Span
+    text: str
+
+
+def replacing(span: Span, *texts: str) -> tuple[Edit, ...]:
+    """Return the edits that write one of ``texts`` at ``span``."""
+    return tuple(Edit(span, text) for text in texts)
+
+
+@dataclass(frozen=True, slots=True)
 class Diagnostic:
     """One finding about rules, as data.
 
@@ -39,6 +52,7 @@ class Diagnostic:
         help: the mend, where there is one ("did you mean `size`?").
         notes: further places that explain the finding.
         data: the typed values that it carries, name by name as its code lists them; `fields` has them as a mapping.
+        edits: mends that a program can make, each by itself; the likeliest first.
     """
 
     code: str
@@ -47,6 +61,7 @@ class Diagnostic:
     help: str | None = None
     notes: tuple[Note, ...] = ()
     data: tuple[tuple[str, str], ...] = ()
+    edits: tuple[Edit, ...] = ()
 
     def __post_init__(self) -> None:
         known = CODES[self.code].fields
@@ -74,6 +89,7 @@ class Diagnostic:
             **_place(self.span),
         }
         data["notes"] = [{"message": note.message, **_place(note.span)} for note in self.notes]
+        data["edits"] = [{"text": edit.text, **_place(edit.span)} for edit in self.edits]
         return data
 
 
@@ -256,10 +272,11 @@ class Sink:
         *,
         help: str | None = None,
         notes: tuple[Note, ...] = (),
+        edits: tuple[Edit, ...] = (),
         **data: str,
     ) -> None:
         """Note a finding, an error or a warning as its code says; the same one at the same place is kept once."""
-        diagnostic = Diagnostic(code, message, span, help, notes, tuple(data.items()))
+        diagnostic = Diagnostic(code, message, span, help, notes, tuple(data.items()), edits)
         self._known.update(self.found[self._read :])
         if diagnostic not in self._known:
             self.found.append(diagnostic)

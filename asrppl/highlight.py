@@ -19,8 +19,8 @@ from pygments.token import (
     Punctuation,
     String,
     Whitespace,
+    _TokenType,  # pyright: ignore[reportPrivateUsage]
 )
-from pygments.token import _TokenType as TokenType  # pyright: ignore[reportPrivateUsage]
 
 from asrppl.words import (
     BUILTINS,
@@ -34,6 +34,9 @@ from asrppl.words import (
     REDUCTIONS,
     STATEMENT_START,
 )
+
+Kind = _TokenType
+"""What a token is: one of Pygments' kinds."""
 
 _TOKEN = re.compile(
     r"(?P<space>\s+)"
@@ -78,7 +81,7 @@ class _Head:
     def takes_option(self) -> bool:
         return not (self._operand or self._depth or self._binders)
 
-    def see(self, kind: str, text: str, found: TokenType) -> None:
+    def see(self, kind: str, text: str, found: Kind) -> None:
         """Go on over a token that is neither space nor comment."""
         if text in ("(", "[", "{"):
             self._depth += 1
@@ -110,10 +113,10 @@ class AsrLexer(Lexer):
     filenames: ClassVar[Sequence[str]] = ("*.asr",)
     mimetypes: ClassVar[Sequence[str]] = ("text/x-asr",)
 
-    def get_tokens_unprocessed(self, text: str) -> Iterator[tuple[int, TokenType, str]]:
+    def get_tokens_unprocessed(self, text: str) -> Iterator[tuple[int, Kind, str]]:
         """Yield the tokens of a rule file: where each begins, what it is, its text."""
         head: _Head | None = None
-        before: TokenType | None = None
+        before: Kind | None = None
         first = True  # on its line
         for match in _TOKEN.finditer(text):
             kind, said = match.lastgroup or "other", match.group()
@@ -133,7 +136,7 @@ class AsrLexer(Lexer):
             before, first = found if said != "import" else None, False
 
 
-def _word(text: str, match: "re.Match[str]", first: bool, option: bool) -> TokenType:
+def _word(text: str, match: "re.Match[str]", first: bool, option: bool) -> Kind:
     """Return what a word is, from what stands around it."""
     word, end = match.group(), match.end()
     if first and STATEMENT_START.match(text, match.start()):

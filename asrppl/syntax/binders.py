@@ -58,7 +58,8 @@ def comparing(stop: Stop) -> Diagnostic | None:
         place = stop.span(stop.at, stop.at + len(unequal.group(1)))
         other = _NAME.match(text, stop.at + unequal.end())
         mend = f"write `{kind} {written} != {other.group() if other is not None else 'j'}`"
-        return stop.found("ASR012", f"`{unequal.group(1)}` is not an operator here", mend, place)
+        edit = (stop.at, stop.at + unequal.end(1), "!=")
+        return stop.found("ASR012", f"`{unequal.group(1)}` is not an operator here", mend, place, edit=edit)
     if stop.token not in COMPARISONS or not re.fullmatch(r"\w+([ \t]*(,|!=)[ \t]*\w+)*", written):
         return None
     if kind not in ("forall", "exists") and ":" not in text[stop.at :] and _NAME.fullmatch(written):
@@ -79,6 +80,7 @@ def comparing(stop: Stop) -> Diagnostic | None:
             "ASR012",
             f"a binder cannot compare; it reads `{kind} {left} where ...`",
             f"write `{kind} {written} where {left} {stop.token} {bound}: ...`",
+            edit=(*_head(stop, at, bound), f"{written} where {left} {stop.token} {bound}") if bound else None,
         )
     if stop.token == "!=":
         return stop.found(
@@ -88,7 +90,14 @@ def comparing(stop: Stop) -> Diagnostic | None:
         "ASR012",
         f"a binder cannot compare: `{kind} {left} {stop.token} {name}` reads like a bound on `{left}`",
         f"write `{kind} {written}, {name} where {left} {stop.token} {name}: ...`",
+        edit=(*_head(stop, at, bound), f"{written}, {name} where {left} {stop.token} {name}"),
     )
+
+
+def _head(stop: Stop, at: int, last: str) -> tuple[int, int]:
+    """Return where the indices of the binder that the word number ``at`` begins stand, to the end of ``last``."""
+    _, end = stop.around("", stop.at, stop.at + len(stop.token), last)
+    return stop.before[at + 1][1], end
 
 
 def second_domain(stop: Stop) -> Diagnostic | None:
@@ -120,9 +129,9 @@ def guard(stop: Stop) -> Diagnostic | None:
     place = stop.span(stop.at, stop.at + written.end())
     rest = after(text, stop.at + written.end(), CLAUSE)
     kind = stop.before[found[0]][0]
-    return stop.found(
-        "ASR001", "which indices are meant is said with `where`", f"write `{kind} {found[1]} where {rest}: ...`", place
-    )
+    help = f"write `{kind} {found[1]} where {rest}: ...`"
+    edit = (stop.at, stop.at + written.end(), "where")
+    return stop.found("ASR001", "which indices are meant is said with `where`", help, place, edit=edit)
 
 
 def missing_comma(stop: Stop) -> Diagnostic | None:
@@ -135,7 +144,9 @@ def missing_comma(stop: Stop) -> Diagnostic | None:
     if " in " in f" {found[1]} " or not re.fullmatch(r"\w+([ \t]+\w+)*", rest) or colon not in (":", "i", "w"):
         return None
     names = ", ".join((found[1], *rest.split()))
-    return stop.found("ASR001", "indices are separated by commas", f"write `{stop.before[found[0]][0]} {names}`")
+    help = f"write `{stop.before[found[0]][0]} {names}`"
+    edit = (stop.before[found[0] + 1][1], stop.at + len(rest), names)
+    return stop.found("ASR001", "indices are separated by commas", help, edit=edit)
 
 
 def range_without_in(stop: Stop) -> Diagnostic | None:
@@ -152,7 +163,8 @@ def range_without_in(stop: Stop) -> Diagnostic | None:
         domain = rest
     else:
         return None
-    return stop.found("ASR007", "a domain follows `in`", f"write `{kind} {found[1]} in {domain}: ...`")
+    edit = (stop.at, stop.at + len(rest), f"in {domain}")
+    return stop.found("ASR007", "a domain follows `in`", f"write `{kind} {found[1]} in {domain}: ...`", edit=edit)
 
 
 def parentheses(stop: Stop) -> Diagnostic | None:
@@ -205,6 +217,7 @@ def colon(stop: Stop) -> Diagnostic | None:
             f"`{kind}` takes a `:` after its indices, not `{sign.group()}`",
             f"write `{kind} {written}: {body}`",
             stop.span(stop.at, stop.at + sign.end()),
+            edit=(len(text[: stop.at].rstrip()), stop.at + sign.end(), ":") if sign.group() not in "{(" else None,
         )
     names = re.fullmatch(r"(.+?)[ \t]*,[ \t]*(\w+)", written)
     if stop.token in ("[", ".") and names is not None:

@@ -104,7 +104,10 @@ def members(stop: Stop) -> Diagnostic | None:
         mend = f"write `in {{{listed}}}`"
         if words[-3:-1] == ["in", "("] and listed.count(",") == 1:
             mend += f", or `in [{listed}]` for all between them"
-        return stop.found("ASR001", "a list of values stands in braces", mend)
+        end = first + len(listed)
+        if words[-3:-1] == ["in", "("]:
+            first, end = stop.before[-2][1], closer(stop.piece.text, first) + 1
+        return stop.found("ASR001", "a list of values stands in braces", mend, edit=(first, end, f"{{{listed}}}"))
     return None
 
 
@@ -114,15 +117,18 @@ def dots(stop: Stop) -> Diagnostic | None:
     for found in re.finditer(r"\b(\w+)[ \t]*\.\.\.+[ \t]*(\w+)", text):
         if found.start() <= stop.at <= found.end():
             place = stop.span(found.start(), found.end())
-            return stop.found("ASR004", "a range has two points", f"write `{found[1]}..{found[2]}`", place)
+            return stop.mended("ASR004", "a range has two points", f"{found[1]}..{found[2]}", place)
     if stop.token == ":":
         found = re.search(r"\bin[ \t]+(\w+)[ \t]*:[ \t]*(\w+)[ \t]*$", text[: stop.at])
         if found is not None:
             place = stop.span(found.start(1), found.end())
-            mend = f"write `{found[1]}..{found[2]}`: both ends are in it"
-            return stop.found("ASR004", "a range is written with `..`", mend, place)
+            mend = f"{found[1]}..{found[2]}"
+            help, edit = f"write `{mend}`: both ends are in it", (found.start(1), found.end(), mend)
+            return stop.found("ASR004", "a range is written with `..`", help, place, edit=edit)
     if stop.token == "to" and "DOTS" in stop.accepts:
         low = before(text, stop.at, TERM)
         high = after(text, stop.at + 2, TERM)
-        return stop.found("ASR004", "a range is written with `..`", f"write `{low}..{high}`: both ends are in it")
+        edit = (*stop.around(low, stop.at, stop.at + 2, high), f"{low}..{high}")
+        help = f"write `{low}..{high}`: both ends are in it"
+        return stop.found("ASR004", "a range is written with `..`", help, edit=edit)
     return None

@@ -10,7 +10,7 @@ import unicodedata
 from dataclasses import dataclass, field
 from itertools import islice
 
-from asrppl.diagnostics import Note, Sink
+from asrppl.diagnostics import Edit, Note, Sink, replacing
 from asrppl.source import Source, Span
 from asrppl.words import STATEMENT_START
 
@@ -153,6 +153,7 @@ def _skip_comment(source: Source, sink: Sink, start: int, end: int) -> int:
         Span(source, start, start + 2),
         f"`{sign}` starts no comment",
         help=f"write `# {said}`" if said else "a comment starts with `#`",
+        edits=replacing(Span(source, start, start + 2), "#") if sign == "//" else (),
     )
     return end
 
@@ -213,7 +214,8 @@ def _scan(draft: _Draft, source: Source, sink: Sink, start: int, end: int) -> No
         elif kind == "closer":
             _match(draft, sink, place)
         elif kind == "open_text":
-            sink.add("ASR013", place, "this text has no closing quote on its line", help='add `"`')
+            mend = replacing(Span(source, place.end, place.end), '"')
+            sink.add("ASR013", place, "this text has no closing quote on its line", help='add `"`', edits=mend)
             draft.broken = True
         elif kind == "bad":
             for run in islice(re.finditer(r"([^\t -~])\1*", what), MAX_ERRORS):
@@ -283,10 +285,13 @@ def _refuse(sink: Sink, place: Span) -> None:
         plain = unicodedata.normalize("NFKC", character)
         meant = plain if plain != character and plain.isascii() and plain.isprintable() else None
     help: str | None = None
+    edits: tuple[Edit, ...] = ()
     if meant is not None and meant.strip():
+        plain = len(place.text) == 1 and ("." not in meant or meant == "..") and ":" not in meant and character != "±"
+        edits = replacing(place, f" {meant} " if meant[0].isalpha() else meant) if plain else ()
         help = f"write `{meant}`" if character != "±" else f"write `{meant}` for `x == a ± b`"
     elif meant is not None or character.isspace():
-        help = "write a plain space"
+        help, edits = "write a plain space", replacing(place, " ")
     elif character in "\u2018\u2019":
         help = 'texts stand in `"`'
     elif character.isalpha():
@@ -298,10 +303,10 @@ def _refuse(sink: Sink, place: Span) -> None:
         message = f"the language does not have the character `{character}` ({code})"
     elif unicodedata.category(character) == "Cc":
         message = f"a control character ({code}) stands in the text"
-        help = "remove it"
+        help, edits = "remove it", replacing(place, "")
     else:
         message = (
             f"an invisible character ({code}, {unicodedata.name(character, 'unnamed').lower()}) stands in the text"
         )
         help = help or "remove it"
-    sink.add("ASR003", place, message, help=help)
+    sink.add("ASR003", place, message, help=help, edits=edits)

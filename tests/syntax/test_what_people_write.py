@@ -50,6 +50,23 @@ def test_one_finding_offers_a_mend_that_works(case: Case) -> None:
     assert not left, [found.message for found in left]
 
 
+def test_what_a_program_can_mend_it_mends() -> None:
+    """Each edit by itself leaves no error, but for others further on."""
+    mended, without = 0, 0
+    for path in sorted(HERE.glob("what_people_write*.txt")):
+        for case in cases(path):
+            (finding,) = found_in(case.written)
+            if not finding.edits:
+                without += 1
+            for edit in finding.edits:
+                text = case.written[: edit.span.start] + edit.text + case.written[edit.span.end :]
+                left = [found for found in found_in(text) if found.severity is Severity.ERROR]
+                end = edit.span.start + len(edit.text)
+                assert all(found.span is not None and found.span.start >= end for found in left), (text, left)
+                mended += 1
+    assert mended >= without
+
+
 def test_no_broken_text_breaks_the_messages() -> None:
     random = Random(0)
     texts = [case.written for path in sorted(HERE.glob("what_people_write*.txt")) for case in cases(path)]
