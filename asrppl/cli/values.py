@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import zipfile
 from pathlib import Path
 from typing import cast
 
@@ -35,7 +36,7 @@ def values_of(arguments: argparse.Namespace) -> dict[str, object]:
     Raises:
         ValuesError: they cannot be read.
     """
-    found = {} if arguments.values is None else _read(Path(arguments.values))
+    found = {} if arguments.values is None else read_values(Path(arguments.values))
     for text in arguments.value:
         match = ASSIGNMENT.fullmatch(text)
         if match is None:
@@ -47,7 +48,12 @@ def values_of(arguments: argparse.Namespace) -> dict[str, object]:
     return found
 
 
-def _read(path: Path) -> dict[str, object]:
+def read_values(path: Path) -> dict[str, object]:
+    """Return the values that a file has by name (.npz, else JSON).
+
+    Raises:
+        ValuesError: they cannot be read.
+    """
     try:
         if path.suffix == ".npz":
             return _arrays(path)
@@ -67,5 +73,7 @@ def _arrays(path: Path) -> dict[str, object]:
     try:
         with np.load(path, allow_pickle=False) as arrays:
             return {name: arrays[name].tolist() for name in arrays.files}
-    except (ValueError, OSError, EOFError) as error:
+    except FileNotFoundError as error:
+        raise ValuesError(f"{path}: {unreadable(error)}") from None
+    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
         raise ValuesError(f"{path}: no arrays that NumPy saved by name ({error})") from None

@@ -17,14 +17,20 @@ Rectangle = tuple[float, float, float, float]
 
 
 @dataclass(frozen=True, slots=True)
-class _Panel:
+class Panel:
+    """Boxes by their labels, under a title."""
+
     title: str
     boxes: tuple[tuple[str, Rectangle], ...]
 
 
 def svg(example: Example) -> str | None:
     """Return the picture of an example's worlds; None where there are no boxes to draw."""
-    panels = [panel for shown in (example.keeps, *example.breaks) for panel in _panels(shown, example)]
+    return panels_svg([panel for shown in (example.keeps, *example.breaks) for panel in _panels(shown, example)])
+
+
+def panels_svg(panels: Sequence[Panel]) -> str | None:
+    """Return the picture of panels, to one scale; None where there are no boxes to draw."""
     if not any(panel.boxes for panel in panels):
         return None
     edges = [edge for panel in panels for _, (x, y, w, h) in panel.boxes for edge in (x, y, x + w, y + h)]
@@ -40,7 +46,7 @@ def svg(example: Example) -> str | None:
     return "\n".join([*lines, "</svg>\n"])
 
 
-def _panels(shown: Shown, example: Example) -> Iterator[_Panel]:
+def _panels(shown: Shown, example: Example) -> Iterator[Panel]:
     """Yield a panel for each datum of a world."""
     if shown.values is None:
         return
@@ -49,7 +55,7 @@ def _panels(shown: Shown, example: Example) -> Iterator[_Panel]:
         for name in example.boxes:
             value = cast(Sequence[object], shown.values[name])
             boxes += _rectangles(name, value[datum] if example.data > 1 else value)
-        yield _Panel(headline(shown) + (f" [{datum}]" if example.data > 1 else ""), tuple(boxes))
+        yield Panel(headline(shown) + (f" [{datum}]" if example.data > 1 else ""), tuple(boxes))
 
 
 def _rectangles(name: str, nested: object) -> Iterator[tuple[str, Rectangle]]:
@@ -63,7 +69,7 @@ def _rectangles(name: str, nested: object) -> Iterator[tuple[str, Rectangle]]:
     yield name, (x - w / 2, y - h / 2, w, h)
 
 
-def _drawn(panel: _Panel, left: float, top: float, low: float, scale: float) -> Iterator[str]:
+def _drawn(panel: Panel, left: float, top: float, low: float, scale: float) -> Iterator[str]:
     yield f'<text x="{left}" y="{top + 13}" font-size="12">{escape(panel.title)}</text>'
     top += _TITLE
     yield f'<rect x="{left}" y="{top}" width="{_PANEL}" height="{_PANEL}" fill="#f6f6f6" stroke="#999"/>'

@@ -20,8 +20,6 @@ from asrppl.syntax import parse_file
 if TYPE_CHECKING:
     from asrppl.cli.repl.shell import Repl
 
-_PROBE = "the_value"
-
 
 def type_(repl: "Repl", text: str) -> None:
     """Print what kind of thing a formula or term is, what it varies with, and what it reads."""
@@ -41,13 +39,13 @@ def type_(repl: "Repl", text: str) -> None:
         if probe is None:
             raise failed
         with contextlib.suppress(AsrError):
-            program = session.checked(f"{probe} >= {_PROBE}", shown=text)
+            program = session.checked(f"{probe} >= 0", shown=text)
             print(printable(f"{what} of {level_name(program.rules[-1].levels)} level{_reads(program)}"))
             return
 
 
 def _reads(program: Program) -> str:
-    free = [f"{indexed(free)}: {type_of(free)}" for name, free in program.free.items() if name != _PROBE]
+    free = [f"{indexed(free)}: {type_of(free)}" for free in program.free.values()]
     return f"; reads {', '.join(free)}" if free else ""
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from asrppl.cli.repl import about, docs, files, training
+from asrppl.cli.repl import about, docs, files, reasons, training
 from asrppl.cli.repl.literals import exact, show_value
 from asrppl.cli.repl.places import ReplError
 from asrppl.cli.repl.registry import Command
@@ -71,6 +71,7 @@ COMMANDS: Mapping[str, Command] = {
     "rules": Command("rules", "what each rule comes to, with its weight, and the total", _rules),
     **docs.COMMANDS,
     **about.COMMANDS,
+    **reasons.COMMANDS,
     **training.COMMANDS,
     **files.COMMANDS,
     "undo": Command("undo", "take back the last change", _undo),

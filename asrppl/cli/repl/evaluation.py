@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
+import torch
 from torch import Tensor
 
 from asrppl.bind.bound import Bound
@@ -82,7 +83,7 @@ def value(session: Session, text: str) -> object:
     # Compared with a name of its own, the term is typed and lowered like any other.
     probing = f"{text} >= {_PROBE}"
     program = session.checked(probing, shown=text)
-    bound = _bind(session, program, {_PROBE: 0.0}, probing, shown=text)
+    bound = _bind(session, program, {_PROBE: torch.zeros((), dtype=torch.float64)}, probing, shown=text)
     try:
         means = program.means(bound)
         (rule,) = means.rules.rules
@@ -101,6 +102,7 @@ def truth(session: Session, text: str) -> object:
     Raises:
         AsrError: it has errors, or reads names without a value.
     """
+    bound_of(session, text)  # its errors are about the text, not about what is made of it
     return _as_truth(value(session, f"if {text} then 1 else 0"))
 
 

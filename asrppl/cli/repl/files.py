@@ -4,10 +4,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from asrppl.cli.output import counted
-from asrppl.cli.repl.literals import exact
+from asrppl.cli.repl.literals import LiteralError, exact, verify
 from asrppl.cli.repl.places import ReplError
 from asrppl.cli.repl.registry import Command
+from asrppl.cli.repl.types import value_type
 from asrppl.cli.report import read_source
+from asrppl.cli.values import ValuesError, read_values
 from asrppl.commands import printable
 from asrppl.files import unreadable, write_whole
 from asrppl.syntax import ast
@@ -17,11 +19,11 @@ if TYPE_CHECKING:
 
 
 def load(repl: "Repl", name: str) -> None:
-    """Add the statements of a rule file, or the arrays of an .npz file as values."""
+    """Add the statements of a rule file, or the values of an .npz or .json file."""
     if not name:
         raise ReplError(":load needs the name of a file")
-    if name.endswith(".npz"):
-        _load_arrays(repl, name)
+    if name.endswith((".npz", ".json")):
+        _load_values(repl, name)
         return
     try:
         source, folder = read_source(name)
@@ -32,23 +34,21 @@ def load(repl: "Repl", name: str) -> None:
     print(printable(f"{name}: {counted(len(rules), 'rule')}"))
 
 
-def _load_arrays(repl: "Repl", name: str) -> None:
-    import zipfile
-
-    import numpy as np
-
+def _load_values(repl: "Repl", name: str) -> None:
     try:
-        with np.load(name, allow_pickle=False) as found:  # pickled objects would run code
-            arrays = {key: found[key] for key in found.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        why = unreadable(error) if isinstance(error, OSError) else "it has no plain arrays as numpy.savez writes them"
-        raise ReplError(f"{name}: {why}") from None
-    wrong = [key for key, array in arrays.items() if not key.isidentifier() or array.dtype.kind not in "biuf"]
-    if wrong:
-        raise ReplError(f"{name}: `{wrong[0]}` is no array of numbers under a name that rules can write")
-    repl.session.set_all({key: array if array.shape else array.item() for key, array in arrays.items()})
-    shown = (f"{key} ({' × '.join(map(str, array.shape)) or 'a number'})" for key, array in arrays.items())
-    print(printable(f"{name}: {', '.join(shown) or 'no arrays'}"))
+        values = read_values(Path(name))
+    except ValuesError as error:
+        raise ReplError(str(error)) from None
+    for key, value in values.items():
+        if not key.isidentifier() or not key.isascii():
+            raise ReplError(f"{name}: `{key}` is no name that rules can write")
+        try:
+            verify(value)
+        except LiteralError as error:
+            raise ReplError(f"{name}: {key}: {error}") from None
+    repl.session.set_all(values)
+    shown = (f"{key} ({value_type(value)})" for key, value in values.items())
+    print(printable(f"{name}: {', '.join(shown) or 'no values'}"))
 
 
 def reload(repl: "Repl", _: str) -> None:
@@ -112,7 +112,7 @@ def save(repl: "Repl", name: str) -> None:
 
 
 COMMANDS = {
-    "load": Command("load FILE", "add the statements of a rule file, or the arrays of an .npz file", load, "file"),
+    "load": Command("load FILE", "add the statements of a rule file, or values from .npz or .json", load, "file"),
     "reload": Command("reload", "load the last file again", reload),
     "watch": Command("watch FILE", "load a file, and again whenever it changes (:watch off ends that)", watch, "file"),
     "save": Command("save FILE", "write the session's statements as a rule file", save, "file"),

@@ -94,7 +94,7 @@ def _draws_of(value: object) -> int | None:
     draws: object = cast(dict[str, object], value).get("draws") if isinstance(value, dict) else None
     while isinstance(draws, dict):
         draws = next(iter(cast(dict[str, object], draws).values()), None)
-    return len(cast(list[object], draws)) if isinstance(draws, list | np.ndarray) else None
+    return len(cast(list[object], draws)) if isinstance(draws, list) else None
 
 
 def _tensors(value: object, *, real: bool) -> object:

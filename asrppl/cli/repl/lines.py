@@ -1,5 +1,6 @@
 """Lines as they are typed or piped: which belong together, and which want another."""
 
+import re
 from collections.abc import Iterable, Iterator
 
 from asrppl.cli.repl.laws import TILDE
@@ -8,6 +9,8 @@ from asrppl.cli.repl.places import INPUT
 from asrppl.source import Source
 from asrppl.syntax import parse_file
 from asrppl.syntax.lines import depth_of, starts_statement
+
+_COMMENT = re.compile(r"#.*")
 
 
 def logical_lines(lines: Iterable[str]) -> Iterator[str]:
@@ -45,6 +48,8 @@ def wants_more(text: str) -> bool:
     source = Source(INPUT, text)
     # (its message comes where the parser has stopped for lack of more)
     return any(
-        found.code in ("ASR018", "ASR007") and found.span is not None and not text[found.span.start :].strip()
+        found.code in ("ASR018", "ASR007")
+        and found.span is not None
+        and not _COMMENT.sub("", text[found.span.start :]).strip()
         for found in parse_file(source).diagnostics
     )

@@ -4,7 +4,7 @@ import ast
 import math
 import re
 import reprlib
-from typing import Any, cast
+from typing import cast
 
 from asrppl.cli.repl.laws import Law
 
@@ -114,17 +114,8 @@ def show_value(value: object) -> str:
         case dict():
             parts = cast(dict[str, object], value).items()
             return "{" + ", ".join(f"{name}: {show_value(part)}" for name, part in parts) + "}"
-        case _ if is_array(value):
-            array = cast(Any, value)
-            shape = " × ".join(f"{length:,}" for length in array.shape)
-            return show_value(array.tolist()) if array.size <= MANY else f"{array.dtype} array, {shape}"
         case _:
             return str(value)
-
-
-def is_array(value: object) -> bool:
-    """Whether a value, or a part of one, is NumPy's, which is not imported for that."""
-    return bool(getattr(value, "shape", ()))
 
 
 def exact(value: object, *, is_list: bool = False) -> str:

@@ -1,7 +1,6 @@
-"""Boxes as a picture: in lines of text, and as SVG."""
+"""Boxes as a picture in lines of text."""
 
 from collections.abc import Mapping, Sequence
-from html import escape
 from typing import NamedTuple
 
 
@@ -18,6 +17,11 @@ class Box(NamedTuple):
         """Left, top, right, bottom."""
         w, h = abs(self.w) / 2, abs(self.h) / 2  # (a descent may take a side below 0)
         return self.x - w, self.y - h, self.x + w, self.y + h
+
+    @property
+    def rectangle(self) -> tuple[float, float, float, float]:
+        """Left, top, width, height."""
+        return *self.edges[:2], abs(self.w), abs(self.h)
 
 
 WIDTH, HEIGHT = 56, 14
@@ -74,33 +78,3 @@ def text_picture(
 
 def _short(label: str) -> str:
     return label.partition("[")[2].rstrip("]") or label
-
-
-_SVG = 480
-_COLOURS = ("#4477aa", "#ee6677", "#228833", "#aa3377", "#66ccee", "#ccbb44", "#999933", "#882255")
-
-
-def svg(boxes: Mapping[str, Box], before: Mapping[str, Box]) -> str:
-    """Return boxes as an SVG image; those there were ``before`` dashed, with a line to where they are now."""
-    left, top, right, bottom = frame_of([*boxes.values(), *before.values()])
-    scale = _SVG / max(right - left, bottom - top, 1e-9)
-
-    def drawn(box: Box, style: str) -> str:
-        x, y = (box.edges[0] - left) * scale, (box.edges[1] - top) * scale
-        w, h = abs(box.w) * scale, abs(box.h) * scale
-        return f'<rect x="{x:.2f}" y="{y:.2f}" width="{w:.2f}" height="{h:.2f}" {style}/>'
-
-    parts: list[str] = []
-    for place, (label, box) in enumerate(boxes.items()):
-        colour = _COLOURS[place % len(_COLOURS)]
-        if label in before and before[label] != box:
-            old = before[label]
-            parts.append(drawn(old, f'fill="none" stroke="{colour}" stroke-dasharray="4 3"'))
-            ends = [f"{(x - left) * scale:.2f},{(y - top) * scale:.2f}" for x, y in (old[:2], box[:2])]
-            parts.append(f'<polyline points="{" ".join(ends)}" fill="none" stroke="{colour}"/>')
-        parts.append(drawn(box, f'fill="{colour}" fill-opacity="0.2" stroke="{colour}"'))
-        x, y = (box.edges[0] - left) * scale + 4, (box.edges[1] - top) * scale + 14
-        parts.append(f'<text x="{x:.2f}" y="{y:.2f}" font-size="12" font-family="sans-serif">{escape(label)}</text>')
-    size = f"-4 -4 {(right - left) * scale + 8:.2f} {(bottom - top) * scale + 8:.2f}"
-    inside = "\n".join(parts)
-    return f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="{size}">\n{inside}\n</svg>\n'

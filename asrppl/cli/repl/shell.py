@@ -190,7 +190,7 @@ class Repl:
     def print_rules(self) -> None:
         """Print what each rule comes to, with its weight, and the weighted total."""
         entries, rules = self.session.rules(), self.session.program().rules
-        total, waiting = 0.0, 0
+        total, waiting, hard = 0.0, 0, any(rule.hard is not None for rule in rules)
         for entry, rule in zip(entries, rules, strict=True):
             name = f"{entry.name or entry.text} ({weight_text(rule.weight, rule.hard)})"
             violation = self.print_rule(entry, name)
@@ -200,7 +200,7 @@ class Repl:
             print("no rules yet")
         elif waiting < len(entries):
             without = f", without {waiting} that wait{'s' if waiting == 1 else ''}" if waiting else ""
-            print(f"total: {total:g} nats per datum{without}")
+            print(f"total: {total:g} nats per datum{without}{'; hard rules have no weight' if hard else ''}")
 
 
 def is_term(text: str, error: AsrError) -> bool:

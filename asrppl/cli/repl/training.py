@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING
 
 from asrppl.cli.output import counted
 from asrppl.cli.repl.literals import show_value
-from asrppl.cli.repl.picture import Box, frame_of, svg, text_picture
+from asrppl.cli.repl.picture import Box, frame_of, text_picture
 from asrppl.cli.repl.places import ReplError
 from asrppl.cli.repl.registry import Command, subject
 from asrppl.commands import printable
 from asrppl.files import unreadable, write_whole
+from asrppl.worlds.picture import Panel, panels_svg
 
 if TYPE_CHECKING:
     from asrppl.cli.repl.moves import Moved
@@ -87,10 +88,18 @@ def plot(repl: "Repl", text: str) -> None:
         finally:
             session.values = now
     try:
-        write_whole(Path(text), svg(boxes, before).encode())
+        write_whole(Path(text), _svg(before, boxes).encode())
     except OSError as error:
         raise ReplError(f"{text}: {unreadable(error)}") from None
     print(printable(f"{text}: {counted(len(boxes), 'box', 'boxes')}"))
+
+
+def _svg(before: dict[str, Box], now: dict[str, Box]) -> str:
+    titled = {"before": before, "after": now} if before not in ({}, now) else {"": now}
+    panels = [
+        Panel(title, tuple((label, box.rectangle) for label, box in boxes.items())) for title, boxes in titled.items()
+    ]
+    return panels_svg(panels) or ""
 
 
 def _has_lines() -> bool:

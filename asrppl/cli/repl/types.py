@@ -3,7 +3,6 @@
 from typing import cast
 
 from asrppl.cli.repl.laws import Law
-from asrppl.cli.repl.literals import is_array
 
 
 def value_type(value: object) -> str:
@@ -23,8 +22,6 @@ def value_type(value: object) -> str:
             lengths, number = _shape(cast(list[object], value))
             kind = "numbers" if number is None else f"{value_type(number)}s"
             return f"{' × '.join(map(str, lengths))} {kind}"
-        case _ if is_array(value):
-            return f"{' × '.join(map(str, getattr(value, 'shape')))} array"  # noqa: B009 (NumPy is not imported)
         case _:
             return "value"
 

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable
 from typing import cast
 
-from asrppl.cli.repl.literals import LiteralError, is_array, is_literal, parse_value, verify
+from asrppl.cli.repl.literals import LiteralError, is_literal, parse_value, verify
 
 _FIELD = re.compile(r'\s*"?([A-Za-z_][A-Za-z0-9_]*)"?\s*:(.*)', re.DOTALL)
 
@@ -80,7 +80,7 @@ def part_of(values: dict[str, object], text: str) -> object | None:
         return None
     part = values.get(found.group(1))
     for index in re.findall(r"[0-9]+", found.group(2)):
-        items = cast(list[object], part) if isinstance(part, list) or is_array(part) else []
+        items = cast(list[object], part) if isinstance(part, list) else []
         if len(items) <= int(index):
             return None
         part = items[int(index)]
