@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from importlib.metadata import EntryPoint, PackageNotFoundError, entry_points, version
 
 from asrppl import __version__
-from asrppl.cli import check, explain, fmt
+from asrppl.cli import check, explain, fmt, lsp
 from asrppl.cli.completion import SHELLS, PrintCompletion
 from asrppl.cli.parser import Parser
 from asrppl.cli.project import address
@@ -38,7 +38,7 @@ examples:
 """
 
 
-_OWN = {"check": check, "fmt": fmt, "explain": explain, "repl": repl}
+_OWN = {"check": check, "fmt": fmt, "explain": explain, "repl": repl, "lsp": lsp}
 
 
 def build_parser(command: str | None = None) -> argparse.ArgumentParser:
