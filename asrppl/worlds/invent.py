@@ -144,10 +144,22 @@ def invent(
     Raises:
         InventionError: a name is a function, or no kinds of names fit the rules.
     """
+    for option, names in (("--lengths", lengths), ("--range", ranges or {})):
+        for name in names:
+            if name not in checked.free and (option == "--range" or name not in _indices(checked)):
+                known = ", ".join(checked.free) or "none"
+                raise InventionError(f"{option}: the rules have no `{name}`; they have {known}")
     functions = [name for name, free in checked.free.items() if free.shape == "function"]
     if functions:
         raise InventionError(f"`{functions[0]}` is a function that Python gives: no world can be made up for it")
     return _Inventor(checked, dict(lengths), Invention(data), ranges or {}).made()
+
+
+def _indices(checked: Checked) -> frozenset[str]:
+    """Return the index variables of the rules, which `--lengths` may name, too."""
+    facts = [found for rule in checked.rules if (found := facts_of(checked, rule)) is not None]
+    binders = [part for found in facts for part in nodes(found.formula) if isinstance(part, ast.Binder)]
+    return frozenset(name.text for binder in binders for name in binder.names)
 
 
 class _Inventor:
@@ -161,6 +173,7 @@ class _Inventor:
         self.ranges = ranges
         self.invention = made
         self.mentioned = _mentioned(checked, self.formulas)
+        self.axes: dict[str, tuple[int, ...]] = {}
 
     def made(self) -> Invention:
         signature, missing, _ = assumed(self.checked, self.formulas, self.lengths)
@@ -169,14 +182,15 @@ class _Inventor:
             self.invention.said.append(f"{one.entry}: {LENGTH} entries (--lengths {one.name}={LENGTH})")
         laws = [free.name for free in self.checked.free.values() if free.shape in ("distribution", "probabilities")]
         problem: AsrError | None = None
-        for finite in (True, False):
+        for finite in ([name for name in laws if self.listed(name)], laws, []):
             for whole in (True, False):
-                entries = self.entries(laws if finite else [], whole)
+                entries = self.entries(finite, whole)
                 try:
                     type_program(self.checked, signature.of(entries))
                 except AsrError as error:
                     problem = problem or error
                     continue
+                self.axes = {name: entry.axes for name, entry in entries.items()}
                 for name, entry in entries.items():
                     self.name(self.checked.free[name], entry)
                 return self.invention
@@ -209,6 +223,24 @@ class _Inventor:
     def support(self, name: str) -> int:
         numbers = [int(number) for number in self.mentioned.get(name, ()) if float(number).is_integer()]
         return max([*numbers, 1]) + 2
+
+    def listed(self, name: str) -> bool:
+        """Whether a law is asked for its values one by one, or compared with laws that have such."""
+        if self.checked.free[name].shape == "probabilities":
+            return True
+        for part in _all(self.formulas):
+            match part:
+                case ast.Index(base=ast.Call() as law) if _is_law_of(law, name):
+                    return True
+                case ast.Divergence() if _reads(part, name):
+                    calls = {inner.function.text for inner in nodes(part) if isinstance(inner, ast.Call)}
+                    if part.function.text != "kl" or calls & {"delta", "uniform", "categorical", "aggregate"}:
+                        return True
+                case ast.Call(function=ast.Name(text="js" | "tv")) if _reads(part, name):
+                    return True
+                case _:
+                    pass
+        return False
 
     def counted(self, name: str) -> bool:
         """Whether a number is compared as ints are: by ``==``, ``!=``, with the elements of a set or a range."""
@@ -259,6 +291,8 @@ class _Inventor:
             low, high = math.floor(low), math.ceil(high)
             if entry.support is not None:
                 low, high = min(entry.support), max(entry.support)
+            elif free.name not in self.ranges and (length := self.indexes(free.name)) is not None:
+                low, high = 0, length - 1
             made.said.append(
                 f"{indexed(free)}: integers from {_shown((low, high))} (--range {free.name}={low}..{high})"
             )
@@ -268,6 +302,15 @@ class _Inventor:
             made.said.append(f"{indexed(free)}: reals from {_shown((low, high))}")
             self.add(free.name, "value", entry.axes, lambda: made.add("real", low, high))
 
+    def indexes(self, name: str) -> int | None:
+        """Return the length of the axis that a number is an index of, None where it is none."""
+        for part in _all(self.formulas):
+            if isinstance(part, ast.Index) and isinstance(part.base, ast.Name) and part.base.text in self.axes:
+                for index, length in zip(part.indices, self.axes[part.base.text], strict=False):
+                    if _reads(index, name):
+                        return length
+        return None
+
     def distribution(self, free: FreeName, entry: Entry) -> None:
         made = self.invention
         if entry.support is not None:
@@ -275,7 +318,8 @@ class _Inventor:
             made.said.append(f"q({indexed(free)}): laws over 0..{values - 1}, point masses and uniform ones")
             self.add(free.name, "probs", entry.axes, lambda: self.law(values))
         else:
-            low, high = self.range(free.name, REALS)
+            low, high = self.range(free.name, REALS)  # around numbers that may be about its spread, too
+            low, high = min(low, REALS[0]), max(high, REALS[1])
             made.said.append(
                 f"q({indexed(free)}): Normals with a mean from {_shown((low, high))}, a scale up to {high:g}"
             )
@@ -319,8 +363,7 @@ class _Inventor:
         numbers = self.mentioned.get(name, ())
         if not numbers:
             return default
-        low, high = min(numbers), max(numbers)
-        return (min(0, low - 1) if low < 0 or default[0] < 0 else 0), high + 1
+        return (min(0, min(numbers) - 1) if min(numbers) < 0 or default[0] < 0 else 0), max(0, *numbers) + 1
 
 
 def _mentioned(checked: Checked, formulas: Sequence[ast.Expr]) -> dict[str, list[float]]:
@@ -329,21 +372,27 @@ def _mentioned(checked: Checked, formulas: Sequence[ast.Expr]) -> dict[str, list
     for part in _all(formulas):
         if isinstance(part, ast.Chain | ast.Member | ast.Divergence):
             names = {inner.text for inner in nodes(part) if isinstance(inner, ast.Name)}
-            numbers = [float(inner.value) for inner in nodes(part) if isinstance(inner, ast.Number)]
-            numbers += [number for name in names for number in _numbers(checked.params.get(name))]
+            numbers = [*_written(part), *(number for name in names for number in _numbers(checked.params.get(name)))]
             for name in names & set(checked.free):
                 found.setdefault(name, []).extend(numbers)
     for part in _all(formulas):  # `exists k in {1, 3}: q(n)[k] ..`: what an index runs over is a value, too
         if isinstance(part, ast.Quantified | ast.Reduced | ast.Count) and part.binder.domain is not None:
             domain = part.binder.domain
-            numbers = [float(inner.value) for inner in nodes(domain) if isinstance(inner, ast.Number)]
             names = [inner.text for inner in nodes(domain) if isinstance(inner, ast.Name)]
-            numbers += [number for name in names for number in _numbers(checked.params.get(name))]
+            numbers = [*_written(domain), *(number for name in names for number in _numbers(checked.params.get(name)))]
             for inner in nodes(part.body):
                 law = isinstance(inner, ast.Call) and inner.function.text == "q"
                 for name in (read.text for read in nodes(inner) if isinstance(read, ast.Name)) if law else ():
                     found.setdefault(name, []).extend(numbers)
     return found
+
+
+def _written(tree: ast.Node) -> Iterator[float]:
+    """Yield the numbers that are written in an expression."""
+    negated = [part.operand for part in nodes(tree) if isinstance(part, ast.Negate)]
+    for part in nodes(tree):
+        if isinstance(part, ast.Number):
+            yield -float(part.value) if any(part is one for one in negated) else float(part.value)
 
 
 def _numbers(value: object) -> list[float]:
@@ -358,6 +407,10 @@ def _all(formulas: Sequence[ast.Expr]) -> Iterator[ast.Node]:
 
 def _reads(tree: ast.Node, name: str) -> bool:
     return any(isinstance(part, ast.Name) and part.text == name for part in nodes(tree))
+
+
+def _is_law_of(call: ast.Call, name: str) -> bool:
+    return call.function.text in ("q", "aggregate") and _reads(call, name)
 
 
 def _is_mean(part: ast.Index) -> bool:
