@@ -1,13 +1,11 @@
-"""What a world is made of: the numbers behind the names that rules read, and which values are tried for each.
+"""Making up worlds: the numbers behind the names that rules read, and which values are tried for each.
 
 A name is what its uses say, as for `asrppl explain`; what they leave open (lengths, ranges) is chosen, and said.
 """
 
-import itertools
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Literal, cast
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from asrppl.check import Checked, type_program
 from asrppl.check.assumed import Lengths, assumed
@@ -17,6 +15,8 @@ from asrppl.core.labels import indexed
 from asrppl.core.signature import BOX_FIELDS, Entry, Kind
 from asrppl.diagnostics import AsrError
 from asrppl.syntax import ast
+from asrppl.worlds.guesses import Guesses
+from asrppl.worlds.invention import Invention
 
 LENGTH = 3
 """Of an axis that nothing tells the length of."""
@@ -25,109 +25,9 @@ INTS, REALS = (0, 3), (-3.0, 3.0)
 SIDE = 50.0
 """Of the canvas that boxes lie on where the rules mention no number."""
 
-What = Literal["bool", "int", "real", "side", "law"]
-
 
 class InventionError(ValueError):
     """No world can be made up for these rules; the message says why, and what would help."""
-
-
-@dataclass(frozen=True, slots=True)
-class Unknown:
-    """A number of a world, or the probabilities of a law, which are one choice.
-
-    Args:
-        what: ``side`` is a real that is not negative.
-        slots: where its numbers stand in a world.
-        low: the least that is tried.
-        high: the largest.
-    """
-
-    what: What
-    slots: range
-    low: float
-    high: float
-
-    @property
-    def count(self) -> float:
-        """How many values are tried: infinitely many of a real."""
-        match self.what:
-            case "bool":
-                return 2
-            case "int":
-                return int(self.high) - int(self.low) + 1
-            case "law":
-                return sum(1 for _ in self.choices())
-            case _:
-                return math.inf
-
-    def choices(self) -> Iterator[tuple[bool | int | float, ...]]:
-        """Yield the values of its slots; of a law, point masses first, then uniform ones over ever more values."""
-        match self.what:
-            case "bool":
-                yield from ((False,), (True,))
-            case "int":
-                yield from ((value,) for value in range(int(self.low), int(self.high) + 1))
-            case "law":
-                values = len(self.slots)
-                for size in range(1, values + 1):
-                    if size in (1, 2, values) or values <= _ALL_SUBSETS:
-                        for chosen in itertools.combinations(range(values), size):
-                            yield tuple(1 / size if value in chosen else 0.0 for value in range(values))
-            case _:
-                raise TypeError("a real has too many values to list")
-
-
-_ALL_SUBSETS = 5
-
-
-@dataclass(slots=True)
-class Invention:
-    """The names of a world.
-
-    Args:
-        data: how many data there are.
-        unknowns: its numbers.
-        layout: by name, and by part of its value, the slots in nested lists, one a datum at the outermost.
-        said: what was chosen, a sentence each.
-    """
-
-    data: int
-    unknowns: list[Unknown] = field(default_factory=list[Unknown])
-    layout: dict[str, dict[str, object]] = field(default_factory=dict[str, dict[str, object]])
-    said: list[str] = field(default_factory=list[str])
-
-    @property
-    def size(self) -> int:
-        """How many numbers a world has."""
-        return self.unknowns[-1].slots.stop if self.unknowns else 0
-
-    @property
-    def worlds(self) -> float:
-        """How many worlds there are, as far as their values can be listed."""
-        return math.prod(unknown.count for unknown in self.unknowns)
-
-    def add(self, what: What, low: float, high: float, slots: int = 1) -> int:
-        """Add a number; return its first slot."""
-        start = self.size
-        self.unknowns.append(Unknown(what, range(start, start + slots), low, high))
-        return start
-
-    def values(self, world: Sequence[object]) -> dict[str, object]:
-        """Return a world as `why` and `Program.violations` read it: by name, nested lists of numbers."""
-
-        def filled(nested: object) -> object:
-            if isinstance(nested, list):
-                return [filled(inner) for inner in cast(list[object], nested)]
-            return world[cast(int, nested)]
-
-        found: dict[str, object] = {}
-        for name, parts in self.layout.items():
-            known = {part: filled(nested) for part, nested in parts.items()}
-            if self.data == 1:
-                known = {part: cast(list[object], nested)[0] for part, nested in known.items()}
-            found[name] = next(iter(known.values())) if list(known) in (["value"], ["probs"]) else known
-        return found
 
 
 def invent(
@@ -172,7 +72,7 @@ class _Inventor:
         self.lengths = dict(lengths)
         self.ranges = ranges
         self.invention = made
-        self.mentioned = _mentioned(checked, self.formulas)
+        self.guesses = Guesses(checked, self.formulas)
         self.axes: dict[str, tuple[int, ...]] = {}
 
     def made(self) -> Invention:
@@ -182,7 +82,7 @@ class _Inventor:
             self.invention.said.append(f"{one.entry}: {LENGTH} entries (--lengths {one.name}={LENGTH})")
         laws = [free.name for free in self.checked.free.values() if free.shape in ("distribution", "probabilities")]
         problem: AsrError | None = None
-        for finite in ([name for name in laws if self.listed(name)], laws, []):
+        for finite in ([name for name in laws if self.guesses.listed(name)], laws, []):
             for whole in (True, False):
                 entries = self.entries(finite, whole)
                 try:
@@ -205,7 +105,7 @@ class _Inventor:
             if len(lengths.get(name, ())) != rank + 1:
                 known, _, _ = assumed(self.checked, self.formulas, lengths)
                 entry = known.get(name)
-                lengths[name] = (*(entry.axes if entry is not None else ()), self.support(name))
+                lengths[name] = (*(entry.axes if entry is not None else ()), self.guesses.support(name))
         signature, _, _ = assumed(self.checked, self.formulas, lengths)
         found = dict(signature.entries)
         for name, entry in found.items():
@@ -215,49 +115,10 @@ class _Inventor:
                 and entry.kind is Kind.REAL
                 and free.shape == "scalar"
                 and free.kind is None
-                and self.counted(name)
+                and self.guesses.counted(name)
             ):
                 found[name] = replace(entry, kind=Kind.INT)
         return found
-
-    def support(self, name: str) -> int:
-        numbers = [int(number) for number in self.mentioned.get(name, ()) if float(number).is_integer()]
-        return max([*numbers, 1]) + 2
-
-    def listed(self, name: str) -> bool:
-        """Whether a law is asked for its values one by one, or compared with laws that have such."""
-        if self.checked.free[name].shape == "probabilities":
-            return True
-        for part in _all(self.formulas):
-            match part:
-                case ast.Index(base=ast.Call() as law) if _is_law_of(law, name):
-                    return True
-                case ast.Divergence() if _reads(part, name):
-                    calls = {inner.function.text for inner in nodes(part) if isinstance(inner, ast.Call)}
-                    if part.function.text != "kl" or calls & {"delta", "uniform", "categorical", "aggregate"}:
-                        return True
-                case ast.Call(function=ast.Name(text="js" | "tv")) if _reads(part, name):
-                    return True
-                case _:
-                    pass
-        return False
-
-    def counted(self, name: str) -> bool:
-        """Whether a number is compared as ints are: by ``==``, ``!=``, with the elements of a set or a range."""
-        numbers = self.mentioned.get(name, ())
-        if any(not float(number).is_integer() for number in numbers):
-            return False
-        for part in _all(self.formulas):
-            match part:
-                case ast.Chain(operators=operators) if {"==", "!="} & set(operators) and _reads(part, name):
-                    return True
-                case ast.Member(container=ast.SetLiteral() | ast.Range() | ast.Name()) if _reads(part.value, name):
-                    return True
-                case ast.Index() if any(_reads(index, name) for index in part.indices) and not _is_mean(part):
-                    return True
-                case _:
-                    pass
-        return False
 
     # ---- one name
 
@@ -291,7 +152,7 @@ class _Inventor:
             low, high = math.floor(low), math.ceil(high)
             if entry.support is not None:
                 low, high = min(entry.support), max(entry.support)
-            elif free.name not in self.ranges and (length := self.indexes(free.name)) is not None:
+            elif free.name not in self.ranges and (length := self.guesses.indexes(free.name, self.axes)) is not None:
                 low, high = 0, length - 1
             made.said.append(
                 f"{indexed(free)}: integers from {_shown((low, high))} (--range {free.name}={low}..{high})"
@@ -301,15 +162,6 @@ class _Inventor:
             low, high = self.range(free.name, REALS)
             made.said.append(f"{indexed(free)}: reals from {_shown((low, high))}")
             self.add(free.name, "value", entry.axes, lambda: made.add("real", low, high))
-
-    def indexes(self, name: str) -> int | None:
-        """Return the length of the axis that a number is an index of, None where it is none."""
-        for part in _all(self.formulas):
-            if isinstance(part, ast.Index) and isinstance(part.base, ast.Name) and part.base.text in self.axes:
-                for index, length in zip(part.indices, self.axes[part.base.text], strict=False):
-                    if _reads(index, name):
-                        return length
-        return None
 
     def distribution(self, free: FreeName, entry: Entry) -> None:
         made = self.invention
@@ -354,67 +206,16 @@ class _Inventor:
     # ---- ranges
 
     def all_numbers(self) -> list[float]:
-        return [float(number) for numbers in self.mentioned.values() for number in numbers]
+        return [float(number) for numbers in self.guesses.mentioned.values() for number in numbers]
 
     def range(self, name: str, default: tuple[float, float]) -> tuple[float, float]:
         """Return a range around the numbers that a name is compared with."""
         if name in self.ranges:
             return self.ranges[name]
-        numbers = self.mentioned.get(name, ())
+        numbers = self.guesses.mentioned.get(name, ())
         if not numbers:
             return default
         return (min(0, min(numbers) - 1) if min(numbers) < 0 or default[0] < 0 else 0), max(0, *numbers) + 1
-
-
-def _mentioned(checked: Checked, formulas: Sequence[ast.Expr]) -> dict[str, list[float]]:
-    """Return by name the numbers, and params' values, of the comparisons that read it."""
-    found: dict[str, list[float]] = {}
-    for part in _all(formulas):
-        if isinstance(part, ast.Chain | ast.Member | ast.Divergence):
-            names = {inner.text for inner in nodes(part) if isinstance(inner, ast.Name)}
-            numbers = [*_written(part), *(number for name in names for number in _numbers(checked.params.get(name)))]
-            for name in names & set(checked.free):
-                found.setdefault(name, []).extend(numbers)
-    for part in _all(formulas):  # `exists k in {1, 3}: q(n)[k] ..`: what an index runs over is a value, too
-        if isinstance(part, ast.Quantified | ast.Reduced | ast.Count) and part.binder.domain is not None:
-            domain = part.binder.domain
-            names = [inner.text for inner in nodes(domain) if isinstance(inner, ast.Name)]
-            numbers = [*_written(domain), *(number for name in names for number in _numbers(checked.params.get(name)))]
-            for inner in nodes(part.body):
-                law = isinstance(inner, ast.Call) and inner.function.text == "q"
-                for name in (read.text for read in nodes(inner) if isinstance(read, ast.Name)) if law else ():
-                    found.setdefault(name, []).extend(numbers)
-    return found
-
-
-def _written(tree: ast.Node) -> Iterator[float]:
-    """Yield the numbers that are written in an expression."""
-    negated = [part.operand for part in nodes(tree) if isinstance(part, ast.Negate)]
-    for part in nodes(tree):
-        if isinstance(part, ast.Number):
-            yield -float(part.value) if any(part is one for one in negated) else float(part.value)
-
-
-def _numbers(value: object) -> list[float]:
-    if isinstance(value, tuple):
-        return [number for part in value for number in _numbers(part)]  # pyright: ignore
-    return [float(value)] if isinstance(value, int | float) and not isinstance(value, bool) else []
-
-
-def _all(formulas: Sequence[ast.Expr]) -> Iterator[ast.Node]:
-    return (part for formula in formulas for part in nodes(formula))
-
-
-def _reads(tree: ast.Node, name: str) -> bool:
-    return any(isinstance(part, ast.Name) and part.text == name for part in nodes(tree))
-
-
-def _is_law_of(call: ast.Call, name: str) -> bool:
-    return call.function.text in ("q", "aggregate") and _reads(call, name)
-
-
-def _is_mean(part: ast.Index) -> bool:
-    return isinstance(part.base, ast.Name) and part.base.text in ("E", "P")
 
 
 def _shown(numbers: tuple[float, float]) -> str:

@@ -12,7 +12,8 @@ from asrppl.program import parse
 from asrppl.reference import Given, Reference
 from asrppl.reference.values import given
 from asrppl.source import Source
-from asrppl.worlds.translated import Refusing, Translated, Untranslatable
+from asrppl.worlds.symbolic import Refusing, Untranslatable
+from asrppl.worlds.translated import Translated
 from asrppl.worlds.unknown import Unknown
 from tests.programs import Writer, values, with_statements
 
