@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from importlib.metadata import EntryPoint, PackageNotFoundError, entry_points, version
 
 from asrppl import __version__
-from asrppl.cli import check, example, explain, fmt, why
+from asrppl.cli import check, example, explain, fmt, lsp, why
 from asrppl.cli.completion import SHELLS, PrintCompletion
 from asrppl.cli.parser import Parser
 from asrppl.cli.project import address
@@ -40,7 +40,15 @@ examples:
 """
 
 
-_OWN = {"check": check, "fmt": fmt, "explain": explain, "why": why, "example": example, "repl": repl}
+_OWN = {
+    "check": check,
+    "fmt": fmt,
+    "explain": explain,
+    "why": why,
+    "example": example,
+    "repl": repl,
+    "lsp": lsp,
+}
 
 
 def build_parser(command: str | None = None) -> argparse.ArgumentParser:

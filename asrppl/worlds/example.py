@@ -18,7 +18,8 @@ from asrppl.files import Library
 from asrppl.source import Source
 from asrppl.syntax import parse_file
 from asrppl.worlds.enumeration import Enumerated, enumerated, smallest_conflict
-from asrppl.worlds.invent import Invention, InventionError, invent
+from asrppl.worlds.invent import InventionError, invent
+from asrppl.worlds.invention import Invention
 from asrppl.worlds.judge import Goal, Judge, World, one_by_one
 from asrppl.worlds.shown import Example, Shown
 
@@ -166,7 +167,7 @@ class _Search:
                 self.tried[goal].append("z3 might know, and is not installed: pip install 'asrppl[solve]'")
             return
         from asrppl.worlds.solving import Solver
-        from asrppl.worlds.translated import Untranslatable
+        from asrppl.worlds.symbolic import Untranslatable
 
         try:
             solver = Solver(
