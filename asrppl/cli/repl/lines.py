@@ -45,11 +45,8 @@ def wants_more(text: str) -> bool:
         return True
     if is_value(text):
         return text.rstrip().endswith(("=", "~"))
-    source = Source(INPUT, text)
-    # (its message comes where the parser has stopped for lack of more)
-    return any(
-        found.code in ("ASR018", "ASR007")
-        and found.span is not None
-        and not _COMMENT.sub("", text[found.span.start :]).strip()
-        for found in parse_file(source).diagnostics
-    )
+    for found in parse_file(Source(INPUT, text)).diagnostics:
+        # Its message comes where the parser has stopped for lack of more.
+        if found.code in ("ASR018", "ASR007") and found.span is not None:
+            return not _COMMENT.sub("", text[found.span.start :]).strip()
+    return False
