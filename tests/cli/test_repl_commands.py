@@ -140,6 +140,14 @@ def test_a_rule_is_explained_as_mathematics_and_as_code(say) -> None:
     assert say(":explain asr999") == "error: there is no code ASR999\n"
 
 
+@pytest.mark.parametrize("command", ["type", "explain", "code", "why", "example", "grad", "descend"])
+def test_what_is_no_rule_has_nothing_to_tell(say, command: str) -> None:
+    assert say(f":{command}") == "error: no formula was typed yet: type one, or give one to the command\n"
+    for text in ("param S = 3", "# nothing"):
+        assert say(f":{command} {text}").startswith("error: this is about a formula, or a rule")
+    assert say(f":{command} x <=").startswith("error[ASR018]")
+
+
 def test_why_and_examples(say) -> None:
     say(BOXES)
     assert "mend: box[0].x from 10 to 6 (by 4), and the rule holds" in say(APART, ":why")

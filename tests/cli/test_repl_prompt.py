@@ -43,6 +43,7 @@ def prompt(keys: PipeInput, tmp_path: Path) -> Prompt:
         ("a <=\r\r", "a <=\n  "),  # an empty line ends it, and the error is told
         ("\x1b[200~n = 2\nm = 3\nforall i:\n  x[i] <= 1\x1b[201~\r", "n = 2\nm = 3\nforall i:\n  x[i] <= 1"),  # pasted
         ("a\x1b\rb\r", "a\n  b"),
+        ("x <= 1 foo <=\x01 \r", " x <= 1 foo <="),  # (with an error to mark)
     ],
 )
 def test_keys(prompt: Prompt, keys: PipeInput, typed: str, text: str) -> None:

@@ -29,6 +29,8 @@ from asrppl.folders import state_folder
 from asrppl.highlight import AsrLexer
 
 _STYLE = Style.from_dict({"mistake": "underline ansired", "remark": "italic ansired"})
+_MARGIN = 8
+"""Columns of a line that the prompt takes, and the space before a remark."""
 _LOOK = 0.5
 """Seconds between looks at a watched file."""
 
@@ -118,8 +120,13 @@ class Prompt:
             self._torch.start()
 
     def _remark(self) -> StyleAndTextTuples:
-        found = self.mistake(self._session.default_buffer.text)
-        return [] if found is None else [("class:remark", f"   {printable(found.text)}")]
+        text = self._session.default_buffer.text
+        found = self.mistake(text)
+        if found is None:
+            return []
+        said = printable(found.text)
+        room = self._session.output.get_size().columns - len(text.rpartition("\n")[2]) - _MARGIN
+        return [("class:remark", f"   {said if len(said) <= room else said[: max(room, 0)] + '…'}")]
 
 
 def _import_torch() -> None:

@@ -3,8 +3,9 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from asrppl.cli.repl.places import ReplError
-from asrppl.syntax import ast
+from asrppl.cli.repl.places import INPUT, ReplError
+from asrppl.source import Source
+from asrppl.syntax import ast, parse_file
 
 if TYPE_CHECKING:
     from asrppl.cli.repl.session import SessionStatement
@@ -32,16 +33,16 @@ def subject(repl: "Repl", text: str) -> str:
     """Return the formula or rule that a command is about: what is typed, a rule by its name, or what was typed last.
 
     Raises:
-        ReplError: nothing was typed yet.
+        ReplError: nothing was typed yet, or what is typed is another statement.
     """
     if not text and repl.last is None:
         raise ReplError("no formula was typed yet: type one, or give one to the command")
     if not text:
         return repl.last or ""
     rule = rule_named(repl, text)
-    return text if rule is None else rule.text
-
-
-def name_of(kind: type[ast.Statement]) -> str:
-    """Return the word that a statement begins with."""
-    return kind.__name__.lower()
+    if rule is not None:
+        return rule.text
+    parsed = parse_file(Source(INPUT, text))
+    if not parsed.diagnostics and [type(statement) for statement in parsed.file.statements] != [ast.Rule]:
+        raise ReplError("this is about a formula, or a rule: give one, or the name of one")
+    return text
