@@ -101,6 +101,26 @@ def test_values_of_a_law_are_draws_the_same_each_time(say) -> None:
     assert " on average over 10,000, from -" in say("2 * x")
 
 
+def test_draws_of_whole_numbers_and_truth_values_are_such(say) -> None:
+    say("b ~ [0.3, 0.7]", "g ~ poisson(3)")
+    shown = say("b implies 1 <= 0")
+    assert float(shown.partition("violation ")[2].split()[0]) == pytest.approx(0.7, abs=0.03)
+    assert float(say("P[g < 4]")) == pytest.approx(0.6472, abs=0.03)
+    over = float(say("g < 4").partition("violation ")[2].split()[0])  # of ints a < b is a + 1 <= b: E max(g - 3, 0)
+    assert over == pytest.approx(0.672, abs=0.05)
+    assert say("g", ":names") == "poisson(3)\nb ~ [0.3, 0.7]\ng ~ poisson(3)\n"
+
+
+def test_laws_have_index_axes_and_data(say) -> None:
+    say("x ~ normal([0, 1], 1)", "n ~ [[0.2, 0.8], [0.5, 0.5]]")
+    assert say("mean(q(x[1]))") == "1\n"
+    assert float(say("P[x[0] <= x[1]]")) == pytest.approx(0.7602, abs=0.03)
+    assert say("P[n == 1]") == "[0.8, 0.5]\n"
+    assert say("forall i: P[n[i] == 1] <= 0.5") == "does not hold: violation 0.3\n  i=0: 0.3\n"
+    assert say("aggregate(q(n))[1]") == "0.65\n"
+    assert say("d = {draws: [0.0, 3.0]}", "y ~ normal(0, 1)", "E[d]").endswith("1.5\n")
+
+
 @pytest.mark.parametrize(
     ("line", "message"),
     [
@@ -137,3 +157,8 @@ def test_values_from_files(say, tmp_path: Path) -> None:
 )
 def test_commas_outside_of_brackets_split(text: str, parts: list[str]) -> None:
     assert split(text) == parts
+
+
+def test_draws_of_a_guide_come_from_a_file(say, tmp_path: Path) -> None:
+    np.savez(tmp_path / "draws.npz", z=np.array([[0.0, 1.0], [1.0, 3.0]]))
+    assert say(f":load {tmp_path / 'draws.npz'}", "z = {draws: z}", "E[z[1]]").endswith("\n2\n")

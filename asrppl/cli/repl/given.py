@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.distributions import Bernoulli, Categorical, Distribution
 
+from asrppl.bind.laws import law_of
 from asrppl.cli.repl.laws import Law, LawError
 from asrppl.core.free import FreeName
 from asrppl.core.laws import FAMILIES, NAMED, REAL
@@ -84,10 +85,14 @@ def distribution_of(law: Law, *, boolean: bool = False) -> Distribution:
 
 
 def _sample(name: str, law: Distribution, count: int) -> Tensor:
-    """Return draws that are the same each time, and other ones for each name."""
+    """Return draws that are the same each time, and other ones for each name; of whole numbers as such."""
     with torch.random.fork_rng(devices=[]):  # pyright: ignore[reportUnknownMemberType]
         torch.manual_seed(zlib.crc32(name.encode()))  # pyright: ignore[reportUnknownMemberType]
-        return law.sample((count,))
+        draws = law.sample((count,))
+    if isinstance(law, Bernoulli):
+        return draws.bool()
+    found = law_of(law)
+    return draws.long() if found is not None and FAMILIES[found.law.family].discrete else draws
 
 
 def _draws_of(value: object) -> int | None:
