@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from asrppl.cli.repl import about, docs, files, reasons, training
+from asrppl.cli.repl import about, docs, files, guides, reasons, training
 from asrppl.cli.repl.literals import exact, show_value
 from asrppl.cli.repl.places import ReplError
 from asrppl.cli.repl.registry import Command
@@ -74,6 +74,7 @@ COMMANDS: Mapping[str, Command] = {
     **reasons.COMMANDS,
     **training.COMMANDS,
     **files.COMMANDS,
+    **guides.COMMANDS,
     "undo": Command("undo", "take back the last change", _undo),
     "reset": Command("reset", "forget everything", _reset),
     "help": Command("help", "this list", _help),

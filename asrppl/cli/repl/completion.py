@@ -21,7 +21,7 @@ _COMMAND = re.compile(r":(\w*)")
 _ARGUMENT = re.compile(r":(\w+)\s+(.*)", re.DOTALL)
 _ASKED = re.compile(r"(?:\?|:doc\s+)(\w*)")
 _VALUE = re.compile(r"\s*\w+\s*(=(?!=)|~)(.*)", re.DOTALL)
-_ENDS = {"load": (".asr", ".npz", ".json"), "watch": (".asr",), "save": (".asr",), "plot": (".svg",)}
+_ENDS = {"load": (".asr", ".npz", ".json"), "watch": (".asr",), "save": (".asr",), "plot": (".svg",), "guide": (".py",)}
 _PARTS = ("mask", "value", "draws")
 """What a record of a value may have beside its fields."""
 
