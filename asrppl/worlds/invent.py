@@ -6,6 +6,7 @@ A name is what its uses say, as for `asrppl explain`; what they leave open (leng
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Literal
 
 from asrppl.check import Checked, type_program
 from asrppl.check.assumed import Lengths, assumed
@@ -26,12 +27,19 @@ SIDE = 50.0
 """Of the canvas that boxes lie on where the rules mention no number."""
 
 
+Kinds = Mapping[str, Literal["int", "real"]]
+
+
 class InventionError(ValueError):
     """No world can be made up for these rules; the message says why, and what would help."""
 
 
 def invent(
-    checked: Checked, lengths: Lengths, data: int = 1, ranges: Mapping[str, tuple[float, float]] | None = None
+    checked: Checked,
+    lengths: Lengths,
+    data: int = 1,
+    ranges: Mapping[str, tuple[float, float]] | None = None,
+    kinds: Kinds | None = None,
 ) -> Invention:
     """Return what a world for a file's rules is made of.
 
@@ -40,19 +48,20 @@ def invent(
         lengths: of the axes, as for `asrppl explain --lengths`.
         data: how many data to make.
         ranges: by name, in place of those that the rules mention.
+        kinds: of numbers whose kind the rules leave open, in place of what they look like.
 
     Raises:
         InventionError: a name is a function, or no kinds of names fit the rules.
     """
-    for option, names in (("--lengths", lengths), ("--range", ranges or {})):
+    for option, names in (("--lengths", lengths), ("--range", ranges or {}), ("--int or --real", kinds or {})):
         for name in names:
-            if name not in checked.free and (option == "--range" or name not in _indices(checked)):
+            if name not in checked.free and (option != "--lengths" or name not in _indices(checked)):
                 known = ", ".join(checked.free) or "none"
                 raise InventionError(f"{option}: the rules have no `{name}`; they have {known}")
     functions = [name for name, free in checked.free.items() if free.shape == "function"]
     if functions:
         raise InventionError(f"`{functions[0]}` is a function that Python gives: no world can be made up for it")
-    return _Inventor(checked, dict(lengths), Invention(data), ranges or {}).made()
+    return _Inventor(checked, dict(lengths), Invention(data), ranges or {}, kinds or {}).made()
 
 
 def _indices(checked: Checked) -> frozenset[str]:
@@ -64,13 +73,19 @@ def _indices(checked: Checked) -> frozenset[str]:
 
 class _Inventor:
     def __init__(
-        self, checked: Checked, lengths: Lengths, made: Invention, ranges: Mapping[str, tuple[float, float]]
+        self,
+        checked: Checked,
+        lengths: Lengths,
+        made: Invention,
+        ranges: Mapping[str, tuple[float, float]],
+        kinds: Kinds,
     ) -> None:
         facts = [found for rule in checked.rules if (found := facts_of(checked, rule)) is not None]
         self.checked = checked
         self.formulas = [part for found in facts for part in (found.formula, found.where) if part is not None]
         self.lengths = dict(lengths)
         self.ranges = ranges
+        self.kinds = kinds
         self.invention = made
         self.guesses = Guesses(checked, self.formulas)
         self.axes: dict[str, tuple[int, ...]] = {}
@@ -110,14 +125,10 @@ class _Inventor:
         found = dict(signature.entries)
         for name, entry in found.items():
             free = self.checked.free[name]
-            if (
-                whole
-                and entry.kind is Kind.REAL
-                and free.shape == "scalar"
-                and free.kind is None
-                and self.guesses.counted(name)
-            ):
-                found[name] = replace(entry, kind=Kind.INT)
+            if entry.kind is Kind.REAL and free.shape == "scalar" and free.kind is None:
+                counted = whole and self.guesses.counted(name)
+                if self.kinds.get(name, "int" if counted else "real") == "int":
+                    found[name] = replace(entry, kind=Kind.INT)
         return found
 
     # ---- one name

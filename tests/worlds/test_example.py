@@ -191,7 +191,8 @@ def test_a_rule_that_follows_from_the_others_is_broken_by_no_world() -> None:
 
 
 def test_z3_looks_beyond_the_ranges() -> None:
-    found = made("rule a: n == 1000 * m\nrule b: m >= 1", ranges={"n": (0, 3), "m": (0, 3)})
+    kinds = {"n": "int", "m": "int"}
+    found = made("rule a: n == 1000 * m\nrule b: m >= 1", ranges={"n": (0, 3), "m": (0, 3)}, kinds=kinds)
     assert found.keeps.values == {"n": 1000, "m": 1}
 
 
@@ -216,6 +217,8 @@ def invented(text: str, **options: Any) -> Any:
         ("x >= -2", "x: reals from -3 to 1"),
         ("given n: int\nn <= 7", "given n: integers from 0 to 8 (--range n=0..8)"),
         ("param L = {1, 3}\nn in L", "n: integers from 0 to 4 (--range n=0..4)"),
+        ("(sum i: w[i]) == 1", "w[i]: reals from 0 to 2"),
+        ("forall i != j: k[i] != k[j]", "k[i]: integers from 0 to 3 (--range k=0..3)"),
         ("forall i: a[b[i]] <= 2", "b[i]: integers from 0 to 2 (--range b=0..2)"),
         ("param S = 40\ninside(box[0], frame(0, 0, S, S))", "box[i]: boxes with centres and sides from 0 to 40"),
         ("sd(q(z)) <= 0.1", "q(z): Normals with a mean from -3 to 3, a scale up to 3"),
