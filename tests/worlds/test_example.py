@@ -113,6 +113,12 @@ def test_integers_within_a_range_are_no_proof(without: Any) -> None:
     assert "least broken: p by 1" in list(example_lines(found))
 
 
+def test_rules_that_read_nothing_have_one_world() -> None:
+    assert made("1 <= 2", data=2).keeps.values == {}
+    never = made("2 <= 1", data=2)
+    assert (never.keeps.proved, never.keeps.how, never.conflict) == (True, "the rules read nothing", ("line 1",))
+
+
 # ---- descent
 
 
@@ -221,6 +227,7 @@ def invented(text: str, **options: Any) -> Any:
         ("forall i != j: k[i] != k[j]", "k[i]: integers from 0 to 3 (--range k=0..3)"),
         ("forall i: a[b[i]] <= 2", "b[i]: integers from 0 to 2 (--range b=0..2)"),
         ("param S = 40\ninside(box[0], frame(0, 0, S, S))", "box[i]: boxes with centres and sides from 0 to 40"),
+        ("entropy(q(k)) <= 1 and q(k)[2] >= 0.1", "q(k): laws over 0..2, point masses and uniform ones"),
         ("sd(q(z)) <= 0.1", "q(z): Normals with a mean from -3 to 3, a scale up to 3"),
     ],
 )
@@ -231,6 +238,11 @@ def test_what_is_chosen_is_said(text: str, said: str) -> None:
 def test_a_function_cannot_be_made_up() -> None:
     with pytest.raises(InventionError, match="`f` is a function"):
         made("f(x) <= 1")
+
+
+def test_without_rules_there_is_nothing_to_look_for() -> None:
+    with pytest.raises(InventionError, match="there is no rule"):
+        made("param S = 3")
 
 
 def test_a_family_that_the_interpreter_does_not_know_is_refused() -> None:
