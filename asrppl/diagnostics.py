@@ -9,7 +9,7 @@ from functools import wraps
 from typing import Literal, ParamSpec, TypeVar
 
 from asrppl.codes import CODES, Severity
-from asrppl.notebook import text
+from asrppl.notebook import styled
 from asrppl.source import Span
 
 
@@ -157,6 +157,22 @@ def render(diagnostic: Diagnostic) -> str:
     return "".join(text for _, text in parts(diagnostic))
 
 
+def html(found: Iterable[Diagnostic]) -> str:
+    """Return findings as HTML, for a notebook."""
+
+    def pieces(diagnostic: Diagnostic) -> str:
+        bad = "#d03030" if diagnostic.severity is Severity.ERROR else "#b07800"
+        styles = {
+            "severity": f"color: {bad}; font-weight: bold",
+            "code": "font-weight: bold",
+            "carets": f"color: {bad}",
+        }
+        styles["help"] = "color: #2878c8"
+        return "".join(styled(text, styles.get(part)) for part, text in parts(diagnostic))
+
+    return f"<pre>{'<br><br>'.join(map(pieces, found))}</pre>"
+
+
 def in_order(found: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
     """Return findings in the one order that there is: without a place first, then by file and place.
 
@@ -201,7 +217,7 @@ class AsrError(ValueError):
         return f"AsrError({', '.join(diagnostic.code for diagnostic in self.diagnostics)})"
 
     def _repr_html_(self) -> str:
-        return text(str(self))
+        return html(self.diagnostics)
 
 
 class AsrWarning(UserWarning):

@@ -5,10 +5,13 @@ where the grammar takes them for such: `weight` in a rule's head, `mean` before 
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import ClassVar
 
+from pygments import highlight
+from pygments.formatters import HtmlFormatter
 from pygments.lexer import Lexer
+from pygments.style import Style
 from pygments.token import (
     Comment,
     Error,
@@ -134,6 +137,28 @@ class AsrLexer(Lexer):
                 head.see(kind, said, found)
                 head = None if head.over else head
             before, first = found if said != "import" else None, False
+
+
+class OnAnyPage(Style):
+    """Colours between light and dark: a notebook's background is its reader's choice."""
+
+    styles: ClassVar[Mapping[Kind, str]] = {
+        Comment: "italic #808080",
+        Keyword: "bold #2f8f4e",
+        Keyword.Pseudo: "nobold #2f8f4e",
+        Operator.Word: "bold #9a5fc9",
+        Name.Function: "#2878c8",
+        Name.Builtin: "#2878c8",
+        Number: "#b36b00",
+        String: "#b36b00",
+        Error: "#d03030",
+    }
+
+
+def html_of(text: str) -> str:
+    """Return rules as HTML in colour, for a notebook: their styles stand in it, and the background is the page's."""
+    formatter = HtmlFormatter[str](noclasses=True, nobackground=True, wrapcode=True, style=OnAnyPage)
+    return highlight(text, AsrLexer(stripnl=False), formatter)
 
 
 def _word(text: str, match: "re.Match[str]", first: bool, option: bool) -> Kind:

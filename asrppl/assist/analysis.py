@@ -5,11 +5,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-from asrppl.assist.symbols import Occurrence, Symbol, occurrences_in
+from pygments.token import Name, Whitespace
+
+from asrppl.assist.symbols import Occurrence, Symbol, meant_by, occurrences_in
 from asrppl.check import Checked, check_file
 from asrppl.check.params import ParamValue
 from asrppl.diagnostics import Diagnostic, in_order
 from asrppl.files import Library
+from asrppl.highlight import AsrLexer
 from asrppl.source import Source, Span
 from asrppl.syntax import ast, parse_file
 
@@ -38,9 +41,25 @@ class Analysis:
         return occurrences_in(self.file, self.checked)
 
     def at(self, offset: int) -> Occurrence | None:
-        """Return the name at ``offset``, or the one that ends there."""
+        """Return the name at ``offset``, or the one that ends there.
+
+        In a statement that cannot be read it is what the word means elsewhere in the file.
+        """
         around = [found for found in self.occurrences if found.span.start <= offset <= found.span.end]
-        return around[-1] if around else None
+        if around or self.whole:
+            return around[-1] if around else None
+        return self._word_at(offset)
+
+    def _word_at(self, offset: int) -> Occurrence | None:
+        before = ""
+        for start, kind, text in AsrLexer().get_tokens_unprocessed(self.source.text):
+            end = start + len(text)
+            if start <= offset <= end and kind in Name and before != ".":
+                called = self.source.text[end:].lstrip(" \t").startswith("(")
+                symbol = meant_by(text, self.file.source, self.checked, called=called)
+                return None if symbol is None else Occurrence(Span(self.source, start, end), symbol)
+            before = before if kind in Whitespace else text
+        return None
 
     def uses(self, symbol: Symbol) -> tuple[Occurrence, ...]:
         """Return where the file names a symbol."""

@@ -49,6 +49,14 @@ def occurrences_in(file: ast.File, checked: Checked) -> tuple[Occurrence, ...]:
     return tuple(sorted(walk.found, key=lambda found: found.span.start))
 
 
+def meant_by(name: str, source: Source, checked: Checked, *, called: bool) -> Symbol | None:
+    """Return what a word means outside of binders and parameters; None where the file does not know it."""
+    walk = _Walk(source, checked)
+    symbol = walk.called(name, {}) if called else walk.value(name, {})
+    unknown = symbol.kind == "guide" and symbol.home is None and name not in checked.free
+    return None if unknown else symbol
+
+
 def symbol_of(definition: Definition, kind: Kind | None = None) -> Symbol:
     """Return the symbol of a definition."""
     own: Kind = (

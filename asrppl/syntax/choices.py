@@ -78,19 +78,24 @@ def trailing(stop: Stop) -> Diagnostic | None:
         chosen = (
             f"if {condition} then {before(text, stop.at, TERM)} else {after(otherwise.group(1), 0, FORMULA | TERM)}"
         )
-        return stop.found("ASR001", "an `if` comes before what it chooses", f"write `{chosen}`")
+        then, last = before(text, stop.at, TERM), after(otherwise.group(1), 0, FORMULA | TERM)
+        edit = (*stop.around(then, stop.at, text.index("else", rest), last), chosen)
+        return stop.found("ASR001", "an `if` comes before what it chooses", f"write `{chosen}`", edit=edit)
     formula = before(text, stop.at, CLAUSE)
     words = [word for word, _ in stop.before]
     binder = _BINDER.search(text[: text.rindex(formula, 0, stop.at)][-400:]) if formula else None
     if binder is not None:
         guard = f"{condition} and {binder.group(2)}" if binder.group(2) else condition
-        mend = f"write `{binder.group(1)} where {guard}: {formula}`"
+        mend = f"{binder.group(1)} where {guard}: {formula}"
+        begin = text.rindex(binder.group(), 0, stop.at)
     elif words[0] == "rule" and words.count(":") == 1 and ":" in words[2:] and opener(stop) is None:
         head = text[: stop.before[words.index(":")][1]].rstrip()
-        mend = f"write `{head} where {condition}: {formula}`"
+        mend, begin = f"{head} where {condition}: {formula}", 0
     else:
-        mend = f"write `{_closed(condition)} implies {formula}`"
-    return stop.found("ASR001", f"a condition with `{stop.token}` comes before what it is for", mend)
+        mend, (begin, _) = f"{_closed(condition)} implies {formula}", stop.around(formula, stop.at, stop.at, "")
+    _, end = stop.around("", stop.at, rest, condition)
+    message = f"a condition with `{stop.token}` comes before what it is for"
+    return stop.found("ASR001", message, f"write `{mend}`", edit=(begin, end, mend))
 
 
 def members(stop: Stop) -> Diagnostic | None:

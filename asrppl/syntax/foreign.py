@@ -129,7 +129,9 @@ def modulo(stop: Stop) -> Diagnostic | None:
         return stop.found("ASR004", "there is no whole division", f"write `{mend}`", edit=(*place, mend))
     if not right:
         share = re.fullmatch(r"[0-9.]+", stop.previous)
-        return stop.found("ASR004", "there are no percentages", f"write `{stop.previous} / 100`" if share else None)
+        edit = (stop.at, stop.at + 1, " / 100") if share else None
+        help = f"write `{stop.previous} / 100`" if share else None
+        return stop.found("ASR004", "there are no percentages", help, edit=edit)
     mend = f"mod({left}, {right})"
     return stop.found("ASR004", f"`{stop.token}` is not an operator here", f"write `{mend}`", edit=(*place, mend))
 

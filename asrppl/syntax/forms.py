@@ -20,9 +20,11 @@ def generator(stop: Stop) -> Diagnostic | None:
     text, at = stop.piece.text, opener(stop)
     if at is None:
         body = before(text, stop.at, CLAUSE)
-        rest = after(text, stop.at + 3, CLAUSE)
-        rest = re.sub(r"^(all|each|every|any)\b[ \t]*", "", rest)
-        return stop.found("ASR001", "a quantifier stands before what it speaks of", f"write `forall {rest}: {body}`")
+        over = after(text, stop.at + 3, CLAUSE)
+        indices = re.sub(r"^(all|each|every|any)\b[ \t]*", "", over)
+        mend = f"forall {indices}: {body}"
+        edit = (*stop.around(body, stop.at, stop.at + 3, over), mend)
+        return stop.found("ASR001", "a quantifier stands before what it speaks of", f"write `{mend}`", edit=edit)
     start = stop.before[at][1] + 1
     if stop.before[at][0] == "[" and at > 1 and stop.before[at - 1][0] == "(":
         at -= 1
@@ -40,7 +42,8 @@ def generator(stop: Stop) -> Diagnostic | None:
     first = stop.before[at - 1][1] if at else start - 1
     if kind not in ("forall", "exists") or text[:first].rstrip()[-1:] not in ("", ":", "("):
         mend = f"({mend})"
-    return stop.found("ASR001", "there are no comprehensions", f"write `{mend}`")
+    close = end + 2 if text[end : end + 2] == "])" else end + 1
+    return stop.found("ASR001", "there are no comprehensions", f"write `{mend}`", edit=(first, close, mend))
 
 
 def _domain(written: str) -> str:
@@ -109,16 +112,20 @@ def call_of_field(stop: Stop) -> Diagnostic | None:
     whose = before(text, stop.before[-2][1], TERM | {"+", "-", "*", "/", "^"})
     given = text[stop.at + 1 : closer(text, stop.at + 1)].strip()
     arguments = f"{whose}, {given}" if given else whose
+    start, _ = stop.around(whose, stop.before[-2][1], stop.at, "")
+    end = closer(text, stop.at + 1) + 1
     if whose in _PACKAGES:
-        mend = f"write `{_OURS.get(name, name)}({given})`"
-        return stop.found("ASR001", f"functions stand alone, without `{whose}.`", mend)
+        mend = f"{_OURS.get(name, name)}({given})"
+        message = f"functions stand alone, without `{whose}.`"
+        return stop.found("ASR001", message, f"write `{mend}`", edit=(start, end, mend))
     if name in BINDING and not given:
-        mend = f"write `({name} i: {whose}[i])`"
+        mend = f"({name} i: {whose}[i])"
     elif name in BUILTINS or given:
-        mend = f"write `{name}({arguments})`"
+        mend = f"{name}({arguments})"
     else:
-        mend = f"write `{whose}.{name}` for a field, `{name}({arguments})` for a function"
-    return stop.found("ASR001", "there are no methods", mend)
+        help = f"write `{whose}.{name}` for a field, `{name}({arguments})` for a function"
+        return stop.found("ASR001", "there are no methods", help, edit=(start, end, f"{whose}.{name}"))
+    return stop.found("ASR001", "there are no methods", f"write `{mend}`", edit=(start, end, mend))
 
 
 def slice(stop: Stop) -> Diagnostic | None:
@@ -142,8 +149,10 @@ def product(stop: Stop) -> Diagnostic | None:
         found = re.search(r"\b(sum|prod|count|mean|max|min)\(([^()]* in [^()]*)\)[ \t]*$", stop.piece.text[: stop.at])
         if found is not None:
             kind, binder = found.groups()
-            body = stop.piece.text[stop.at + 1 : closer(stop.piece.text, stop.at + 1)]
-            return stop.found("ASR001", "an index stands without parentheses", f"write `({kind} {binder}: {body})`")
+            end = closer(stop.piece.text, stop.at + 1)
+            mend = f"({kind} {binder}: {stop.piece.text[stop.at + 1 : end]})"
+            edit = (found.start(), end + 1, mend)
+            return stop.found("ASR001", "an index stands without parentheses", f"write `{mend}`", edit=edit)
     if re.match(r"[0-9]", stop.previous) or stop.previous in (")", "]"):
         edit = (len(stop.piece.text[: stop.at].rstrip()), stop.at, " * ")
         return stop.found("ASR001", "a product needs its `*`", f"write `{stop.previous} * (`", edit=edit)

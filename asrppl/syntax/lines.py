@@ -245,8 +245,10 @@ def _match(draft: _Draft, sink: Sink, place: Span) -> None:
         draft.broken = True
         return
     bracket, offset = draft.open.pop()
-    if _PARTNER[bracket] != place.text and (interval := _half_open(place.source.text, offset, place.start)):
-        sink.add("ASR002", Span(place.source, offset, place.end), "there are no half-open intervals", help=interval)
+    if _PARTNER[bracket] != place.text and (found := _half_open(place.source.text, offset, place.start)):
+        start, mend = found
+        span, edits = Span(place.source, offset, place.end), replacing(Span(place.source, start, place.end), mend)
+        sink.add("ASR002", span, "there are no half-open intervals", help=f"write `{mend}`", edits=edits)
         draft.broken = True
         draft.open.clear()
         return
@@ -265,14 +267,15 @@ def _match(draft: _Draft, sink: Sink, place: Span) -> None:
 _VALUE = re.compile(r"([A-Za-z_][\w.]*(?:\[[^\][]*\](?:\.\w+)?)*|\([^()]*\)|[a-z]+\([^()]*\))[ \t]+in[ \t]*$")
 
 
-def _half_open(text: str, start: int, end: int) -> str | None:
-    """Return the mend of `x in (0, 1]`, None for other brackets."""
+def _half_open(text: str, start: int, end: int) -> tuple[int, str] | None:
+    """Return where `x in (0, 1]` begins and what is to be written, None for other brackets."""
     value = _VALUE.search(text[max(0, start - 200) : start])
     ends = text[start + 1 : end].split(",")
     if text[start] + text[end] not in ("(]", "[)") or len(ends) != 2 or value is None:
         return None
     below, above = "<" if text[start] == "(" else "<=", "<" if text[end] == ")" else "<="
-    return f"write `{ends[0].strip()} {below} {value.group(1)} {above} {ends[1].strip()}`"
+    mend = f"{ends[0].strip()} {below} {value.group(1)} {above} {ends[1].strip()}"
+    return max(0, start - 200) + value.start(1), mend
 
 
 def _refuse(sink: Sink, place: Span) -> None:

@@ -223,7 +223,10 @@ def number(stop: Stop) -> Diagnostic | None:
     if product is not None and not re.match(
         r"[eE]|0[xXoObB]", product.group(2) if product.group(1) != "0" else stop.token
     ):
-        help = f"write `{product.group(1)} * {product.group(2)}` for a product; a name cannot start with a digit"
+        mend = f"{product.group(1)} * {product.group(2)}"
+        help = f"write `{mend}` for a product; a name cannot start with a digit"
+        edit = (stop.at, stop.at + len(stop.token), mend)
+        return stop.found("ASR005", f"`{stop.token}` is not a number", help, edit=edit)
     return stop.found("ASR005", f"`{stop.token}` is not a number", help)
 
 

@@ -62,8 +62,9 @@ def unknown_statement(stop: Stop) -> Diagnostic | None:
         start = re.match(r"(\w+(?:[ \t]+[0-9.]+)?)[ \t]*(?:rule[ \t]+)?(\w+)?[ \t]*:", stop.piece.text)
         if start is not None and (stop.token == "rule" or re.match(r"[0-9]", stop.token) or len(stop.before) == 2):
             option = "" if start.group(1) == "soft" else f" {start.group(1)}"
-            mend = f"write `rule {start.group(2) or 'small'}{option}: ...`"
-            return stop.found("ASR011", "an option follows the name of a rule", mend)
+            mend = f"rule {start.group(2) or 'small'}{option}:"
+            help, edit = f"write `{mend} ...`", (0, start.end(), mend)
+            return stop.found("ASR011", "an option follows the name of a rule", help, edit=edit)
     if len(stop.before) != 1 or not re.match(r"[A-Za-z_\"]", stop.token) or stop.token in KEYWORDS:
         return None
     word, start = stop.before[0]
@@ -115,11 +116,14 @@ def rule_name(stop: Stop) -> Diagnostic | None:
     if swapped is not None and stop.before[-1][1] == start:
         kind, amount, other = swapped.groups()
         message = f"a rule's name comes before its options: this one is named `{name}`"
-        return stop.found("ASR011", message, f"write `rule {other} {kind} {amount}: ...`")
+        mend = f"rule {other} {kind} {amount}"
+        return stop.found("ASR011", message, f"write `{mend}: ...`", edit=(0, swapped.end(), mend))
     if len(stop.before) == 2 and stop.token in ("[", "("):
         inside = after(text, stop.at + 1, frozenset())
         if _options_in(inside):
-            return stop.found("ASR011", "options stand without brackets", f"write `rule {name} {inside}: ...`")
+            help, end = f"write `rule {name} {inside}: ...`", closer(text, stop.at + 1) + 1
+            edit = (*stop.around("", stop.at, end, ""), f" {inside}")
+            return stop.found("ASR011", "options stand without brackets", help, edit=edit)
         return stop.found(
             "ASR001", "a rule takes neither indices nor arguments", f"write `rule {name}: forall {inside or 'i'}: ...`"
         )

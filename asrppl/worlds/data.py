@@ -7,6 +7,7 @@ from typing import Any, cast
 
 from asrppl.core.families import family, members
 from asrppl.core.free import FreeName, FreeNames
+from asrppl.core.laws import Law
 from asrppl.core.signature import BOX_FIELDS, Entry, Kind, Level, Signature
 from asrppl.diagnostics import AsrError, Diagnostic
 from asrppl.reference import Given
@@ -219,11 +220,15 @@ def _entry(use: FreeName, value: Given) -> Entry:
         axes = axes if value.fields else axes[:-1]
         squares = use.shape == "box" and ("size" in value.fields or lengths(value.value)[-1:] == (3,))
     support: tuple[int | float, ...] | None = None
+    law: Law | None = None
     if value.probs is not None:
         leaf = value.probs
         while isinstance(leaf, list):
             leaf = cast(list[object], leaf)[0]
-        support = tuple(cast(Mapping[int | float, float], leaf)) if isinstance(leaf, Mapping) else None
+        if isinstance(leaf, Mapping):
+            support = tuple(cast(Mapping[int | float, float], leaf))
+        else:
+            law = Law("Normal")
     kind = {"bool": Kind.BOOL, "int": Kind.INT, "real": Kind.REAL}[value.kind]
     return Entry(
         axes=axes,
@@ -232,6 +237,7 @@ def _entry(use: FreeName, value: Given) -> Entry:
         fields=fields,
         squares=squares,
         support=support,
+        law=law,
         masked=value.mask is not None,
         given=use.given,
         distribution_levels=data,

@@ -18,7 +18,7 @@ from asrppl.files import Library
 from asrppl.source import Source
 from asrppl.syntax import parse_file
 from asrppl.worlds.enumeration import Enumerated, enumerated, smallest_conflict
-from asrppl.worlds.invent import InventionError, invent
+from asrppl.worlds.invent import InventionError, Kinds, invent
 from asrppl.worlds.invention import Invention
 from asrppl.worlds.judge import Goal, Judge, World, one_by_one
 from asrppl.worlds.shown import Example, Shown
@@ -37,6 +37,7 @@ def example(
     library: Library | None = None,
     lengths: Lengths | None = None,
     ranges: Mapping[str, tuple[float, float]] | None = None,
+    kinds: Kinds | None = None,
     data: int = 1,
     seed: int = 0,
     seconds: float = 15.0,
@@ -49,6 +50,7 @@ def example(
         library: where imports are looked up.
         lengths: of axes, as for `asrppl explain --lengths`: by name of an array or an index.
         ranges: of numbers, by name, in place of what the rules mention.
+        kinds: of numbers whose kind the rules leave open, in place of what they look like.
         data: how many data a world has.
         seed: of the starts.
         seconds: that z3 has for one question.
@@ -63,7 +65,7 @@ def example(
     if parsed.diagnostics or checked.failed:
         raise AsrError(in_order((*parsed.diagnostics, *checked.diagnostics)))
     known = {name: value for name, value in checked.params.items() if name in params}
-    made = invent(checked, lengths or {}, data, ranges)
+    made = invent(checked, lengths or {}, data, ranges, kinds)
     search = _Search(source, checked, made, known, library, seed, seconds)
     try:
         return search.example()
@@ -139,7 +141,8 @@ class _Search:
         if came.best is not None:
             self.nearest[Goal()] = came.best[0]
         for goal in self._open():
-            self.tried[goal].append(f"none among all {came.count:,} worlds")
+            all_of_them = f"none among all {came.count:,} worlds" if came.count > 1 else "the rules read nothing"
+            self.tried[goal].append(all_of_them)
         # Laws have others than were listed, and ints and reals go on beyond their ranges.
         if self._open() and all(one.what == "bool" for one in self.invention.unknowns):
             self._prove_by(came)

@@ -50,21 +50,35 @@ class Guesses:
         return False
 
     def counted(self, name: str) -> bool:
-        """Whether a number is compared as ints are: by ``==``, ``!=``, with the elements of a set or a range."""
+        """Whether a number is compared as ints are: with one by ``==``, by ``!=``, with a set or a range of them."""
         numbers = self.mentioned.get(name, ())
         if any(not float(number).is_integer() for number in numbers):
             return False
         for part in _all(self.formulas):
             match part:
-                case ast.Chain(operators=operators) if {"==", "!="} & set(operators) and _reads(part, name):
+                case ast.Chain(operators=operators) if "!=" in operators and _reads(part, name):
                     return True
-                case ast.Member(container=ast.SetLiteral() | ast.Range() | ast.Name()) if _reads(part.value, name):
+                case ast.Chain(operators=("==",), operands=(left, right)) if (
+                    _is_entry(left, name) and self.is_int(right)
+                ) or (_is_entry(right, name) and self.is_int(left)):
+                    return True
+                case ast.Member(container=ast.SetLiteral() | ast.Range() | ast.Name()) if _is_entry(part.value, name):
                     return True
                 case ast.Index() if any(_reads(index, name) for index in part.indices) and not _is_mean(part):
                     return True
                 case _:
                     pass
         return False
+
+    def is_int(self, expr: ast.Expr) -> bool:
+        """Whether an expression is a whole constant, or counts."""
+        match expr:
+            case ast.Number():
+                return isinstance(expr.value, int)
+            case ast.Name():
+                return isinstance(self.checked.params.get(expr.text), int)
+            case _:
+                return isinstance(expr, ast.Count)
 
     def indexes(self, name: str, axes: Mapping[str, tuple[int, ...]]) -> int | None:
         """Return the length of the axis that a number is an index of, None where it is none."""
@@ -95,6 +109,11 @@ def _mentioned(checked: Checked, formulas: Sequence[ast.Expr]) -> dict[str, list
                 for name in (read.text for read in nodes(inner) if isinstance(read, ast.Name)) if law else ():
                     found.setdefault(name, []).extend(numbers)
     return found
+
+
+def _is_entry(expr: ast.Expr, name: str) -> bool:
+    base = expr.base if isinstance(expr, ast.Index) else expr
+    return isinstance(base, ast.Name) and base.text == name
 
 
 def _written(tree: ast.Node) -> Iterator[float]:

@@ -6,10 +6,12 @@ A name is what its uses say, as for `asrppl explain`; what they leave open (leng
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Literal
 
 from asrppl.check import Checked, type_program
 from asrppl.check.assumed import Lengths, assumed
 from asrppl.check.facts import facts_of, nodes
+from asrppl.codes import Severity
 from asrppl.core.free import FreeName
 from asrppl.core.labels import indexed
 from asrppl.core.signature import BOX_FIELDS, Entry, Kind
@@ -26,12 +28,22 @@ SIDE = 50.0
 """Of the canvas that boxes lie on where the rules mention no number."""
 
 
+_LENGTHS = ("ASR044", "ASR046")
+"""Findings that other lengths may mend."""
+
+Kinds = Mapping[str, Literal["int", "real"]]
+
+
 class InventionError(ValueError):
     """No world can be made up for these rules; the message says why, and what would help."""
 
 
 def invent(
-    checked: Checked, lengths: Lengths, data: int = 1, ranges: Mapping[str, tuple[float, float]] | None = None
+    checked: Checked,
+    lengths: Lengths,
+    data: int = 1,
+    ranges: Mapping[str, tuple[float, float]] | None = None,
+    kinds: Kinds | None = None,
 ) -> Invention:
     """Return what a world for a file's rules is made of.
 
@@ -40,19 +52,22 @@ def invent(
         lengths: of the axes, as for `asrppl explain --lengths`.
         data: how many data to make.
         ranges: by name, in place of those that the rules mention.
+        kinds: of numbers whose kind the rules leave open, in place of what they look like.
 
     Raises:
         InventionError: a name is a function, or no kinds of names fit the rules.
     """
-    for option, names in (("--lengths", lengths), ("--range", ranges or {})):
+    if not checked.rules:
+        raise InventionError("there is no rule to keep, or to break")
+    for option, names in (("--lengths", lengths), ("--range", ranges or {}), ("--int or --real", kinds or {})):
         for name in names:
-            if name not in checked.free and (option == "--range" or name not in _indices(checked)):
+            if name not in checked.free and (option != "--lengths" or name not in _indices(checked)):
                 known = ", ".join(checked.free) or "none"
                 raise InventionError(f"{option}: the rules have no `{name}`; they have {known}")
     functions = [name for name, free in checked.free.items() if free.shape == "function"]
     if functions:
         raise InventionError(f"`{functions[0]}` is a function that Python gives: no world can be made up for it")
-    return _Inventor(checked, dict(lengths), Invention(data), ranges or {}).made()
+    return _Inventor(checked, dict(lengths), Invention(data), ranges or {}, kinds or {}).made()
 
 
 def _indices(checked: Checked) -> frozenset[str]:
@@ -64,13 +79,19 @@ def _indices(checked: Checked) -> frozenset[str]:
 
 class _Inventor:
     def __init__(
-        self, checked: Checked, lengths: Lengths, made: Invention, ranges: Mapping[str, tuple[float, float]]
+        self,
+        checked: Checked,
+        lengths: Lengths,
+        made: Invention,
+        ranges: Mapping[str, tuple[float, float]],
+        kinds: Kinds,
     ) -> None:
         facts = [found for rule in checked.rules if (found := facts_of(checked, rule)) is not None]
         self.checked = checked
         self.formulas = [part for found in facts for part in (found.formula, found.where) if part is not None]
         self.lengths = dict(lengths)
         self.ranges = ranges
+        self.kinds = kinds
         self.invention = made
         self.guesses = Guesses(checked, self.formulas)
         self.axes: dict[str, tuple[int, ...]] = {}
@@ -95,6 +116,10 @@ class _Inventor:
                     self.name(self.checked.free[name], entry)
                 return self.invention
         assert problem is not None
+        found = next(found for found in problem.diagnostics if found.severity is Severity.ERROR)
+        if found.code in _LENGTHS:
+            name = next(name for name, free in self.checked.free.items() if free.rank)
+            raise InventionError(f"for these lengths: {found.message} ({found.code}); --lengths {name}=5 says others")
         raise problem
 
     def entries(self, finite: Sequence[str], whole: bool) -> dict[str, Entry]:
@@ -110,14 +135,10 @@ class _Inventor:
         found = dict(signature.entries)
         for name, entry in found.items():
             free = self.checked.free[name]
-            if (
-                whole
-                and entry.kind is Kind.REAL
-                and free.shape == "scalar"
-                and free.kind is None
-                and self.guesses.counted(name)
-            ):
-                found[name] = replace(entry, kind=Kind.INT)
+            if entry.kind is Kind.REAL and free.shape == "scalar" and free.kind is None:
+                counted = whole and self.guesses.counted(name)
+                if self.kinds.get(name, "int" if counted else "real") == "int":
+                    found[name] = replace(entry, kind=Kind.INT)
         return found
 
     # ---- one name

@@ -11,6 +11,7 @@ from asrppl.worlds.told import headline
 _PANEL, _GAP, _TITLE = 200, 16, 20
 _COLUMNS = 4
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")  # told apart by all eyes
+_BROKEN = 'stroke="#c00000" stroke-width="2.5" stroke-dasharray="5 3"'
 
 Rectangle = tuple[float, float, float, float]
 """Left, top, width, height."""
@@ -18,10 +19,11 @@ Rectangle = tuple[float, float, float, float]
 
 @dataclass(frozen=True, slots=True)
 class Panel:
-    """Boxes by their labels, under a title."""
+    """Boxes by their labels, under a title; ``broken`` are the labels of those that break something."""
 
     title: str
     boxes: tuple[tuple[str, Rectangle], ...]
+    broken: frozenset[str] = frozenset()
 
 
 def svg(example: Example) -> str | None:
@@ -54,15 +56,16 @@ def _panels(shown: Shown, example: Example) -> Iterator[Panel]:
         boxes: list[tuple[str, Rectangle]] = []
         for name in example.boxes:
             value = cast(Sequence[object], shown.values[name])
-            boxes += _rectangles(name, value[datum] if example.data > 1 else value)
+            boxes += rectangles(name, value[datum] if example.data > 1 else value)
         yield Panel(headline(shown) + (f" [{datum}]" if example.data > 1 else ""), tuple(boxes))
 
 
-def _rectangles(name: str, nested: object) -> Iterator[tuple[str, Rectangle]]:
+def rectangles(name: str, nested: object) -> Iterator[tuple[str, Rectangle]]:
+    """Yield the boxes of an array, each with its label: rows of x, y, w, h or of x, y, side, however deep they lie."""
     row = cast(Sequence[object], nested)
     if isinstance(row[0], Sequence):
         for index, inner in enumerate(row):
-            yield from _rectangles(f"{name}[{index}]" if name[-1] != "]" else f"{name[:-1]}, {index}]", inner)
+            yield from rectangles(f"{name}[{index}]" if name[-1] != "]" else f"{name[:-1]}, {index}]", inner)
         return
     x, y, w, *rest = cast(Sequence[float], row)
     h = rest[0] if rest else w
@@ -77,5 +80,8 @@ def _drawn(panel: Panel, left: float, top: float, low: float, scale: float) -> I
         colour = _COLOURS[number % len(_COLOURS)]
         place = f'x="{left + (x - low) * scale:.1f}" y="{top + (y - low) * scale:.1f}"'
         size = f'width="{w * scale:.1f}" height="{h * scale:.1f}"'
-        style = f'fill="{colour}" fill-opacity="0.35" stroke="{colour}"'
-        yield f"<rect {place} {size} {style}><title>{escape(name)}</title></rect>"
+        edge = _BROKEN if name in panel.broken else f'stroke="{colour}"'
+        yield f'<rect {place} {size} fill="{colour}" fill-opacity="0.35" {edge}><title>{escape(name)}</title></rect>'
+        middle = f'x="{left + (x + w / 2 - low) * scale:.1f}" y="{top + (y + h / 2 - low) * scale + 4:.1f}"'
+        label = name.partition("[")[2].rstrip("]") or name
+        yield f'<text {middle} font-size="11" text-anchor="middle" fill="#333">{escape(label)}</text>'

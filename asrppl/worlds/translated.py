@@ -40,9 +40,8 @@ class Translated(Watched):
         try:
             applies = [self.walk(Conditions(), guard, scope, True) for guard in guards]
             return z3.Implies(z3.And(*applies), self.walk(Claims(), rule.formula, scope, True))
-        except (TypeError, NotImplementedError, ValueError) as error:
-            # What Python's own functions (an exponential, say) make of an unknown.
-            raise Untranslatable(str(error)) from error
+        except (TypeError, ValueError) as error:  # what Python's own functions make of an unknown
+            raise Untranslatable("it takes an `exp`, a law or the like of what is not known") from error
 
     # ---- formulas over index variables
 

@@ -134,6 +134,24 @@ def test_a_place_says_its_type_its_level_its_violation_and_its_comment(at: str, 
     assert set(lines) <= set(found.lines), found.lines
 
 
+@pytest.mark.parametrize(
+    ("at", "code"),
+    [
+        ("gap[0]", "let gap[k] = z[k].scale - z[k + 1].scale"),
+        ("near(b", "def near(a: box, b: box, eps)"),
+        ("box[0]", "box[i]"),
+        ("m &", "param m = 3"),
+        ("inside(q", "def inside(a: box, b: box)"),
+        ("x <", None),
+    ],
+)
+def test_in_a_statement_that_cannot_be_read_known_words_mean_what_they_do_elsewhere(at: str, code: str | None) -> None:
+    text = MAIN + "rule u: gap[0] <= m && near(box[0], box[1]) or inside(q, r) or box.x <"
+    analysis = analysed({**FILES, "main.asr": text})["main.asr"]
+    found = describe(analysis, text.rindex(at))
+    assert (None if found is None else found.code) == code
+
+
 def test_what_stands_in_a_condition_has_no_price() -> None:
     found = describe(analysed(FILES)["main.asr"], MAIN.index("< j"))
     assert found is None

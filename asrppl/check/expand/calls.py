@@ -137,6 +137,7 @@ def _moment(ctx: Context, name: str, argument: ast.Expr, span: Span, env: Env) -
             argument.span,
             "`mean(…)` takes a distribution",
             env,
+            edits=over_index("mean", argument, env).edits(span),
             help=f"{over_index('mean', argument, env).help} for the mean over an index; `E[…]` is under the guide, "
             "`aggregate(…)` over the data",
         )
