@@ -123,10 +123,12 @@ def test_what_a_thing_is(say) -> None:
     assert say(":type box[0].x + 1") == "number of sample level; reads box[i]: box\n"
     assert say(":type square(1, 2, 3)") == "box of population level\n"
     assert say(":type E[y] <= 1") == "formula of posterior level; reads y: number\n"
+    assert say(":type box") == "2 × 3 integers\n"
+    assert say(f"rule apart: {APART}", ":type box").endswith("2 × 3 integers; rules read box[i]: box\n")
     assert say("?nonoverlap").startswith("def nonoverlap(a: box, b: box)\n    formula\n")
     assert say("?forall") == "forall i: φ\n    φ holds for every i: costs the sum of all violations\n"
     assert say("param S = 3", "?S") == "param S = 3\n    constant integer\n"
-    assert say("?box").startswith("box: 2 × 3 integers, [[10, 10, 8], [14, 12, 8]]\n")
+    assert say("?box").startswith("box: 2 × 3 integers, [[10, 10, 8], [14, 12, 8]]\nbox[i]\n    box, sample level\n")
     assert say(":doc ASR036") == say(":explain ASR036")
     assert say("?nonoverlp") == "error: nothing is known of `nonoverlp`; did you mean `nonoverlap`?\n"
 

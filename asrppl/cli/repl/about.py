@@ -9,6 +9,7 @@ from asrppl.cli.explained import Explanation, Style
 from asrppl.cli.lengths import code_of
 from asrppl.cli.repl.places import ReplError
 from asrppl.cli.repl.registry import Command, subject
+from asrppl.cli.repl.types import value_type
 from asrppl.commands import printable
 from asrppl.core.labels import indexed, level_name, type_of
 from asrppl.diagnostics import AsrError
@@ -25,8 +26,13 @@ def type_(repl: "Repl", text: str) -> None:
     """Print what kind of thing a formula or term is, what it varies with, and what it reads."""
     from asrppl.cli.repl.shell import is_term
 
-    text = subject(repl, text)
     session = repl.session
+    if text in session.values:
+        free = session.program().free.get(text)
+        read = "" if free is None else f"; rules read {indexed(free)}: {type_of(free)}"
+        print(printable(f"{value_type(session.values[text])}{read}"))
+        return
+    text = subject(repl, text)
     try:
         program = session.checked(text)
         print(printable(f"formula of {level_name(program.rules[-1].levels)} level{_reads(program)}"))
@@ -35,13 +41,12 @@ def type_(repl: "Repl", text: str) -> None:
         if not is_term(text, error):
             raise
         failed = error
-    for what, probe in (("number", text), ("box", f"{text}.w"), ("record", None)):
-        if probe is None:
-            raise failed
+    for what, probe in (("number", text), ("box", f"{text}.w")):
         with contextlib.suppress(AsrError):
             program = session.checked(f"{probe} >= 0", shown=text)
             print(printable(f"{what} of {level_name(program.rules[-1].levels)} level{_reads(program)}"))
             return
+    raise failed
 
 
 def _reads(program: Program) -> str:
