@@ -201,3 +201,16 @@ def test_a_session_is_saved_as_a_rule_file(say, tmp_path: Path) -> None:
     assert say(":reset", f":load {file}", "x = 2.0", ":rules").count("low (weight 1)") == 1
     assert say(":save").startswith("error: :save needs")
     assert say(f":save {tmp_path / 'no' / 'folder.asr'}").startswith("error: ")
+
+
+def test_a_terminal_shows_the_way_of_a_descent(say, monkeypatch: pytest.MonkeyPatch) -> None:
+    say(BOXES)
+    monkeypatch.setattr("time.sleep", lambda _: None)
+    plain = say(f":descend {APART}", ":undo")
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    shown = say(f":descend {APART}")
+    first, *way, last = re.split("\x1b\\[\\d+A\r\x1b\\[J", shown)
+    assert first.startswith(plain.partition("after:\n")[0])
+    assert len(way) >= 20
+    assert last == plain.partition("after:\n")[2]

@@ -112,8 +112,8 @@ def _as_truth(found: object) -> object:
     return bool(found)
 
 
-def values_for(session: Session, program: Program) -> dict[str, Any]:
-    """Return the session's values as binding takes them, those that the program reads (`given_for`).
+def values_of(program: Program, values: Mapping[str, object]) -> dict[str, Any]:
+    """Return a session's values as binding takes them, those that the program reads (`given_for`).
 
     Raises:
         AsrError: one is a law, or draws, that do not fit to what is read.
@@ -121,15 +121,15 @@ def values_for(session: Session, program: Program) -> dict[str, Any]:
     wanted = {
         known: free
         for name, free in program.free.items()
-        for known in (name, *members(free, session.values).values())
-        if known in session.values
+        for known in (name, *members(free, values).values())
+        if known in values
     }
-    return given_for(wanted, session.values)
+    return given_for(wanted, values)
 
 
 def _bind(session: Session, program: Program, more: Mapping[str, object], text: str, shown: str | None = None) -> Bound:
     try:
-        return bind_values(program.free, {**values_for(session, program), **more})
+        return bind_values(program.free, {**values_of(program, session.values), **more})
     except AsrError as error:
         raise mended(moved(error, program.source, text, shown), session) from None
 

@@ -2,7 +2,7 @@
 
 import math
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from asrppl.bind.values import bind_values
-from asrppl.cli.repl.evaluation import mended, values_for
+from asrppl.cli.repl.evaluation import mended, values_of
 from asrppl.cli.repl.laws import Law
 from asrppl.cli.repl.picture import Box
 from asrppl.cli.repl.places import ReplError, moved
@@ -94,13 +94,14 @@ def start(repl: "Repl", text: str) -> Moved:
     else:
         program = session.program()
     try:
-        values = values_for(session, program)
+        values = values_of(program, session.values)
     except AsrError as error:
         raise moved(error, program.source, text) from None
     found = Moved(session, program, text, values)
     for name in values:
         found.values[name] = _lifted(found, name, values[name])
-    if not found.leaves and not found.penalty().isnan():  # (names without a value are an error first)
+    found.penalty()  # what lacks a value, or does not fit, is an error first
+    if not found.leaves:
         why = "".join(f"; {name}: {reason}" for name, reason in found.fixed.items())
         raise ReplError(f"no value that is read can move{why}")
     return found
@@ -136,11 +137,11 @@ class Descent:
     steps: int
 
 
-def descend(found: Moved, most: int) -> Descent:
+def descend(found: Moved, most: int, each: Callable[[], None]) -> Descent:
     """Let the values descend the penalty, and return the best that they came to.
 
     The least penalty is taken to be 0, which it is where the rules can hold together: a step is as long as would reach
-    it if the penalty were linear (Polyak's), half of that at first.
+    it if the penalty were linear (Polyak's), half of that at first. ``each`` is called after each step.
     """
     penalty = found.penalty()
     first = best = float(penalty.detach())
@@ -157,21 +158,25 @@ def descend(found: Moved, most: int) -> Descent:
             for leaf, slope in zip(leaves, slopes, strict=True):
                 leaf -= length * slope
         penalty, step, near = found.penalty(), step + 1, near + (best <= NEAR)
+        each()
         if float(penalty.detach()) < best:
             best, kept = float(penalty.detach()), [leaf.detach().clone() for leaf in leaves]
     return Descent(first, best, found.shown(kept), step)
 
 
-def boxes(session: Session, program: Program) -> Iterator[tuple[str, Box]]:
-    """Yield the boxes that a program reads at the session's values, of a batch the first, by their labels."""
+def boxes(program: Program, given: Mapping[str, Any]) -> dict[str, Box]:
+    """Return the boxes that a program reads by their labels, of a batch the first; values are as binding takes them."""
     read = {name: free for name, free in program.free.items() if free.shape == "box"}
-    values = {name: value for name, value in values_for(session, program).items() if name in read}
+    values = {name: value for name, value in given.items() if name in read}
+    found: dict[str, Box] = {}
     bound = bind_values({name: read[name] for name in values}, values)
     for name, entry in bound.signature.entries:
         if any((name, part) not in bound.tensors for part in "xywh"):
             continue
         size = math.prod(entry.axes)
-        columns = [cast(list[float], plain(bound.tensors[name, part].reshape(-1)[:size])) for part in "xywh"]
+        tensors = [bound.tensors[name, part].detach().reshape(-1)[:size] for part in "xywh"]
+        columns = [cast(list[float], plain(tensor)) for tensor in tensors]
         for number, (x, y, w, h) in enumerate(zip(*columns, strict=True)):
             if all(map(math.isfinite, (x, y, w, h))):
-                yield (f"{name}[{number}]" if entry.axes else name), Box(x, y, w, h)
+                found[f"{name}[{number}]" if entry.axes else name] = Box(x, y, w, h)
+    return found

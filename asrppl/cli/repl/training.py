@@ -1,6 +1,8 @@
 """Commands that move values, and draw them: `:grad`, `:descend`, `:plot`."""
 
+import os
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +20,9 @@ if TYPE_CHECKING:
     from asrppl.cli.repl.shell import Repl
 
 _STEPS = 500
+_PAUSE = 0.08
+"""Seconds between two pictures of a descent."""
+Boxes = dict[str, Box]
 
 
 def grad(repl: "Repl", text: str) -> None:
@@ -40,11 +45,12 @@ def _print_values(found: "Moved", values: dict[str, object], before: str = "") -
 def descend(repl: "Repl", text: str) -> None:
     """Let the values descend the penalty, and show where they settle."""
     from asrppl.cli.repl import moves
+    from asrppl.cli.repl.evaluation import values_of
 
     found = moves.start(repl, text)
     session, values = repl.session, repl.session.values
-    before = dict(moves.boxes(session, found.program))
-    there = moves.descend(found, _STEPS)
+    way: list[Boxes] = [moves.boxes(found.program, found.values)]
+    there = moves.descend(found, _STEPS, lambda: way.append(moves.boxes(found.program, found.values)))
     last = there.last if there.last > moves.NEAR else 0.0
     print(f"penalty {there.first:g} -> {last:.3g} in {counted(there.steps, 'step')}")
     moved: dict[str, object] = {}
@@ -54,39 +60,46 @@ def descend(repl: "Repl", text: str) -> None:
     session.set_all(moved)
     repl.start = values
     _print_values(found, there.values)
-    after = dict(moves.boxes(session, found.program))
-    if after:
-        _print_pictures(before, after)
+    if way[0]:
+        _print_way([*way, moves.boxes(found.program, values_of(found.program, session.values))])
 
 
-def _print_pictures(before: dict[str, Box], after: dict[str, Box]) -> None:
-    frame = frame_of([*before.values(), *after.values()])
-    for title, boxes in (("before:", before), ("after:", after)):
-        print(title)
-        print("\n".join(text_picture(boxes, frame, ascii_only=not _has_lines())))
+def _print_way(way: list[Boxes]) -> None:
+    """Draw where boxes began, and where they ended; a terminal shows the way between."""
+    frame = frame_of([box for boxes in way for box in boxes.values()])
+    print("before:")
+    print("\n".join(_picture(way[0], frame)))
+    print("after:")
+    if sys.stdout.isatty() and os.environ.get("TERM") != "dumb":
+        for boxes in way[:-1]:
+            lines = _picture(boxes, frame)
+            print("\n".join(lines), end="", flush=True)
+            time.sleep(_PAUSE)
+            print(end=f"\x1b[{len(lines) - 1}A\r\x1b[J")  # back to where it began, and nothing from there
+    print("\n".join(_picture(way[-1], frame)))
+
+
+def _picture(boxes: Boxes, frame: tuple[float, float, float, float]) -> list[str]:
+    has_lines = (sys.stdout.encoding or "ascii").lower().startswith("utf")
+    return text_picture(boxes, frame, ascii_only=not has_lines)
 
 
 def plot(repl: "Repl", text: str) -> None:
     """Draw the boxes that the rules read, in the terminal or to an SVG file."""
     from asrppl.cli.repl import moves
+    from asrppl.cli.repl.evaluation import values_of
 
     session = repl.session
     program = session.program() if session.rules() else session.checked(subject(repl, ""))
-    boxes = dict(moves.boxes(session, program))
+    boxes = moves.boxes(program, values_of(program, session.values))
     if not boxes:
         raise ReplError("there are no boxes to draw: no rule reads one that has a value")
     if not text:
-        print("\n".join(text_picture(boxes, frame_of([*boxes.values()]), ascii_only=not _has_lines())))
+        print("\n".join(_picture(boxes, frame_of([*boxes.values()]))))
         return
     if not text.endswith(".svg"):
         raise ReplError(f"{text}: the picture is an SVG file, so give it a name that ends in .svg")
-    now, before = session.values, dict[str, Box]()
-    if repl.start is not None:
-        session.values = {**now, **repl.start}
-        try:
-            before = dict(moves.boxes(session, program))
-        finally:
-            session.values = now
+    before = {} if repl.start is None else moves.boxes(program, values_of(program, repl.start))
     try:
         write_whole(Path(text), _svg(before, boxes).encode())
     except OSError as error:
@@ -94,16 +107,12 @@ def plot(repl: "Repl", text: str) -> None:
     print(printable(f"{text}: {counted(len(boxes), 'box', 'boxes')}"))
 
 
-def _svg(before: dict[str, Box], now: dict[str, Box]) -> str:
+def _svg(before: Boxes, now: Boxes) -> str:
     titled = {"before": before, "after": now} if before not in ({}, now) else {"": now}
     panels = [
         Panel(title, tuple((label, box.rectangle) for label, box in boxes.items())) for title, boxes in titled.items()
     ]
     return panels_svg(panels) or ""
-
-
-def _has_lines() -> bool:
-    return (sys.stdout.encoding or "ascii").lower().startswith("utf")
 
 
 COMMANDS = {
