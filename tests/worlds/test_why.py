@@ -176,6 +176,7 @@ def test_where_rules_ask_nothing() -> None:
         ("x[0] <= 1", {"x": 1}, "ASR073", "`x` needs 1 axis, and its value has 0"),
         ("x[0] <= 1", {"x": [[1], [2, 3]]}, "ASR073", "differ in length"),
         ("x <= 1", {"x": "one"}, "ASR072", "no number: 'one'"),
+        ("x <= 1", {"x": float("nan")}, "ASR072", "an entry that is not finite: nan"),
         ("given b: bool\nb", {"b": 2}, "ASR072", "`b` is declared bool"),
         ("box[0].x <= 1", {"box": [[1, 2]]}, "ASR072", "4 columns"),
         ("forall i: x[i] <= y[i]", {"x": [1], "y": [1, 2]}, "ASR046", "entries"),
