@@ -148,6 +148,10 @@ async def test_an_editor_is_answered(editor: Editor) -> None:
     (found,) = await editor.write("main.asr", wrong)
     assert (found.code, found.severity, found.source) == ("ASR004", types.DiagnosticSeverity.Error, "asrppl")
     assert editor.text_at("main.asr", found.range) == "&&"
+    if found.code_description is not None:  # its address is in what is known of an installed package
+        assert found.code_description.href.endswith(
+            "/diagnostics.md#asr004-an-operator-as-other-languages-write-it--for----"
+        )
     assert found.message == "`&&` is not an operator here\nhelp: write `and`"
     context = types.CodeActionContext([found])
     document = types.TextDocumentIdentifier(editor.uri("main.asr"))
