@@ -13,10 +13,10 @@ from asrppl import __version__
 from asrppl.cli import check, example, explain, fmt, lsp, why
 from asrppl.cli.completion import SHELLS, PrintCompletion
 from asrppl.cli.parser import Parser
-from asrppl.cli.project import address
 from asrppl.cli.repl import command as repl
 from asrppl.commands import Commands, printable
 from asrppl.diagnostics import AsrError, AsrWarning
+from asrppl.project import address
 
 _DESCRIPTION = """\
 Rules, as text, about what a Pyro guide infers.

@@ -1,6 +1,8 @@
 """From what the rules say of themselves to what the protocol has for it."""
 
+import re
 from collections.abc import Callable, Iterable
+from functools import cache
 from importlib.resources import files
 from pathlib import Path
 
@@ -10,9 +12,10 @@ from pygls.uris import from_fs_path
 from asrppl.assist.analysis import Analysis
 from asrppl.assist.complete import Item, ItemKind
 from asrppl.assist.describe import Description, signature
-from asrppl.codes import Severity
+from asrppl.codes import CODES, Severity
 from asrppl.diagnostics import Diagnostic, Edit
 from asrppl.lsp.positions import Places
+from asrppl.project import address
 from asrppl.source import Source, Span
 from asrppl.syntax import ast
 
@@ -68,10 +71,19 @@ def diagnostic(found: Diagnostic, main: Source, places: PlacesOf) -> types.Diagn
         message=message,
         severity=_SEVERITIES[found.severity],
         code=found.code,
+        code_description=_page(found.code),
         source="asrppl",
         tags=[types.DiagnosticTag.Unnecessary] if found.code == "ASR055" else None,
         related_information=[types.DiagnosticRelatedInformation(at, text) for text, at in shown if at is not None],
     )
+
+
+@cache
+def _page(code: str) -> types.CodeDescription | None:
+    """Return where a code is explained: the heading of its section, as GitHub makes an anchor of it."""
+    home = address("Homepage")
+    heading = re.sub(r"[^\w\- ]", "", f"{code}: {CODES[code].title}".lower()).replace(" ", "-")
+    return None if home is None else types.CodeDescription(f"{home}/blob/main/docs/diagnostics.md#{heading}")
 
 
 def import_of(source: Source, main: Source) -> Span:

@@ -64,9 +64,10 @@ class Documents:
 
     def analysis(self, name: str) -> Analysis:
         """Return what is known of a file as it is now (raises as `read_text` does where it is not open)."""
+        if name not in self._texts:  # it may change, and nobody say so
+            return analyse(Source(name, read_text(name)), library=self.library(name))
         if name not in self._known:
-            text = self._texts[name] if name in self._texts else read_text(name)
-            self._known[name] = found = analyse(Source(name, text), library=self.library(name))
+            self._known[name] = found = analyse(Source(name, self._texts[name]), library=self.library(name))
             if found.whole:
                 self._good[name] = found
         return self._known[name]

@@ -123,6 +123,15 @@ def make_server() -> Server:
 def _follow(server: Server) -> None:
     """Follow the texts as they are edited."""
 
+    @server.feature(types.INITIALIZED)
+    def ready(ls: Server, asked: types.InitializedParams) -> None:
+        """Ask to be told when files change on disk: they may be imported."""
+        field = "workspace.did_change_watched_files.dynamic_registration"
+        if get_capability(ls.client_capabilities, field):
+            watched = types.DidChangeWatchedFilesRegistrationOptions([types.FileSystemWatcher("**/*.asr")])
+            asking = types.Registration("watch", types.WORKSPACE_DID_CHANGE_WATCHED_FILES, watched)
+            ls.client_register_capability(types.RegistrationParams([asking]))
+
     @server.feature(types.TEXT_DOCUMENT_DID_OPEN)
     def opened(ls: Server, asked: types.DidOpenTextDocumentParams) -> None:
         name = name_of(asked.text_document.uri)

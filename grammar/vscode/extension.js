@@ -4,18 +4,13 @@ const { LanguageClient } = require("vscode-languageclient/node");
 
 let client;
 
-exports.activate = async function (context) {
+exports.activate = async function () {
   const [command, ...args] = workspace.getConfiguration("asrppl").get("command");
-  const watcher = workspace.createFileSystemWatcher("**/*.asr"); // imports change on disk, too
-  context.subscriptions.push(watcher);
   client = new LanguageClient(
     "asrppl",
     "asr rules",
     { command, args },
-    {
-      documentSelector: [{ scheme: "file", language: "asr" }, { scheme: "untitled", language: "asr" }],
-      synchronize: { fileEvents: watcher },
-    },
+    { documentSelector: [{ scheme: "file", language: "asr" }, { scheme: "untitled", language: "asr" }] },
   );
   try {
     await client.start();

@@ -27,6 +27,9 @@ SHOWN = types.TextDocumentClientCapabilities(
         completion_item=types.ClientCompletionItemOptions(documentation_format=MARKDOWN)
     ),
 )
+WATCHING = types.WorkspaceClientCapabilities(
+    did_change_watched_files=types.DidChangeWatchedFilesClientCapabilities(dynamic_registration=True)
+)
 pytestmark = pytest.mark.asyncio
 COMMAND = [sys.executable, "-m", "asrppl", "lsp", "--stdio"]
 
@@ -37,14 +40,23 @@ async def client(lsp_client: LanguageClient, request: pytest.FixtureRequest, tmp
     units = getattr(request, "param", None)
     encodings = None if units is None else [types.PositionEncodingKind(units)]
     general = types.GeneralClientCapabilities(position_encodings=encodings)
+    watched: list[types.Registration] = []
+
+    @lsp_client.feature(types.CLIENT_REGISTER_CAPABILITY)
+    def register(asked: types.RegistrationParams) -> None:
+        watched.extend(asked.registrations)
+
     answer = await lsp_client.initialize_session(
         types.InitializeParams(
-            capabilities=types.ClientCapabilities(general=general, text_document=SHOWN if units == "utf-16" else None),
+            capabilities=types.ClientCapabilities(
+                general=general, text_document=SHOWN if units == "utf-16" else None, workspace=WATCHING
+            ),
             workspace_folders=[types.WorkspaceFolder(tmp_path.as_uri(), "rules")],
         )
     )
     assert answer.capabilities.position_encoding == (units or "utf-16")
     yield
+    assert [each.method for each in watched] == [types.WORKSPACE_DID_CHANGE_WATCHED_FILES]
     await lsp_client.shutdown_session()
 
 
@@ -148,6 +160,10 @@ async def test_an_editor_is_answered(editor: Editor) -> None:
     (found,) = await editor.write("main.asr", wrong)
     assert (found.code, found.severity, found.source) == ("ASR004", types.DiagnosticSeverity.Error, "asrppl")
     assert editor.text_at("main.asr", found.range) == "&&"
+    if found.code_description is not None:  # its address is in what is known of an installed package
+        assert found.code_description.href.endswith(
+            "/diagnostics.md#asr004-an-operator-as-other-languages-write-it--for----"
+        )
     assert found.message == "`&&` is not an operator here\nhelp: write `and`"
     context = types.CodeActionContext([found])
     document = types.TextDocumentIdentifier(editor.uri("main.asr"))
@@ -224,6 +240,15 @@ async def test_files_are_put_in_order_and_imports_are_followed(editor: Editor) -
     assert found.message.startswith("library.asr, line 3: the statement ends where a term belongs")
     assert editor.text_at("main.asr", found.range) == '"library.asr"'
     assert [each.location.uri for each in found.related_information or ()] == [editor.uri("library.asr")]
+
+
+async def test_a_file_that_changes_on_disk_is_looked_at_again(editor: Editor) -> None:
+    assert await editor.open("main.asr", MAIN) == []
+    (editor.folder / "library.asr").unlink()
+    gone = types.FileEvent(editor.uri("library.asr"), types.FileChangeType.Deleted)
+    editor.client.workspace_did_change_watched_files(types.DidChangeWatchedFilesParams([gone]))
+    found = await editor.found("main.asr")
+    assert 'there is no file "library.asr"' in [each.message for each in found]
 
 
 async def test_a_text_that_was_never_saved_is_checked_too(editor: Editor) -> None:
