@@ -210,6 +210,9 @@ def test_a_file_to_begin_with(monkeypatch, capsys, tmp_path: Path) -> None:
         (["x = [[1,", "2]]"], ["x = [[1,\n2]]"]),
         (["f(", "rule a: b", "x = (", "y = 1", "(", ":quit"], ["f(", "rule a: b", "x = (", "y = 1", "(", ":quit"]),
         (["a", "", "# note", "  + b"], ["a\n\n# note\n  + b"]),
+        (["forall i:", "x[i] <= 1", "y"], ["forall i:\n  x[i] <= 1", "y"]),
+        (["x =", "3", "a <=", "n = 2"], ["x =\n  3", "a <=", "n = 2"]),
+        (["a <=", "", "b"], ["a <=\n", "b"]),
     ],
 )
 def test_lines_join_as_in_a_file(lines: list[str], joined: list[str]) -> None:

@@ -31,7 +31,7 @@ lists the commands, ?NAME says what a name is, Tab completes.
 """
 _EPILOG = """\
 Works with piped input too: no prompts, every line is tried, and the status is 1 if one was in error (a rule that does
-not hold is no error).
+not hold is no error). docs/repl.md has more.
 
 examples:
   asrppl repl

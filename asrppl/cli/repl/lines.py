@@ -14,13 +14,19 @@ _COMMENT = re.compile(r"#.*")
 
 
 def logical_lines(lines: Iterable[str]) -> Iterator[str]:
-    """Join lines as a rule file does: inside an open bracket, and where the next one starts with white space."""
+    """Join lines as a rule file does: inside an open bracket, and where the next one starts with white space.
+
+    What ends where a formula belongs goes on with the next line however that starts, as it does at the prompt; an empty
+    line ends it.
+    """
     held = ""
     for line in lines:
         inside = depth_of(held) > 0
         goes_on = held and (inside or line[:1] in ("", " ", "\t") or line.startswith("#"))
         if goes_on and not _always_starts(line):
             held += f"\n{line}"
+        elif held and not held.endswith("\n") and not _always_starts(line) and wants_more(held):
+            held += f"\n  {line}"
         else:
             yield held
             held = line
