@@ -55,6 +55,7 @@ class Mend:
         new: what it would have to be.
         left: what its rule would still cost.
         breaks: the rules that would be broken, and are kept now.
+        taken: of a probability, which one it is taken from: ``q(n)[0]``.
     """
 
     entry: str
@@ -62,6 +63,7 @@ class Mend:
     new: bool | int | float
     left: float
     breaks: tuple[str, ...] = ()
+    taken: str = ""
 
     @property
     def by(self) -> float:
@@ -225,12 +227,14 @@ def _mend(books: Books, watched: Watched, rule: str, reading: Violation, place: 
     """Return the cheapest mend; of several as cheap, one that breaks and leaves least."""
     mends: list[Mend] = []
     for change in cheapest(watched, reading, place)[:SHOWN]:
-        left = books.of(rule, watched.number).after(change.cell, change.new)
-        breaks = books.breaks(change.cell, change.new)
-        mends.append(Mend(_entry(watched, change.cell), change.old, change.new, left, breaks))
+        left = books.of(rule, watched.number).after(change.cell, change.put)
+        breaks = books.breaks(change.cell, change.put)
+        taken = "" if change.taken is None else _entry(watched, change.cell, f"[{change.taken:g}]")
+        mends.append(Mend(_entry(watched, change.cell, change.of), change.old, change.new, left, breaks, taken))
     return min(mends, key=lambda mend: (len(mend.breaks), mend.left), default=None)
 
 
-def _entry(watched: Watched, cell: Cell) -> str:
+def _entry(watched: Watched, cell: Cell, of: str = "") -> str:
     """Return how a rule writes a number, with its datum where several are read."""
-    return str(cell) if cell.datum == watched.number and len(watched.data()) == 1 else f"{cell} of datum {cell.datum}"
+    datum = "" if cell.datum == watched.number and len(watched.data()) == 1 else f" of datum {cell.datum}"
+    return f"{cell}{of}{datum}"
