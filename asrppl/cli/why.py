@@ -42,8 +42,16 @@ def add_parser(subparsers: Commands) -> None:
     add_values(parser)
     add_params(parser)
     parser.add_argument("--rule", action="append", metavar="NAME", help="only this rule (repeatable)")
-    parser.add_argument("--most", type=int, default=SHOWN, metavar="N", help=f"instances of a rule (default: {SHOWN})")
+    parser.add_argument(
+        "--most", type=_count, default=SHOWN, metavar="N", help=f"instances of a rule (default: {SHOWN})"
+    )
     parser.set_defaults(run=_run)
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text}: expected how many, 0 or more")
+    return int(text)
 
 
 def _run(arguments: argparse.Namespace) -> int:

@@ -1,6 +1,7 @@
 """Values as people give them, made into what the reference interpreter takes: plain Python, one datum at a time."""
 
 import itertools
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
@@ -146,6 +147,8 @@ def _lists(use: FreeName, value: object) -> object:
         if len({lengths(item) for item in items}) > 1:
             raise _refused("ASR073", f"the rows of `{use.name}` differ in length", use)
         return items
+    if isinstance(value, float) and not math.isfinite(value):
+        raise _refused("ASR072", f"the value of `{use.name}` has an entry that is not finite: {value!r}", use)
     if isinstance(value, bool | int | float) or value is None or not isinstance(value, str | Mapping | set):
         return value
     raise _refused("ASR072", f"the value of `{use.name}` has an entry that is no number: {value!r}", use)

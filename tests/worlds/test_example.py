@@ -194,6 +194,15 @@ def test_a_rule_that_follows_from_the_others_is_broken_by_no_world() -> None:
     assert "no world breaks b alone: z3 proves that there is none" in list(example_lines(found))
 
 
+def test_z3_keeps_a_margin() -> None:
+    found = made("rule a margin 0.5: x < y\nrule b: y == 1.5", lengths={})
+    verify("rule a margin 0.5: x < y\nrule b: y == 1.5", found)
+    assert found.keeps.how == "z3"
+    x = found.keeps.values["x"] if found.keeps.values else 9.0
+    assert isinstance(x, float)
+    assert x <= 1.0
+
+
 def test_z3_looks_beyond_the_ranges() -> None:
     kinds = {"n": "int", "m": "int"}
     found = made("rule a: n == 1000 * m\nrule b: m >= 1", ranges={"n": (0, 3), "m": (0, 3)}, kinds=kinds)

@@ -153,6 +153,14 @@ def test_leading_axes_are_a_batch_and_a_rule_about_all_data_is_told_once() -> No
     assert (mend.entry, mend.by) == ("x of datum 0", pytest.approx(1.5))
 
 
+def test_a_mend_at_one_datum_may_break_a_rule_at_another() -> None:
+    text = "rule near: x >= aggregate(x) - 0.5\nrule big: aggregate(x) >= 4"
+    (big,) = [one for one in why(text, {"x": [3.0, 3.0]}) if not one.holds]
+    mend = big.instances[0].mend
+    assert mend is not None
+    assert (mend.entry, mend.new, mend.breaks) == ("x of datum 0", 5.0, ("near",))
+
+
 def test_where_rules_ask_nothing() -> None:
     first, second = why("given on: bool\nrule r where on: x <= 1", {"on": [True, False], "x": [3.0, 3.0]})
     assert (first.applies, first.holds) == (True, False)
@@ -168,6 +176,7 @@ def test_where_rules_ask_nothing() -> None:
         ("x[0] <= 1", {"x": 1}, "ASR073", "`x` needs 1 axis, and its value has 0"),
         ("x[0] <= 1", {"x": [[1], [2, 3]]}, "ASR073", "differ in length"),
         ("x <= 1", {"x": "one"}, "ASR072", "no number: 'one'"),
+        ("x <= 1", {"x": float("nan")}, "ASR072", "an entry that is not finite: nan"),
         ("given b: bool\nb", {"b": 2}, "ASR072", "`b` is declared bool"),
         ("box[0].x <= 1", {"box": [[1, 2]]}, "ASR072", "4 columns"),
         ("forall i: x[i] <= y[i]", {"x": [1], "y": [1, 2]}, "ASR046", "entries"),
