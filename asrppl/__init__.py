@@ -45,6 +45,7 @@ _HOMES = {
     "parse": "asrppl.program",
     "evaluate": "asrppl.infer.evaluate",
     "expose": "asrppl.infer",
+    "load_ipython_extension": "asrppl.magic",
     "regularize": "asrppl.infer",
 }
 

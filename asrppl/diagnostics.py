@@ -9,7 +9,7 @@ from functools import wraps
 from typing import Literal, ParamSpec, TypeVar
 
 from asrppl.codes import CODES, Severity
-from asrppl.notebook import text
+from asrppl.notebook import styled
 from asrppl.source import Span
 
 
@@ -19,6 +19,19 @@ class Note:
 
     message: str
     span: Span | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """A mend that a program can make: ``text`` in the place of what stands at ``span``."""
+
+    span: Span
+    text: str
+
+
+def replacing(span: Span, *texts: str) -> tuple[Edit, ...]:
+    """Return the edits that write one of ``texts`` at ``span``."""
+    return tuple(Edit(span, text) for text in texts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +52,7 @@ class Diagnostic:
         help: the mend, where there is one ("did you mean `size`?").
         notes: further places that explain the finding.
         data: the typed values that it carries, name by name as its code lists them; `fields` has them as a mapping.
+        edits: mends that a program can make, each by itself; the likeliest first.
     """
 
     code: str
@@ -47,6 +61,7 @@ class Diagnostic:
     help: str | None = None
     notes: tuple[Note, ...] = ()
     data: tuple[tuple[str, str], ...] = ()
+    edits: tuple[Edit, ...] = ()
 
     def __post_init__(self) -> None:
         known = CODES[self.code].fields
@@ -74,6 +89,7 @@ class Diagnostic:
             **_place(self.span),
         }
         data["notes"] = [{"message": note.message, **_place(note.span)} for note in self.notes]
+        data["edits"] = [{"text": edit.text, **_place(edit.span)} for edit in self.edits]
         return data
 
 
@@ -141,6 +157,22 @@ def render(diagnostic: Diagnostic) -> str:
     return "".join(text for _, text in parts(diagnostic))
 
 
+def html(found: Iterable[Diagnostic]) -> str:
+    """Return findings as HTML, for a notebook."""
+
+    def pieces(diagnostic: Diagnostic) -> str:
+        bad = "#d03030" if diagnostic.severity is Severity.ERROR else "#b07800"
+        styles = {
+            "severity": f"color: {bad}; font-weight: bold",
+            "code": "font-weight: bold",
+            "carets": f"color: {bad}",
+        }
+        styles["help"] = "color: #2878c8"
+        return "".join(styled(text, styles.get(part)) for part, text in parts(diagnostic))
+
+    return f"<pre>{'<br><br>'.join(map(pieces, found))}</pre>"
+
+
 def in_order(found: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
     """Return findings in the one order that there is: without a place first, then by file and place.
 
@@ -185,7 +217,7 @@ class AsrError(ValueError):
         return f"AsrError({', '.join(diagnostic.code for diagnostic in self.diagnostics)})"
 
     def _repr_html_(self) -> str:
-        return text(str(self))
+        return html(self.diagnostics)
 
 
 class AsrWarning(UserWarning):
@@ -256,10 +288,11 @@ class Sink:
         *,
         help: str | None = None,
         notes: tuple[Note, ...] = (),
+        edits: tuple[Edit, ...] = (),
         **data: str,
     ) -> None:
         """Note a finding, an error or a warning as its code says; the same one at the same place is kept once."""
-        diagnostic = Diagnostic(code, message, span, help, notes, tuple(data.items()))
+        diagnostic = Diagnostic(code, message, span, help, notes, tuple(data.items()), edits)
         self._known.update(self.found[self._read :])
         if diagnostic not in self._known:
             self.found.append(diagnostic)

@@ -18,3 +18,8 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]], title: str = "") -
 def text(content: str) -> str:
     """Return a text whose lines and columns stay."""
     return f"<pre>{escape(content)}</pre>"
+
+
+def styled(content: str, style: str | None = None) -> str:
+    """Return a piece of text, in a style where one is given."""
+    return escape(content) if style is None else f'<span style="{style}">{escape(content)}</span>'

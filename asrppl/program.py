@@ -376,11 +376,14 @@ class Program:
     # ---- Python
 
     def _repr_html_(self) -> str:
+        from asrppl.highlight import html_of  # which not every reader of rules is to wait for
+
         rows = [
             (rule.name, weight_text(rule.weight, rule.hard), level_name(rule.levels), rule.text) for rule in self.rules
         ]
         reads = ", ".join(f"{indexed(free)}: {type_of(free)}" for free in self.free.values()) or "nothing"
-        return table(("rule", "weight", "level", "formula"), rows, f"{self.source.name}; reads {reads}")
+        head = ("rule", "weight", "level", "formula")
+        return html_of(self.source.text) + table(head, rows, f"{self.source.name}; reads {reads}")
 
     def __repr__(self) -> str:
         rules = ", ".join(rule.name for rule in self.rules)

@@ -1,5 +1,7 @@
 """The words of the language. The grammar has its own spelling of them (a test holds the two together)."""
 
+import re
+
 QUANTIFIERS = ("forall", "exists")
 REDUCTIONS = ("sum", "mean", "max", "min", "prod", "argmax")
 BINDING = frozenset({*QUANTIFIERS, *REDUCTIONS, "count"})
@@ -17,6 +19,11 @@ NO_NAME = (*sorted(JOINING), "not")
 """Words that show, after one of those, that it is a name there: `rule and x` starts no statement."""
 OPTIONS = ("weight", "hard", "smooth", "margin", "power")
 """Words that a rule's options begin with; elsewhere they may be names."""
+OPTION_PARTS = ("over", "steps", "within")
+"""Words that stand inside a rule's options; elsewhere they may be names."""
+_A_NAME = rf"[ \t]+(?!(?:{'|'.join(NO_NAME)})(?![A-Za-z0-9_]))[A-Za-z_]"
+STATEMENT_START = re.compile(rf"import(?=[ \t]*\")|(?:{'|'.join(STATEMENTS)})(?={_A_NAME})")
+"""A statement's word where it is one: before a name, or a file to import."""
 
 ELEMENTWISE = ("abs", "sqrt", "exp", "log", "relu", "sin", "cos", "tanh", "sigmoid", "floor", "detach")
 DISTRIBUTIONS = ("q", "delta", "uniform", "categorical")

@@ -93,12 +93,13 @@ def replay(words: list[str], rest: str, monkeypatch: pytest.MonkeyPatch) -> None
         Path(words[1]).write_text(rest, encoding="utf-8")
         return
     assert words[0] == "asrppl"
-    typed = "".join(line.removeprefix("> ") for line in rest.splitlines(keepends=True) if line.startswith("> "))
+    lines = rest.splitlines(keepends=True)
+    typed = "".join(line[2:] for line in lines if line.startswith(("> ", ". ")))
     monkeypatch.setattr("sys.stdin", io.StringIO(typed))
     output = io.StringIO()
     with contextlib.redirect_stdout(output):
         command_line.main(words[1:])
-    wanted = "".join(line for line in rest.splitlines(keepends=True) if not line.startswith("> "))
+    wanted = "".join(line for line in lines if not line.startswith(("> ", ". ")))
     assert output.getvalue().strip() == wanted.strip()
 
 

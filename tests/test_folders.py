@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from asrppl.folders import cache_folder
+from asrppl.folders import cache_folder, state_folder
 
 
 @pytest.fixture(autouse=True)
@@ -31,3 +31,13 @@ def test_without_a_home_there_is_no_cache(monkeypatch: pytest.MonkeyPatch) -> No
 def test_relative_folders_are_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ASRPPL_CACHE", os.path.join("here", "cache"))
     assert cache_folder() == Path.home() / ".cache" / "asrppl"
+
+
+def test_what_is_remembered_lies_in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for variable in ("ASRPPL_STATE", "XDG_STATE_HOME"):
+        monkeypatch.delenv(variable, raising=False)
+    assert state_folder() == Path.home() / ".local" / "state" / "asrppl"
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    assert state_folder() == tmp_path / "asrppl"
+    monkeypatch.setenv("ASRPPL_STATE", str(tmp_path / "mine"))
+    assert state_folder() == tmp_path / "mine"

@@ -11,7 +11,7 @@ from asrppl.check.free import Uses
 from asrppl.core.signature import Signature
 from asrppl.core.typed import Formula, IndexValue, Offset, Variable
 from asrppl.core.walk import TypedNode, walk
-from asrppl.diagnostics import Diagnostic, Note, Sink
+from asrppl.diagnostics import Diagnostic, Edit, Note, Sink
 from asrppl.source import Span
 from asrppl.syntax import ast
 
@@ -230,6 +230,7 @@ class Context:
         *,
         help: str | None = None,
         notes: tuple[Note, ...] = (),
+        edits: tuple[Edit, ...] = (),
         **data: str,
     ) -> None:
         """Report a finding, with the calls that led to it, once for a place however often it is expanded."""
@@ -242,7 +243,7 @@ class Context:
         self.reported.add(key)
         trail = env.trail if env is not None else ()
         # The sink's own look for doubles is quadratic in their number.
-        self.sink.found.append(Diagnostic(code, message, span, help, (*notes, *trail), tuple(data.items())))
+        self.sink.found.append(Diagnostic(code, message, span, help, (*notes, *trail), tuple(data.items()), edits))
 
     def refuse(self, code: str, span: Span, message: str, env: Env, *, help: str | None = None) -> NoReturn:
         """Report that a limit is passed, in a trial too, and give the statement up."""

@@ -1,6 +1,8 @@
 """What people call the fields of a box, and what these are called here."""
 
 from asrppl.core.signature import BOX_FIELDS, EDGES
+from asrppl.diagnostics import Edit, replacing
+from asrppl.source import Span
 from asrppl.suggest import nearest
 
 BOX_WORDS = (*BOX_FIELDS, "size", *EDGES)
@@ -23,6 +25,7 @@ _SYNONYMS = {
 }
 # Names that a box's edges have where boxes are spoken of, and other things elsewhere.
 _LOOSE = {"x1": "left", "y1": "top", "x2": "right", "y2": "bottom", "x0": "left", "y0": "top"}
+_NAMES = {**_SYNONYMS, **_LOOSE, **{word: word for word in BOX_WORDS}}
 
 
 def is_of_boxes(field: str) -> bool:
@@ -30,16 +33,23 @@ def is_of_boxes(field: str) -> bool:
     return field.lower() in _SYNONYMS
 
 
+def edits_of(field: str, whole: Span) -> tuple[Edit, ...]:
+    """Return the mend that `instead` names, for a program; ``whole`` is the expression that ends in the field."""
+    if field.lower() == "area":
+        return replacing(whole, f"area({whole.text.rpartition('.')[0]})")
+    known = _NAMES.get(field.lower())
+    return replacing(Span(whole.source, whole.end - len(field), whole.end), known) if known is not None else ()
+
+
 def instead(field: str, written: str) -> str | None:
     """Return the mend for the field of a box ``written`` as ``box[i].field``; None where none is near."""
     if field.lower() == "area":
         return f"write `area({written.rpartition('.')[0]})`"
-    names = {**_SYNONYMS, **_LOOSE, **{word: word for word in BOX_WORDS}}
-    known = names.get(field.lower())
+    known = _NAMES.get(field.lower())
     if known is not None:
         return f"write `.{known}`"
-    near = nearest(field, (name for name in names if len(name) > 3), 1)
-    return f"did you mean `.{names[near[0]]}`?" if near else None
+    near = nearest(field, (name for name in _NAMES if len(name) > 3), 1)
+    return f"did you mean `.{_NAMES[near[0]]}`?" if near else None
 
 
 def fields_of_boxes(squares: bool) -> str:

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from asrppl.check.fields import BOX_WORDS, fields_of_boxes, instead, is_of_boxes
+from asrppl.check.fields import BOX_WORDS, edits_of, fields_of_boxes, instead, is_of_boxes
 from asrppl.core.free import FreeName
 from asrppl.core.signature import BOX_FIELDS
 from asrppl.diagnostics import Note, Sink
@@ -163,7 +163,8 @@ def _verify_fields(name: str, uses: list[Use], sink: Sink) -> None:
         if help is None and not surely:
             help = f"if `{name}` is no box, say what it is: `site {name}{index}: ({', '.join(fields)})`"
         message = f"`{name}` is read as a box, and a box has no field `{use.field}`"
-        sink.add("ASR040", use.whole, message, help=help or f"a box has {fields_of_boxes(False)}")
+        edits = edits_of(use.field, use.whole)
+        sink.add("ASR040", use.whole, message, help=help or f"a box has {fields_of_boxes(False)}", edits=edits)
 
 
 def _indices(rank: int) -> str:

@@ -1,7 +1,7 @@
 """Files and their names: imports, definitions, what each may be called, and who uses whom."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
@@ -9,10 +9,10 @@ from pathlib import PurePosixPath
 
 from asrppl.check.context import Context
 from asrppl.check.expand.values import DefDefinition, Definition, LetDefinition, Module, ParamDefinition
-from asrppl.diagnostics import Note
+from asrppl.diagnostics import Edit, Note, replacing
 from asrppl.files import Library, unreadable
 from asrppl.source import Source, Span
-from asrppl.suggest import did_you_mean
+from asrppl.suggest import did_you_mean, nearest
 from asrppl.syntax import ast, parse_file
 from asrppl.words import BUILTINS, CLOSED_NAMES, GIVEN_TYPES, PARAMETER_TYPES
 
@@ -93,9 +93,9 @@ class Loader:
 
     def _name(self, node: ast.Import, module: Module) -> str | None:
         if node.bare:
-            self.ctx.add(
-                "ASR020", node.span, "an import names a file, in quotes", help=f'write `import "{node.path}.asr"`'
-            )
+            mend = f'import "{node.path}.asr"'
+            message, edits = "an import names a file, in quotes", replacing(node.span, mend)
+            self.ctx.add("ASR020", node.span, message, help=f"write `{mend}`", edits=edits)
             return None
         if self.library is None:
             self.ctx.add(
@@ -122,8 +122,11 @@ class Loader:
         try:
             text = library.read(name)
         except FileNotFoundError:
-            help = did_you_mean(PurePosixPath(name).name, library.beside(name))
-            self.ctx.add("ASR021", node.span, f'there is no file "{node.path}"', help=help)
+            written, there = PurePosixPath(name).name, library.beside(name)
+            paths = (str(PurePosixPath(node.path).with_name(other)) for other in nearest(written, there))
+            edits = replacing(node.span, *(f'import "{path}"' for path in paths))
+            help = did_you_mean(written, there)
+            self.ctx.add("ASR021", node.span, f'there is no file "{node.path}"', help=help, edits=edits)
             return None
         except (OSError, UnicodeDecodeError) as error:
             self.ctx.add("ASR021", node.span, f'"{node.path}" cannot be read: {unreadable(error)}')
@@ -155,7 +158,8 @@ class Loader:
                 if kind is not None and kind.text not in PARAMETER_TYPES:
                     known = ", ".join(f"`{known}`" for known in PARAMETER_TYPES)
                     help = did_you_mean(kind.text, PARAMETER_TYPES) or f"there are {known}"
-                    self.ctx.add("ASR068", kind.span, f"there is no type `{kind.text}` of parameters", help=help)
+                    message, edits = f"there is no type `{kind.text}` of parameters", _near(kind, PARAMETER_TYPES)
+                    self.ctx.add("ASR068", kind.span, message, help=help, edits=edits)
 
     def _verify_new(self, module: Module, name: str, definition: Definition, span: Span) -> bool:
         earlier = module.find(name)
@@ -175,7 +179,8 @@ class Loader:
         if kind is not None and kind.text not in GIVEN_TYPES:
             known = ", ".join(f"`{known}`" for known in GIVEN_TYPES)
             help = did_you_mean(kind.text, GIVEN_TYPES) or f"there are {known}; of reals it is left out"
-            self.ctx.add("ASR068", kind.span, f"there is no type `{kind.text}` of given names", help=help)
+            message, edits = f"there is no type `{kind.text}` of given names", _near(kind, GIVEN_TYPES)
+            self.ctx.add("ASR068", kind.span, message, help=help, edits=edits)
         self.given[name] = node
 
     def _site(self, node: ast.Site) -> None:
@@ -213,6 +218,10 @@ class Loader:
         elif "" in between[1:-1]:
             message = "two numbers without anything between them cannot be told apart"
             self.ctx.add("ASR025", node.span, message, help=help)
+
+
+def _near(name: ast.Name, known: Iterable[str]) -> tuple[Edit, ...]:
+    return replacing(name.span, *nearest(name.text, known))
 
 
 @cache

@@ -10,20 +10,20 @@ from collections.abc import Sequence
 from importlib.metadata import EntryPoint, PackageNotFoundError, entry_points, version
 
 from asrppl import __version__
-from asrppl.cli import check, explain, fmt
+from asrppl.cli import check, example, explain, fmt, lsp, why
 from asrppl.cli.completion import SHELLS, PrintCompletion
 from asrppl.cli.parser import Parser
-from asrppl.cli.project import address
 from asrppl.cli.repl import command as repl
 from asrppl.commands import Commands, printable
 from asrppl.diagnostics import AsrError, AsrWarning
+from asrppl.project import address
 
 _DESCRIPTION = """\
 Rules, as text, about what a Pyro guide infers.
 
 A rule file (.asr) says what must hold: `forall i != j: nonoverlap(box[i], box[j])` is a whole one. `asrppl.regularize`
-makes an ELBO that trains the guide to keep the rules. Check, fmt, explain and repl are about rules; the other commands
-come from packages beside this one, as those of the paper's AIR do.
+makes an ELBO that trains the guide to keep the rules. Check, fmt, explain, why, example and repl are about rules; the
+other commands come from packages beside this one, as those of the paper's AIR do.
 """
 _EPILOG = """\
 examples:
@@ -31,6 +31,8 @@ examples:
   asrppl check *.asr -p S=64          with a param set
   asrppl fmt overlap.asr              put its white space in order
   asrppl explain overlap.asr          each rule as mathematics, what it costs, reads and varies with
+  asrppl why overlap.asr -v n=2       which instances of values break a rule, and what mends them
+  asrppl example overlap.asr          a world that keeps all rules, and one that breaks each alone
   asrppl repl overlap.asr             give names values and see which rules hold
   asrppl demo                         train AIR with and without rules, side by side
 
@@ -38,7 +40,15 @@ examples:
 """
 
 
-_OWN = {"check": check, "fmt": fmt, "explain": explain, "repl": repl}
+_OWN = {
+    "check": check,
+    "fmt": fmt,
+    "explain": explain,
+    "why": why,
+    "example": example,
+    "repl": repl,
+    "lsp": lsp,
+}
 
 
 def build_parser(command: str | None = None) -> argparse.ArgumentParser:

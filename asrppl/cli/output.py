@@ -21,9 +21,9 @@ def count_errors(diagnostics: Sequence[Diagnostic]) -> tuple[int, int]:
     return errors, len(diagnostics) - errors
 
 
-def counted(number: int, what: str) -> str:
+def counted(number: int, what: str, several: str | None = None) -> str:
     """Return "1 rule", "2 rules", "no rules"."""
-    return f"{number or 'no'} {what}{'' if number == 1 else 's'}"
+    return f"{number or 'no'} {what if number == 1 else several or what + 's'}"
 
 
 def level(rule: RuleInfo) -> str:

@@ -11,11 +11,11 @@ from urllib.parse import quote
 
 from asrppl import __version__
 from asrppl.cli.formats import findings, message
-from asrppl.cli.project import address
 from asrppl.cli.report import FileReport
 from asrppl.codes import CODES, Code
 from asrppl.diagnostics import Diagnostic
 from asrppl.explanations import explanations
+from asrppl.project import address
 from asrppl.source import Span
 
 SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"

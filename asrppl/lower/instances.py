@@ -123,7 +123,8 @@ def _evaluate(build: Callable[[Algebra], Value], whole: Formula | Term, bound: B
     value = build(g)
     if value.static is not None:
         static: Tensor = value.static
-        return static.to(torch.get_default_dtype())
+        floats = (tensor.dtype for tensor in bound.tensors.values() if tensor.is_floating_point())
+        return static.to(next(floats, torch.get_default_dtype()))
     module = g.finish([g.node(value)])
     arguments = tuple(key for key in g.inputs if not isinstance(key, Hidden))  # (only a graph in parts has those)
     (result,) = Placed(arguments, module).run(bound.tensors, bound.functions)

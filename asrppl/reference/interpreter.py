@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from asrppl.files import Library
 from asrppl.reference.formulas import Formulas
 from asrppl.reference.names import Scope, folder_of, read
 from asrppl.reference.readings import ZERO, Holds, Triple, Violation
@@ -47,7 +48,7 @@ class Reference(Formulas):
         2.0
 
     Args:
-        rules: the text of a file, or its path.
+        rules: the text of a file, its path, or a source that was read, with ``library``.
         values: of one datum, by name: a number, nested lists of numbers, a function of numbers, or a mapping of
             some of ``value``, ``mask`` (presence), ``probs`` (of ``q(..)``, with ``support``: 0, 1, 2, … without),
             ``law`` (of ``q(..)``, a `statistics.NormalDist`) and of fields. Floats are reals; ints and Booleans are
@@ -55,6 +56,7 @@ class Reference(Formulas):
         params: values in place of those that the file gives.
         data: the values of all data, this one among them, that an ``aggregate(..)`` is taken over; without, it is
             taken over this one.
+        library: where the imports of a source are looked up.
 
     Raises:
         AsrError: the text has syntax errors, or reads a name that nothing gives.
@@ -63,15 +65,20 @@ class Reference(Formulas):
 
     def __init__(
         self,
-        rules: str | Path,
+        rules: str | Path | Source,
         values: Mapping[str, object],
         *,
         params: Mapping[str, object] | None = None,
         data: Sequence[Mapping[str, object]] | None = None,
+        library: Library | None = None,
     ) -> None:
-        source, library = (
-            (Source("<rules>", rules), None) if isinstance(rules, str) else (read(rules), folder_of(rules))
-        )
+        match rules:
+            case Source():
+                source = rules
+            case str():
+                source = Source("<rules>", rules)
+            case Path():
+                source, library = read(rules), folder_of(rules)
         super().__init__(source, values, params or {}, library)
         self._data = [self] if data is None else [Reference(rules, datum, params=params) for datum in data]
 
@@ -85,11 +92,23 @@ class Reference(Formulas):
         Raises:
             NotImplementedError: a rule reads ``E[..]`` or ``P[..]``, of which one draw says nothing.
         """
-        return [self._outcome(rule) for rule in self.rules]
+        return [self.outcome(rule) for rule in self.rules]
 
-    def _outcome(self, rule: ast.Rule) -> Outcome:
+    def outcome(self, rule: ast.Rule) -> Outcome:
+        """Return what one rule comes to (raises as `violations` does)."""
+        scope, applies = Scope(self.module), self.applies(rule)
+        triple = self.walk(self.reading(rule), rule.formula, scope, True) if applies else ZERO
+        return Outcome(rule_name(rule), *triple, not applies or self.walk(Holds(), rule.formula, scope, True))
+
+    def applies(self, rule: ast.Rule) -> bool:
+        """Whether a rule speaks of this datum: whether what is after its ``where`` is true."""
         scope = Scope(self.module)
-        margin, power, applies = 0.0, 1.0, True
+        return all(self.true(option.condition, scope) for option in rule.options if isinstance(option, ast.Where))
+
+    def reading(self, rule: ast.Rule) -> Violation:
+        """Return how a rule's options have its formula cost."""
+        scope = Scope(self.module)
+        margin, power = 0.0, 1.0
         smooth: float | None = None
         for option in rule.options:
             match option:
@@ -99,14 +118,9 @@ class Reference(Formulas):
                     power = self._amount(option.exponent, scope)
                 case ast.Smooth():
                     smooth = self._amount(option.power, scope)
-                case ast.Where():
-                    applies = self.true(option.condition, scope)
-                case ast.Weight() | ast.Hard():
-                    pass  # these say how much a violation counts, not what it is
-        reading = Violation(margin=margin, power=power, smooth=smooth)
-        name = rule.name.text if rule.name is not None else _line(rule)
-        triple = self.walk(reading, rule.formula, scope, True) if applies else ZERO
-        return Outcome(name, *triple, not applies or self.walk(Holds(), rule.formula, scope, True))
+                case ast.Where() | ast.Weight() | ast.Hard():
+                    pass  # these say how much a violation counts and where, not what it is
+        return Violation(margin=margin, power=power, smooth=smooth)
 
     def _amount(self, expr: ast.Expr, scope: Scope) -> float:
         value = self.term(expr, scope)
@@ -114,5 +128,6 @@ class Reference(Formulas):
         return float(value)
 
 
-def _line(rule: ast.Rule) -> str:
-    return f"line {rule.span.source.position(rule.span.start)[0]}"
+def rule_name(rule: ast.Rule) -> str:
+    """Return a rule's name; a bare formula has that of its line."""
+    return rule.name.text if rule.name is not None else f"line {rule.span.source.position(rule.span.start)[0]}"

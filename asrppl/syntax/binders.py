@@ -58,7 +58,8 @@ def comparing(stop: Stop) -> Diagnostic | None:
         place = stop.span(stop.at, stop.at + len(unequal.group(1)))
         other = _NAME.match(text, stop.at + unequal.end())
         mend = f"write `{kind} {written} != {other.group() if other is not None else 'j'}`"
-        return stop.found("ASR012", f"`{unequal.group(1)}` is not an operator here", mend, place)
+        edit = (stop.at, stop.at + unequal.end(1), "!=")
+        return stop.found("ASR012", f"`{unequal.group(1)}` is not an operator here", mend, place, edit=edit)
     if stop.token not in COMPARISONS or not re.fullmatch(r"\w+([ \t]*(,|!=)[ \t]*\w+)*", written):
         return None
     if kind not in ("forall", "exists") and ":" not in text[stop.at :] and _NAME.fullmatch(written):
@@ -73,12 +74,14 @@ def comparing(stop: Stop) -> Diagnostic | None:
         ends = re.fullmatch(r"(\S+)[ \t]*(?:\.\.+|to|:)[ \t]*(\S+)", bound)
         domain = f"{ends.group(1)}..{ends.group(2)}" if ends is not None else bound if ".." in bound else "0..3"
         message = f"`{kind} {left} = ...` is not how a domain is written"
-        return stop.found("ASR012", message, f"write `{kind} {written} in {domain}: ...`")
+        edit = (*_head(stop, at, bound), f"{written} in {domain}") if ".." in domain and ":" not in bound else None
+        return stop.found("ASR012", message, f"write `{kind} {written} in {domain}: ...`", edit=edit)
     if name is None or stop.token == "==" or name in bound_above(stop, at) or name != bound:
         return stop.found(
             "ASR012",
             f"a binder cannot compare; it reads `{kind} {left} where ...`",
             f"write `{kind} {written} where {left} {stop.token} {bound}: ...`",
+            edit=(*_head(stop, at, bound), f"{written} where {left} {stop.token} {bound}") if bound else None,
         )
     if stop.token == "!=":
         return stop.found(
@@ -88,7 +91,14 @@ def comparing(stop: Stop) -> Diagnostic | None:
         "ASR012",
         f"a binder cannot compare: `{kind} {left} {stop.token} {name}` reads like a bound on `{left}`",
         f"write `{kind} {written}, {name} where {left} {stop.token} {name}: ...`",
+        edit=(*_head(stop, at, bound), f"{written}, {name} where {left} {stop.token} {name}"),
     )
+
+
+def _head(stop: Stop, at: int, last: str) -> tuple[int, int]:
+    """Return where the indices of the binder that the word number ``at`` begins stand, to the end of ``last``."""
+    _, end = stop.around("", stop.at, stop.at + len(stop.token), last)
+    return stop.before[at + 1][1], end
 
 
 def second_domain(stop: Stop) -> Diagnostic | None:
@@ -99,14 +109,18 @@ def second_domain(stop: Stop) -> Diagnostic | None:
     kind = stop.before[found[0]][0]
     rest = after(stop.piece.text, stop.at + len(stop.token), frozenset({":"}))
     if re.match(r"\w+[ \t]+in\b", rest) is None:
-        rest = re.sub(r"^where[ \t]+", "", rest)
-        return stop.found(
-            "ASR001", "a binder takes one domain, and then a `where`", f"write `{kind} {found[1]} where {rest}: ...`"
-        )
+        condition = re.sub(r"^where[ \t]+", "", rest)
+        edit = (*_tail(stop, rest), f" where {condition}")
+        help = f"write `{kind} {found[1]} where {condition}: ...`"
+        return stop.found("ASR001", "a binder takes one domain, and then a `where`", help, edit=edit)
     more = re.sub(r",[ \t]*(?=\w+[ \t]+in\b)", f": {kind} ", rest)
-    return stop.found(
-        "ASR001", "a binder takes one domain for all its indices", f"nest them: `{kind} {found[1]}: {kind} {more}: ...`"
-    )
+    help, edit = f"nest them: `{kind} {found[1]}: {kind} {more}: ...`", (*_tail(stop, rest), f": {kind} {more}")
+    return stop.found("ASR001", "a binder takes one domain for all its indices", help, edit=edit)
+
+
+def _tail(stop: Stop, rest: str) -> tuple[int, int]:
+    """Return where the refused word and ``rest`` after it stand, with the space before them."""
+    return stop.around("", stop.at, stop.at + len(stop.token), rest)
 
 
 def guard(stop: Stop) -> Diagnostic | None:
@@ -120,9 +134,9 @@ def guard(stop: Stop) -> Diagnostic | None:
     place = stop.span(stop.at, stop.at + written.end())
     rest = after(text, stop.at + written.end(), CLAUSE)
     kind = stop.before[found[0]][0]
-    return stop.found(
-        "ASR001", "which indices are meant is said with `where`", f"write `{kind} {found[1]} where {rest}: ...`", place
-    )
+    help = f"write `{kind} {found[1]} where {rest}: ...`"
+    edit = (stop.at, stop.at + written.end(), "where")
+    return stop.found("ASR001", "which indices are meant is said with `where`", help, place, edit=edit)
 
 
 def missing_comma(stop: Stop) -> Diagnostic | None:
@@ -135,7 +149,9 @@ def missing_comma(stop: Stop) -> Diagnostic | None:
     if " in " in f" {found[1]} " or not re.fullmatch(r"\w+([ \t]+\w+)*", rest) or colon not in (":", "i", "w"):
         return None
     names = ", ".join((found[1], *rest.split()))
-    return stop.found("ASR001", "indices are separated by commas", f"write `{stop.before[found[0]][0]} {names}`")
+    help = f"write `{stop.before[found[0]][0]} {names}`"
+    edit = (stop.before[found[0] + 1][1], stop.at + len(rest), names)
+    return stop.found("ASR001", "indices are separated by commas", help, edit=edit)
 
 
 def range_without_in(stop: Stop) -> Diagnostic | None:
@@ -152,7 +168,8 @@ def range_without_in(stop: Stop) -> Diagnostic | None:
         domain = rest
     else:
         return None
-    return stop.found("ASR007", "a domain follows `in`", f"write `{kind} {found[1]} in {domain}: ...`")
+    edit = (stop.at, stop.at + len(rest), f"in {domain}")
+    return stop.found("ASR007", "a domain follows `in`", f"write `{kind} {found[1]} in {domain}: ...`", edit=edit)
 
 
 def parentheses(stop: Stop) -> Diagnostic | None:
@@ -162,30 +179,37 @@ def parentheses(stop: Stop) -> Diagnostic | None:
         end = closer(text, stop.at + 1)
         binder, body = text[stop.at + 1 : end].strip(), text[end + 1 :].strip()
         inner, colon, inside = binder.partition(":")
+        to = len(text)
         if colon:
-            mend = f"{kind} {inner.strip()}: {inside.strip()}"
+            mend, to = f"{kind} {inner.strip()}: {inside.strip()}", end + 1
         else:
             body = body.lstrip(":.,").strip()
             body = body[1:-1] if body.startswith("(") and closer(body, 1) == len(body) - 1 else body
             mend = f"{kind} {binder}: {body}"
-        return stop.found("ASR001", f"the indices of `{kind}` stand without parentheses", f"write `{mend}`")
+        message, edit = f"the indices of `{kind}` stand without parentheses", (stop.before[-1][1], to, mend)
+        return stop.found("ASR001", message, f"write `{mend}`", edit=edit)
     if stop.token == "[" and len(stop.before) > 1 and stop.before[-2][0] in BINDING:
         kind, start = stop.before[-2]
         inside = text[stop.at + 1 : closer(text, stop.at + 1)]
         names = inside if re.fullmatch(r"\w+([ \t]*,[ \t]*\w+)*", inside) and not inside[0].isdigit() else "i"
         listed = after(text, stop.before[-1][1], COMPARISONS | {":"})
         if kind in ("max", "min") and "," in listed:
-            return stop.found("ASR007", f"what `{kind}` is of stands in parentheses", f"write `{kind}({listed})`")
+            mend = f"{kind}({listed})"
+            edit = (start, stop.before[-1][1] + len(listed), mend)
+            return stop.found("ASR007", f"what `{kind}` is of stands in parentheses", f"write `{mend}`", edit=edit)
         rest = after(text, stop.before[-1][1], CLAUSE if kind in ("forall", "exists") else CLAUSE | COMPARISONS)
         mend = f"{kind} {names}: {rest}"
         mend = mend if kind in ("forall", "exists") else f"({mend})"
         place = stop.span(start, start + len(kind))
-        return stop.found("ASR007", f"`{kind}` needs its index and a `:`", f"write `{mend}`", place)
+        edit = (start, stop.before[-1][1] + len(rest), mend)
+        return stop.found("ASR007", f"`{kind}` needs its index and a `:`", f"write `{mend}`", place, edit=edit)
     indexed = re.search(r"\b(sum|prod|mean|max|min|count)\[([\w, ]+)\][ \t]*$", text[: stop.at])
     if stop.token == ":" and indexed is not None:
         rest = after(text, stop.at + 1, CLAUSE | COMPARISONS)
-        mend = f"write `({indexed.group(1)} {indexed.group(2)}: {rest})`"
-        return stop.found("ASR001", f"the indices of `{indexed.group(1)}` stand without brackets", mend)
+        mend = f"({indexed.group(1)} {indexed.group(2)}: {rest})"
+        _, end = stop.around("", stop.at, stop.at + 1, rest)
+        message = f"the indices of `{indexed.group(1)}` stand without brackets"
+        return stop.found("ASR001", message, f"write `{mend}`", edit=(indexed.start(1), end, mend))
     return None
 
 
@@ -205,11 +229,12 @@ def colon(stop: Stop) -> Diagnostic | None:
             f"`{kind}` takes a `:` after its indices, not `{sign.group()}`",
             f"write `{kind} {written}: {body}`",
             stop.span(stop.at, stop.at + sign.end()),
+            edit=(len(text[: stop.at].rstrip()), stop.at + sign.end(), ":") if sign.group() not in "{(" else None,
         )
     names = re.fullmatch(r"(.+?)[ \t]*,[ \t]*(\w+)", written)
     if stop.token in ("[", ".") and names is not None:
         body = after(text, stop.before[-1][1], frozenset())
-        return stop.found(
-            "ASR007", f"`{kind}` lacks the `:` after its indices", f"write `{kind} {names.group(1)}: {body}`"
-        )
+        mend = f"{kind} {names.group(1)}: {body}"
+        edit = (stop.before[found[0]][1], stop.before[-1][1] + len(body), mend)
+        return stop.found("ASR007", f"`{kind}` lacks the `:` after its indices", f"write `{mend}`", edit=edit)
     return None

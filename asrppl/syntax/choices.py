@@ -78,19 +78,24 @@ def trailing(stop: Stop) -> Diagnostic | None:
         chosen = (
             f"if {condition} then {before(text, stop.at, TERM)} else {after(otherwise.group(1), 0, FORMULA | TERM)}"
         )
-        return stop.found("ASR001", "an `if` comes before what it chooses", f"write `{chosen}`")
+        then, last = before(text, stop.at, TERM), after(otherwise.group(1), 0, FORMULA | TERM)
+        edit = (*stop.around(then, stop.at, text.index("else", rest), last), chosen)
+        return stop.found("ASR001", "an `if` comes before what it chooses", f"write `{chosen}`", edit=edit)
     formula = before(text, stop.at, CLAUSE)
     words = [word for word, _ in stop.before]
     binder = _BINDER.search(text[: text.rindex(formula, 0, stop.at)][-400:]) if formula else None
     if binder is not None:
         guard = f"{condition} and {binder.group(2)}" if binder.group(2) else condition
-        mend = f"write `{binder.group(1)} where {guard}: {formula}`"
+        mend = f"{binder.group(1)} where {guard}: {formula}"
+        begin = text.rindex(binder.group(), 0, stop.at)
     elif words[0] == "rule" and words.count(":") == 1 and ":" in words[2:] and opener(stop) is None:
         head = text[: stop.before[words.index(":")][1]].rstrip()
-        mend = f"write `{head} where {condition}: {formula}`"
+        mend, begin = f"{head} where {condition}: {formula}", 0
     else:
-        mend = f"write `{_closed(condition)} implies {formula}`"
-    return stop.found("ASR001", f"a condition with `{stop.token}` comes before what it is for", mend)
+        mend, (begin, _) = f"{_closed(condition)} implies {formula}", stop.around(formula, stop.at, stop.at, "")
+    _, end = stop.around("", stop.at, rest, condition)
+    message = f"a condition with `{stop.token}` comes before what it is for"
+    return stop.found("ASR001", message, f"write `{mend}`", edit=(begin, end, mend))
 
 
 def members(stop: Stop) -> Diagnostic | None:
@@ -104,7 +109,10 @@ def members(stop: Stop) -> Diagnostic | None:
         mend = f"write `in {{{listed}}}`"
         if words[-3:-1] == ["in", "("] and listed.count(",") == 1:
             mend += f", or `in [{listed}]` for all between them"
-        return stop.found("ASR001", "a list of values stands in braces", mend)
+        end = first + len(listed)
+        if words[-3:-1] == ["in", "("]:
+            first, end = stop.before[-2][1], closer(stop.piece.text, first) + 1
+        return stop.found("ASR001", "a list of values stands in braces", mend, edit=(first, end, f"{{{listed}}}"))
     return None
 
 
@@ -114,15 +122,18 @@ def dots(stop: Stop) -> Diagnostic | None:
     for found in re.finditer(r"\b(\w+)[ \t]*\.\.\.+[ \t]*(\w+)", text):
         if found.start() <= stop.at <= found.end():
             place = stop.span(found.start(), found.end())
-            return stop.found("ASR004", "a range has two points", f"write `{found[1]}..{found[2]}`", place)
+            return stop.mended("ASR004", "a range has two points", f"{found[1]}..{found[2]}", place)
     if stop.token == ":":
         found = re.search(r"\bin[ \t]+(\w+)[ \t]*:[ \t]*(\w+)[ \t]*$", text[: stop.at])
         if found is not None:
             place = stop.span(found.start(1), found.end())
-            mend = f"write `{found[1]}..{found[2]}`: both ends are in it"
-            return stop.found("ASR004", "a range is written with `..`", mend, place)
+            mend = f"{found[1]}..{found[2]}"
+            help, edit = f"write `{mend}`: both ends are in it", (found.start(1), found.end(), mend)
+            return stop.found("ASR004", "a range is written with `..`", help, place, edit=edit)
     if stop.token == "to" and "DOTS" in stop.accepts:
         low = before(text, stop.at, TERM)
         high = after(text, stop.at + 2, TERM)
-        return stop.found("ASR004", "a range is written with `..`", f"write `{low}..{high}`: both ends are in it")
+        edit = (*stop.around(low, stop.at, stop.at + 2, high), f"{low}..{high}")
+        help = f"write `{low}..{high}`: both ends are in it"
+        return stop.found("ASR004", "a range is written with `..`", help, edit=edit)
     return None

@@ -20,9 +20,9 @@ def comment(stop: Stop) -> Diagnostic | None:
     if sign is None or len(stop.before) > len(sign):
         return None
     said = text[len(sign) :].strip()
-    return stop.found(
-        "ASR004", f"`{sign}` starts no comment", f"write `# {said}`" if said else "write `#`", stop.span(0, len(sign))
-    )
+    help = f"write `# {said}`" if said else "write `#`"
+    edit = (0, len(sign), "#") if sign in ("//", "--", "%", ";") else None
+    return stop.found("ASR004", f"`{sign}` starts no comment", help, stop.span(0, len(sign)), edit=edit)
 
 
 def bars(stop: Stop) -> Diagnostic | None:
@@ -47,14 +47,10 @@ def bars(stop: Stop) -> Diagnostic | None:
         return None
     inside = text[start:end].strip()
     if re.match(r"\{[^{}:]*:[^{}]*\}$", inside):
-        mend = f"write `(count {inside[1:-1].strip()})`"
-        return stop.found("ASR004", "a set is not counted by bars", mend, stop.span(stop.at, end + 1))
-    return stop.found(
-        "ASR004",
-        f"`{stop.token}` does not enclose an absolute value",
-        f"write `abs({inside})`",
-        stop.span(stop.at, end + len(stop.token)),
-    )
+        mend = f"(count {inside[1:-1].strip()})"
+        return stop.mended("ASR004", "a set is not counted by bars", mend, stop.span(stop.at, end + 1))
+    place = stop.span(stop.at, end + len(stop.token))
+    return stop.mended("ASR004", f"`{stop.token}` does not enclose an absolute value", f"abs({inside})", place)
 
 
 def unique(stop: Stop) -> Diagnostic | None:
@@ -62,13 +58,11 @@ def unique(stop: Stop) -> Diagnostic | None:
     if stop.token != "!" or stop.previous != "exists":
         return None
     text, (_, start) = stop.piece.text, stop.before[-1]
-    rest = text[stop.at + 1 : closer(text, stop.at + 1)].strip()
-    return stop.found(
-        "ASR004",
-        "there is no quantifier for exactly one",
-        f"count: write `(count {rest}) == 1`",
-        stop.span(start, stop.at + 1),
-    )
+    end = closer(text, stop.at + 1)
+    mend = f"(count {text[stop.at + 1 : end].strip()}) == 1"
+    place = stop.span(start, stop.at + 1)
+    message = "there is no quantifier for exactly one"
+    return stop.found("ASR004", message, f"count: write `{mend}`", place, edit=(start, end, mend))
 
 
 _AMOUNTS = {
@@ -93,13 +87,16 @@ def amount(stop: Stop) -> Diagnostic | None:
                 number = {"one": "1", "two": "2", "three": "3", "a": "1", "none": "0"}.get(
                     found.group(1), found.group(1)
                 )
-                rest = text[found.end() : closer(text, found.end())].strip()
+                end = closer(text, found.end())
+                rest = text[found.end() : end].strip()
                 what = f"(count {rest})" if ":" in rest else "(count i: ...)"
+                mend = f"{what} {operator} {number}"
                 return stop.found(
                     "ASR001",
                     f"there is no quantifier `{words}`",
-                    f"count: write `{what} {operator} {number}`",
+                    f"count: write `{mend}`",
                     stop.span(found.start(), found.start() + len(words)),
+                    edit=(found.start(), end, mend) if ":" in rest else None,
                 )
     return None
 
@@ -126,12 +123,17 @@ def modulo(stop: Stop) -> Diagnostic | None:
     text = stop.piece.text
     left = before(text, stop.at, TERM | {"+", "-"})
     right = after(text, stop.at + len(stop.token), TERM | {"+", "-", "*", "/"})
+    place = stop.around(left, stop.at, stop.at + len(stop.token), right)
     if stop.token == "div":
-        return stop.found("ASR004", "there is no whole division", f"write `floor({left} / {right})`")
+        mend = f"floor({left} / {right})"
+        return stop.found("ASR004", "there is no whole division", f"write `{mend}`", edit=(*place, mend))
     if not right:
         share = re.fullmatch(r"[0-9.]+", stop.previous)
-        return stop.found("ASR004", "there are no percentages", f"write `{stop.previous} / 100`" if share else None)
-    return stop.found("ASR004", f"`{stop.token}` is not an operator here", f"write `mod({left}, {right})`")
+        edit = (stop.at, stop.at + 1, " / 100") if share else None
+        help = f"write `{stop.previous} / 100`" if share else None
+        return stop.found("ASR004", "there are no percentages", help, edit=edit)
+    mend = f"mod({left}, {right})"
+    return stop.found("ASR004", f"`{stop.token}` is not an operator here", f"write `{mend}`", edit=(*place, mend))
 
 
 def exclusive_or(stop: Stop) -> Diagnostic | None:
@@ -144,7 +146,9 @@ def exclusive_or(stop: Stop) -> Diagnostic | None:
     left = before(text, stop.at, FORMULA)
     right = after(text, stop.at + len(stop.token), FORMULA)
     inside = {"xor": "iff", "nand": "and", "nor": "or"}[stop.token]
-    return stop.found("ASR004", f"`{stop.token}` is not an operator here", f"write `not ({left} {inside} {right})`")
+    mend = f"not ({left} {inside} {right})"
+    edit = (*stop.around(left, stop.at, stop.at + len(stop.token), right), mend)
+    return stop.found("ASR004", f"`{stop.token}` is not an operator here", f"write `{mend}`", edit=edit)
 
 
 _WORDS = {
@@ -180,33 +184,38 @@ def word(stop: Stop) -> Diagnostic | None:
     rest = text[stop.at + len(stop.token) :]
     if stop.token == "between" and (ends := re.match(r"[ \t]+(.+?)[ \t]+and[ \t]+(.+)", rest)):
         value, high = before(text, stop.at, TERM), after(ends.group(2), 0, TERM)
-        return stop.found(
-            "ASR004", "`between` is not an operator here", f"write `{ends.group(1)} <= {value} <= {high}`"
-        )
+        mend = f"{ends.group(1)} <= {value} <= {high}"
+        start, _ = stop.around(value, stop.at, stop.at, "")
+        edit = (start, stop.at + len(stop.token) + ends.start(2) + len(high), mend)
+        return stop.found("ASR004", "`between` is not an operator here", f"write `{mend}`", edit=edit)
     if stop.token in ("unless", "when", "whenever", "provided"):
         left, right = before(text, stop.at, CLAUSE), after(text, stop.at + len(stop.token), CLAUSE)
         mend = f"({right}) or ({left})" if stop.token == "unless" else f"({right}) implies ({left})"
-        return stop.found("ASR004", f"`{stop.token}` is not an operator here", f"write `{mend}`")
+        edit = (*stop.around(left, stop.at, stop.at + len(stop.token), right), mend)
+        return stop.found("ASR004", f"`{stop.token}` is not an operator here", f"write `{mend}`", edit=edit)
     negated = re.match(r"[ \t]+not\b", rest) if stop.token == "is" else None
     if re.match(r"[ \t]+(not[ \t]+)?in\b", rest) and stop.token == "is":
-        return stop.found("ASR004", "`is` is not an operator here", "leave it out: `in` says it all")
+        edit = (stop.at, stop.at + len(stop.token), "")
+        return stop.found("ASR004", "`is` is not an operator here", "leave it out: `in` says it all", edit=edit)
     ours = "!=" if negated else _WORDS.get(stop.token)
     if ours is None:
         return None
     written = stop.token + (negated.group() if negated else "")
     place = stop.span(stop.at, stop.at + len(written))
-    return stop.found("ASR004", f"`{written}` is not an operator here", f"write `{ours}`", place)
+    return stop.mended("ASR004", f"`{written}` is not an operator here", ours, place)
 
 
 def trailing(stop: Stop) -> Diagnostic | None:
     """`x <= 3;`, `x <= 3,`, `f(x, )`, `x <= y.`."""
     text = stop.piece.text
     if stop.token in (";", ",", ".") and not text[stop.at + 1 :].strip():
-        return stop.found("ASR001", f"a statement ends without `{stop.token}`", f"leave the `{stop.token}` out")
+        message, help = f"a statement ends without `{stop.token}`", f"leave the `{stop.token}` out"
+        return stop.found("ASR001", message, help, edit=(stop.at, stop.at + 1, ""))
     if stop.previous in (",", ".") and (stop.token in (")", "]", "}") or not stop.token):
         start = stop.before[-1][1]
         message = f"nothing follows this `{stop.previous}`"
-        return stop.found("ASR001", message, f"leave the `{stop.previous}` out", stop.span(start, start + 1))
+        help = f"leave the `{stop.previous}` out"
+        return stop.found("ASR001", message, help, stop.span(start, start + 1), edit=(start, start + 1, ""))
     return None
 
 
@@ -218,4 +227,4 @@ def sigil(stop: Stop) -> Diagnostic | None:
     if name is None:
         return None
     place = stop.span(stop.at, name.end())
-    return stop.found("ASR001", f"no sign stands before a name, so no `{stop.token}`", f"write `{name.group()}`", place)
+    return stop.mended("ASR001", f"no sign stands before a name, so no `{stop.token}`", name.group(), place)

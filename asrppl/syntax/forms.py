@@ -20,9 +20,11 @@ def generator(stop: Stop) -> Diagnostic | None:
     text, at = stop.piece.text, opener(stop)
     if at is None:
         body = before(text, stop.at, CLAUSE)
-        rest = after(text, stop.at + 3, CLAUSE)
-        rest = re.sub(r"^(all|each|every|any)\b[ \t]*", "", rest)
-        return stop.found("ASR001", "a quantifier stands before what it speaks of", f"write `forall {rest}: {body}`")
+        over = after(text, stop.at + 3, CLAUSE)
+        indices = re.sub(r"^(all|each|every|any)\b[ \t]*", "", over)
+        mend = f"forall {indices}: {body}"
+        edit = (*stop.around(body, stop.at, stop.at + 3, over), mend)
+        return stop.found("ASR001", "a quantifier stands before what it speaks of", f"write `{mend}`", edit=edit)
     start = stop.before[at][1] + 1
     if stop.before[at][0] == "[" and at > 1 and stop.before[at - 1][0] == "(":
         at -= 1
@@ -40,7 +42,8 @@ def generator(stop: Stop) -> Diagnostic | None:
     first = stop.before[at - 1][1] if at else start - 1
     if kind not in ("forall", "exists") or text[:first].rstrip()[-1:] not in ("", ":", "("):
         mend = f"({mend})"
-    return stop.found("ASR001", "there are no comprehensions", f"write `{mend}`")
+    close = end + 2 if text[end : end + 2] == "])" else end + 1
+    return stop.found("ASR001", "there are no comprehensions", f"write `{mend}`", edit=(first, close, mend))
 
 
 def _domain(written: str) -> str:
@@ -65,8 +68,10 @@ def braces(stop: Stop) -> Diagnostic | None:
         return stop.found("ASR007", "a rule's formula follows a `:`", f"write `rule {stop.previous}: {inside}`")
     written = before(text, stop.at, TERM)
     if glued or _NAME.fullmatch(inside):
-        return stop.found("ASR001", "an index stands in square brackets", f"write `{written}[{inside}]`")
-    return stop.found("ASR001", "a set follows `in`", f"write `{written} in {{{inside}}}`")
+        edit = (stop.at, closer(text, stop.at + 1) + 1, f"[{inside}]")
+        return stop.found("ASR001", "an index stands in square brackets", f"write `{written}[{inside}]`", edit=edit)
+    help = f"write `{written} in {{{inside}}}`"
+    return stop.found("ASR001", "a set follows `in`", help, edit=(stop.at, stop.at, "in "))
 
 
 def ternary(stop: Stop) -> Diagnostic | None:
@@ -78,7 +83,9 @@ def ternary(stop: Stop) -> Diagnostic | None:
     then = after(text, stop.at + 1, frozenset({":"}))
     colon = text.find(":", stop.at)
     otherwise = after(text, colon + 1, FORMULA | TERM) if colon > 0 else "b"
-    return stop.found("ASR001", "a choice is written in words", f"write `if {condition} then {then} else {otherwise}`")
+    mend = f"if {condition} then {then} else {otherwise}"
+    edit = (*stop.around(condition, stop.at, colon + 1, otherwise), mend) if colon > 0 else None
+    return stop.found("ASR001", "a choice is written in words", f"write `{mend}`", edit=edit)
 
 
 def let_in(stop: Stop) -> Diagnostic | None:
@@ -105,16 +112,20 @@ def call_of_field(stop: Stop) -> Diagnostic | None:
     whose = before(text, stop.before[-2][1], TERM | {"+", "-", "*", "/", "^"})
     given = text[stop.at + 1 : closer(text, stop.at + 1)].strip()
     arguments = f"{whose}, {given}" if given else whose
+    start, _ = stop.around(whose, stop.before[-2][1], stop.at, "")
+    end = closer(text, stop.at + 1) + 1
     if whose in _PACKAGES:
-        mend = f"write `{_OURS.get(name, name)}({given})`"
-        return stop.found("ASR001", f"functions stand alone, without `{whose}.`", mend)
+        mend = f"{_OURS.get(name, name)}({given})"
+        message = f"functions stand alone, without `{whose}.`"
+        return stop.found("ASR001", message, f"write `{mend}`", edit=(start, end, mend))
     if name in BINDING and not given:
-        mend = f"write `({name} i: {whose}[i])`"
+        mend = f"({name} i: {whose}[i])"
     elif name in BUILTINS or given:
-        mend = f"write `{name}({arguments})`"
+        mend = f"{name}({arguments})"
     else:
-        mend = f"write `{whose}.{name}` for a field, `{name}({arguments})` for a function"
-    return stop.found("ASR001", "there are no methods", mend)
+        help = f"write `{whose}.{name}` for a field, `{name}({arguments})` for a function"
+        return stop.found("ASR001", "there are no methods", help, edit=(start, end, f"{whose}.{name}"))
+    return stop.found("ASR001", "there are no methods", f"write `{mend}`", edit=(start, end, mend))
 
 
 def slice(stop: Stop) -> Diagnostic | None:
@@ -138,10 +149,13 @@ def product(stop: Stop) -> Diagnostic | None:
         found = re.search(r"\b(sum|prod|count|mean|max|min)\(([^()]* in [^()]*)\)[ \t]*$", stop.piece.text[: stop.at])
         if found is not None:
             kind, binder = found.groups()
-            body = stop.piece.text[stop.at + 1 : closer(stop.piece.text, stop.at + 1)]
-            return stop.found("ASR001", "an index stands without parentheses", f"write `({kind} {binder}: {body})`")
+            end = closer(stop.piece.text, stop.at + 1)
+            mend = f"({kind} {binder}: {stop.piece.text[stop.at + 1 : end]})"
+            edit = (found.start(), end + 1, mend)
+            return stop.found("ASR001", "an index stands without parentheses", f"write `{mend}`", edit=edit)
     if re.match(r"[0-9]", stop.previous) or stop.previous in (")", "]"):
-        return stop.found("ASR001", "a product needs its `*`", f"write `{stop.previous} * (`")
+        edit = (len(stop.piece.text[: stop.at].rstrip()), stop.at, " * ")
+        return stop.found("ASR001", "a product needs its `*`", f"write `{stop.previous} * (`", edit=edit)
     return None
 
 
@@ -151,30 +165,31 @@ def definition(stop: Stop) -> Diagnostic | None:
     first = stop.before[0][0] if stop.before else ""
     if first == "def" and stop.token in (":", "{", "->", "=>", "-", ";") and stop.previous == ")":
         body = re.sub(r"^(->|=>|[:{;])\s*(return\b\s*)?", "", text[stop.at :]).rstrip().removesuffix("}").rstrip(" ;")
-        return stop.found("ASR001", "a definition takes `=`", f"write `{text[: stop.at].rstrip()} = {body}`")
+        return _rewritten(stop, "a definition takes `=`", f"{text[: stop.at].rstrip()} = {body}")
     if (
         first == "def"
         and len(stop.before) == 2
         and (names := re.match(r"(\w+(?:[ \t,]+\w+)*)[ \t]*=", text[stop.at :]))
     ):
         given = ", ".join(re.findall(r"\w+", names.group(1)))
-        mend = f"write `def {stop.previous}({given}) = {text[stop.at + names.end() :].strip()}`"
-        return stop.found("ASR001", "arguments stand in parentheses", mend)
+        mend = f"def {stop.previous}({given}) = {text[stop.at + names.end() :].strip()}"
+        return _rewritten(stop, "arguments stand in parentheses", mend)
     if first == "given" and stop.token == "=":
         return stop.found("ASR001", "a `given` has no value: it is data", f"a constant is a param: `param{text[5:]}`")
     if first == "site" and stop.previous == "=" and "STRING" in stop.accepts:
         help = 'it says which site of the guide a name is: `site a = "b"`; priors belong into the model'
         return stop.found("ASR001", "a `site` statement takes a name in quotes", help)
     if first == "let" and stop.token == "(" and len(stop.before) == 2:
-        return stop.found("ASR001", "what takes arguments is a `def`", f"write `def {text[3:].strip()}`")
+        return _rewritten(stop, "what takes arguments is a `def`", f"def {text[3:].strip()}")
     if first == "def" and stop.token in ("=", ":") and len(stop.before) == 2:
         mend = f"let {stop.previous} = {text[stop.at :].lstrip(':= ')}"
-        return stop.found("ASR001", "a `def` takes arguments", f"without any it is a `let`: `{mend}`")
+        help = f"without any it is a `let`: `{mend}`"
+        return stop.found("ASR001", "a `def` takes arguments", help, edit=(0, len(text), mend))
     assigned = text.startswith(":=", stop.at)
     if first in ("param", "let") and stop.token in (":", "->", "=>") and "BECOMES" in stop.accepts and not assigned:
         kind = re.match(r":[ \t]*\w+[ \t]*=", text[stop.at :])
         rest = text[stop.at + (len(kind.group()) if kind else len(stop.token)) :].strip()
-        return stop.found("ASR001", f"`{first}` takes `=`", f"write `{text[: stop.at].rstrip()} = {rest}`")
+        return _rewritten(stop, f"`{first}` takes `=`", f"{text[: stop.at].rstrip()} = {rest}")
     if (
         first not in STATEMENTS
         and stop.token == "="
@@ -183,6 +198,11 @@ def definition(stop: Stop) -> Diagnostic | None:
     ):
         return stop.found("ASR004", "`=` does not compare", f"write `==` to compare, or `def {text}` to define")
     return None
+
+
+def _rewritten(stop: Stop, message: str, mend: str) -> Diagnostic:
+    """Return an error that is mended by writing the statement anew."""
+    return stop.found("ASR001", message, f"write `{mend}`", edit=(0, len(stop.piece.text), mend))
 
 
 def late_option(stop: Stop) -> Diagnostic | None:

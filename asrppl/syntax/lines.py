@@ -10,17 +10,14 @@ import unicodedata
 from dataclasses import dataclass, field
 from itertools import islice
 
-from asrppl.diagnostics import Note, Sink
+from asrppl.diagnostics import Edit, Note, Sink, replacing
 from asrppl.source import Source, Span
-from asrppl.words import NO_NAME, STATEMENTS
+from asrppl.words import STATEMENT_START
 
 MAX_FILE = 262_144
 MAX_STATEMENT = 16_384
 MAX_ERRORS = 100
 
-_STATEMENT_WORD = re.compile(
-    rf"import(?=[ \t]*\")|(?:{'|'.join(STATEMENTS)})(?=[ \t]+(?!(?:{'|'.join(NO_NAME)})(?![A-Za-z0-9_]))[A-Za-z_])"
-)
 # Line ends are \n only. A \r belongs to one just before it; alone it is a character that the language does not have.
 _NOTABLE = re.compile(
     r"(?P<comment>\#[^\r\n]*)"
@@ -130,7 +127,7 @@ def cut(source: Source, sink: Sink) -> list[Piece]:
             blank, begin = True, end
             start = end
         goes_on = draft is not None and (begin > start or bool(draft.open))
-        if not blank and (not goes_on or _STATEMENT_WORD.match(text, begin, end)):
+        if not blank and (not goes_on or STATEMENT_START.match(text, begin, end)):
             if draft is not None:
                 _close(draft, source, sink, pieces)
             draft = _Draft(begin)
@@ -156,6 +153,7 @@ def _skip_comment(source: Source, sink: Sink, start: int, end: int) -> int:
         Span(source, start, start + 2),
         f"`{sign}` starts no comment",
         help=f"write `# {said}`" if said else "a comment starts with `#`",
+        edits=replacing(Span(source, start, start + 2), "#") if sign == "//" else (),
     )
     return end
 
@@ -171,7 +169,7 @@ def depth_of(text: str) -> int:
 
 def starts_statement(line: str) -> bool:
     """Return whether ``line`` starts a statement whatever stands above it."""
-    return line.strip()[:1] not in ("", "#") and (line[0] not in " \t" or bool(_STATEMENT_WORD.match(line.lstrip())))
+    return line.strip()[:1] not in ("", "#") and (line[0] not in " \t" or bool(STATEMENT_START.match(line.lstrip())))
 
 
 def _close(draft: _Draft, source: Source, sink: Sink, pieces: list[Piece]) -> None:
@@ -216,7 +214,8 @@ def _scan(draft: _Draft, source: Source, sink: Sink, start: int, end: int) -> No
         elif kind == "closer":
             _match(draft, sink, place)
         elif kind == "open_text":
-            sink.add("ASR013", place, "this text has no closing quote on its line", help='add `"`')
+            mend = replacing(Span(source, place.end, place.end), '"')
+            sink.add("ASR013", place, "this text has no closing quote on its line", help='add `"`', edits=mend)
             draft.broken = True
         elif kind == "bad":
             for run in islice(re.finditer(r"([^\t -~])\1*", what), MAX_ERRORS):
@@ -246,8 +245,10 @@ def _match(draft: _Draft, sink: Sink, place: Span) -> None:
         draft.broken = True
         return
     bracket, offset = draft.open.pop()
-    if _PARTNER[bracket] != place.text and (interval := _half_open(place.source.text, offset, place.start)):
-        sink.add("ASR002", Span(place.source, offset, place.end), "there are no half-open intervals", help=interval)
+    if _PARTNER[bracket] != place.text and (found := _half_open(place.source.text, offset, place.start)):
+        start, mend = found
+        span, edits = Span(place.source, offset, place.end), replacing(Span(place.source, start, place.end), mend)
+        sink.add("ASR002", span, "there are no half-open intervals", help=f"write `{mend}`", edits=edits)
         draft.broken = True
         draft.open.clear()
         return
@@ -266,14 +267,15 @@ def _match(draft: _Draft, sink: Sink, place: Span) -> None:
 _VALUE = re.compile(r"([A-Za-z_][\w.]*(?:\[[^\][]*\](?:\.\w+)?)*|\([^()]*\)|[a-z]+\([^()]*\))[ \t]+in[ \t]*$")
 
 
-def _half_open(text: str, start: int, end: int) -> str | None:
-    """Return the mend of `x in (0, 1]`, None for other brackets."""
+def _half_open(text: str, start: int, end: int) -> tuple[int, str] | None:
+    """Return where `x in (0, 1]` begins and what is to be written, None for other brackets."""
     value = _VALUE.search(text[max(0, start - 200) : start])
     ends = text[start + 1 : end].split(",")
     if text[start] + text[end] not in ("(]", "[)") or len(ends) != 2 or value is None:
         return None
     below, above = "<" if text[start] == "(" else "<=", "<" if text[end] == ")" else "<="
-    return f"write `{ends[0].strip()} {below} {value.group(1)} {above} {ends[1].strip()}`"
+    mend = f"{ends[0].strip()} {below} {value.group(1)} {above} {ends[1].strip()}"
+    return max(0, start - 200) + value.start(1), mend
 
 
 def _refuse(sink: Sink, place: Span) -> None:
@@ -286,10 +288,13 @@ def _refuse(sink: Sink, place: Span) -> None:
         plain = unicodedata.normalize("NFKC", character)
         meant = plain if plain != character and plain.isascii() and plain.isprintable() else None
     help: str | None = None
+    edits: tuple[Edit, ...] = ()
     if meant is not None and meant.strip():
+        plain = len(place.text) == 1 and ("." not in meant or meant == "..") and ":" not in meant and character != "±"
+        edits = replacing(place, f" {meant} " if meant[0].isalpha() else meant) if plain else ()
         help = f"write `{meant}`" if character != "±" else f"write `{meant}` for `x == a ± b`"
     elif meant is not None or character.isspace():
-        help = "write a plain space"
+        help, edits = "write a plain space", replacing(place, " ")
     elif character in "\u2018\u2019":
         help = 'texts stand in `"`'
     elif character.isalpha():
@@ -301,10 +306,10 @@ def _refuse(sink: Sink, place: Span) -> None:
         message = f"the language does not have the character `{character}` ({code})"
     elif unicodedata.category(character) == "Cc":
         message = f"a control character ({code}) stands in the text"
-        help = "remove it"
+        help, edits = "remove it", replacing(place, "")
     else:
         message = (
             f"an invisible character ({code}, {unicodedata.name(character, 'unnamed').lower()}) stands in the text"
         )
         help = help or "remove it"
-    sink.add("ASR003", place, message, help=help)
+    sink.add("ASR003", place, message, help=help, edits=edits)

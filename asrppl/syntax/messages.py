@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from lark.exceptions import UnexpectedInput
 
-from asrppl.diagnostics import Diagnostic
+from asrppl.diagnostics import Diagnostic, replacing
 from asrppl.source import Source, Span
 from asrppl.syntax import binders, choices, foreign, forms, spelling, structure
 from asrppl.syntax.expected import accepted, described
@@ -87,7 +87,8 @@ def sign_first(piece: Piece, source: Source) -> Diagnostic:
     if piece.text.startswith("--"):
         said = piece.text[2:].strip("- ")
         help = f"write `# {said}`" if said else "a comment starts with `#`"
-        return Diagnostic("ASR004", "`--` starts no comment", Span(source, piece.start, piece.start + 2), help=help)
+        place = Span(source, piece.start, piece.start + 2)
+        return Diagnostic("ASR004", "`--` starts no comment", place, help=help, edits=replacing(place, "#"))
     return Diagnostic(
         "ASR010",
         f"a statement cannot start with `{piece.text[0]}`",
@@ -105,7 +106,8 @@ def misread(piece: Piece, source: Source) -> Diagnostic | None:
     if comment is not None and '"' not in piece.text:
         place = Span(source, piece.start + comment.start(), piece.start + comment.end())
         said = piece.text[comment.end() :].strip()
-        return Diagnostic("ASR004", "`--` starts no comment", place, help=f"write `# {said}`, or `- -` for two signs")
+        help = f"write `# {said}`, or `- -` for two signs"
+        return Diagnostic("ASR004", "`--` starts no comment", place, help=help, edits=replacing(place, "#"))
     found = _TOLERANCE.search(piece.text)
     if found is None or '"' in piece.text:
         return None
@@ -117,7 +119,11 @@ def misread(piece: Piece, source: Source) -> Diagnostic | None:
     mend = f"write `{middle} - {amount}`, or"
     if equal.endswith("=="):
         value = before(equal, len(equal) - 2, TERM)
-        return Diagnostic("ASR004", "`+-` is no operator", span, help=f"write `abs({value} - {middle}) <= {amount}`")
+        mend = f"abs({value} - {middle}) <= {amount}"
+        start = piece.start + len(equal[: len(equal) - 2].rstrip()) - len(value)
+        end = piece.start + text.index(amount, found.end()) + len(amount)
+        edits = replacing(Span(source, start, end), mend)
+        return Diagnostic("ASR004", "`+-` is no operator", span, help=f"write `{mend}`", edits=edits)
     return Diagnostic("ASR004", "`+-` is no operator", span, help=f"{mend} `abs(x - a) <= {amount}` for `x == a +- ..`")
 
 

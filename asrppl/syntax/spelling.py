@@ -91,41 +91,47 @@ def capitals(stop: Stop) -> Diagnostic | None:
         return None
     start = stop.before[-1][1]
     message = f"the words of the language are written small, not `{stop.previous}`"
-    return stop.found("ASR001", message, f"write `{word}`", stop.span(start, start + len(word)))
+    return stop.mended("ASR001", message, word, stop.span(start, start + len(word)))
 
 
 def misspelt(stop: Stop) -> Diagnostic | None:
     """`foral i: ...`: a name before a name, and close to a word that could stand before one."""
-    if stop.token == "exists" and stop.previous == "there":
-        start = stop.before[-1][1]
-        span = stop.span(start, stop.at + len("exists"))
-        return stop.found("ASR001", "`there exists` is not a word of the language", "write `exists`", span)
     if not re.match(r"[A-Za-z_]", stop.token) or not re.match(r"[A-Za-z_]", stop.previous):
         return None
     two = " ".join(word for word, _ in stop.before[-2:])
     if two in _IN_TWO_WORDS:
         start = stop.before[-2][1]
         span = stop.span(start, stop.before[-1][1] + len(stop.previous))
-        return stop.found("ASR001", f"`{two}` is not a word of the language", f"write `{_IN_TWO_WORDS[two]}`", span)
+        return stop.mended("ASR001", f"`{two}` is not a word of the language", _IN_TWO_WORDS[two], span)
     text = stop.piece.text
     word, start = stop.before[-1]
+    both = f"{word} {stop.token}"
+    if both in _IN_TWO_WORDS:
+        span = stop.span(start, stop.at + len(stop.token))
+        return stop.mended("ASR001", f"`{both}` is not a word of the language", _IN_TWO_WORDS[both], span)
     if word in BUILTINS and word not in BINDING:
-        mend = f"{word}({after(text, stop.at, TERM | {'+', '-', '*', '/', '^'})})"
-        return stop.found("ASR001", f"what `{word}` is of stands in parentheses", f"write `{mend}`")
+        given = after(text, stop.at, TERM | {"+", "-", "*", "/", "^"})
+        mend = f"{word}({given})"
+        edit = (start, stop.at + len(given), mend)
+        return stop.found("ASR001", f"what `{word}` is of stands in parentheses", f"write `{mend}`", edit=edit)
     subscript = re.fullmatch(rf"({'|'.join(BINDING)})_([A-Za-z]\w*)", word)
     if subscript is not None:
         kind, index = subscript.groups()
         body = after(text, stop.at, CLAUSE if kind in QUANTIFIERS else CLAUSE | COMPARISONS)
         mend = f"{kind} {index}: {body}"
         mend = mend if kind in QUANTIFIERS else f"({mend})"
-        return stop.found("ASR001", "an index follows its word", f"write `{mend}`", stop.span(start, start + len(word)))
+        place = stop.span(start, start + len(word))
+        edit = (start, stop.at + len(body), mend)
+        return stop.found("ASR001", "an index follows its word", f"write `{mend}`", place, edit=edit)
     near = [_QUANTIFIERS[stop.previous]] if stop.previous in _QUANTIFIERS else []
     near += nearest(stop.previous, ("forall", "exists", "count", "not"), 1)
     if not near or stop.previous in KEYWORDS or stop.previous in BINDING:
         return None
     word, start = stop.before[-1]
     span = stop.span(start, start + len(word))
-    return stop.found("ASR001", f"`{word}` is not a word of the language", f"did you mean `{near[0]}`?", span)
+    edit = (start, start + len(word), near[0])
+    message = f"`{word}` is not a word of the language"
+    return stop.found("ASR001", message, f"did you mean `{near[0]}`?", span, edit=edit)
 
 
 _DEFINABLE = re.compile(r"[A-Za-z_]\w*(\[[A-Za-z_]\w*(, *[A-Za-z_]\w*)*\])?")
@@ -141,7 +147,9 @@ def named_argument(stop: Stop) -> Diagnostic | None:
         return None
     value, first = after(text, stop.at + 1, CLAUSE), after(text, stop.before[at][1] + 1, CLAUSE)
     if called not in BUILTINS | BINDING or called == "box" or called in LAWS:
-        return stop.found("ASR004", "an argument is named with `:`", f"write `{stop.previous}: {value}`")
+        mend = f"{stop.previous}: {value}"
+        edit = (*stop.around(stop.previous, stop.at, stop.at + 1, value), mend)
+        return stop.found("ASR004", "an argument is named with `:`", f"write `{mend}`", edit=edit)
     help = f"write them in their order, without `{stop.previous} =`"
     if called in BINDING - {"min", "max"} and ".." in value:
         help = f"write `({called} {stop.previous} in {value}: {first})`"
@@ -159,12 +167,11 @@ def equals(stop: Stop) -> Diagnostic | None:
         left = stop.piece.text[: stop.at].strip()
         if words[0] not in STATEMENTS and _DEFINABLE.fullmatch(left):
             help = f"write `==` to compare, or `let {left} = ...` to define"
-        return stop.found("ASR004", "`=` does not compare", help)
+        return stop.found("ASR004", "`=` does not compare", help, edit=(stop.at, stop.at + 1, "=="))
     doubled = stop.piece.text[: stop.at + 1].endswith("==") and not stop.piece.text[: stop.at + 1].endswith("===")
     if stop.token == "=" and doubled and stop.before[0][0] in ("param", "let", "def", "site"):  # the first `=` was read
-        return stop.found(
-            "ASR004", "`==` compares; a definition takes `=`", "write `=`", stop.span(stop.at - 1, stop.at + 1)
-        )
+        place = stop.span(stop.at - 1, stop.at + 1)
+        return stop.mended("ASR004", "`==` compares; a definition takes `=`", "=", place)
     return None
 
 
@@ -178,40 +185,48 @@ def foreign_operator(stop: Stop) -> Diagnostic | None:
                     continue
                 if spelling in ("|", "||") and {"kl", "js", "tv"} & {word for word, _ in stop.before}:
                     ours = "`||` between two distributions and nothing else: `kl(p || q)`"
-                return stop.found(
-                    "ASR004",
-                    f"`{spelling}` is not an operator here",
-                    f"write {ours}",
-                    stop.span(start, start + len(spelling)),
-                )
+                end = start + len(spelling)
+                plain = re.fullmatch(r"`([^`]+)`", ours)
+                edit = None if plain is None else (start, end, _apart(text, start, end, plain[1]))
+                message = f"`{spelling}` is not an operator here"
+                return stop.found("ASR004", message, f"write {ours}", stop.span(start, end), edit=edit)
     return None
+
+
+def _apart(text: str, start: int, end: int, ours: str) -> str:
+    """Return what is to stand from ``start`` to ``end``: a word is parted from what stands around it."""
+    if not ours[0].isalpha():
+        return ours
+    before = " " if start and text[start - 1] not in " \t(" else ""
+    return before + ours + (" " if text[end : end + 1] not in " \t" else "")
 
 
 def number(stop: Stop) -> Diagnostic | None:
     """`1.`, `.5`, `10x`, `1_000`."""
     text = stop.piece.text
     if stop.token == "." and "NUMBER" in stop.accepts and (digits := re.match(r"\.([0-9]+)", text[stop.at :])):
-        return stop.found(
-            "ASR005",
-            f"`{digits.group()}` lacks its first digit",
-            f"write `0{digits.group()}`",
-            stop.span(stop.at, stop.at + digits.end()),
-        )
+        place = stop.span(stop.at, stop.at + digits.end())
+        return stop.mended("ASR005", f"`{digits.group()}` lacks its first digit", f"0{digits.group()}", place)
     number = stop.previous[:-1]
     if stop.previous.endswith(".") and re.fullmatch(r"[0-9]+(\.[0-9]+)?", number) and "NUMBER" not in stop.accepts:
         mend = f"write `{number}`" if "." in number else f"write `{number}` or `{number}.0`"
         start = stop.before[-1][1]
-        return stop.found("ASR005", f"`{number}.` ends in a point", mend, stop.span(start, start + len(stop.previous)))
+        end = start + len(stop.previous)
+        message = f"`{number}.` ends in a point"
+        return stop.found("ASR005", message, mend, stop.span(start, end), edit=(start, end, number))
     if not re.match(r"[0-9]", stop.token) or "NUMBER" not in stop.accepts:
         return None
     product = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)([A-Za-z_]\w*)", stop.token)
     help = "a number reads like `3`, `0.5` or `1e-3`"
     if re.fullmatch(r"[0-9_]+", stop.token):
-        help = f"write `{stop.token.replace('_', '')}`"
-    elif product is not None and not re.match(
+        return stop.mended("ASR005", f"`{stop.token}` is not a number", stop.token.replace("_", ""))
+    if product is not None and not re.match(
         r"[eE]|0[xXoObB]", product.group(2) if product.group(1) != "0" else stop.token
     ):
-        help = f"write `{product.group(1)} * {product.group(2)}` for a product; a name cannot start with a digit"
+        mend = f"{product.group(1)} * {product.group(2)}"
+        help = f"write `{mend}` for a product; a name cannot start with a digit"
+        edit = (stop.at, stop.at + len(stop.token), mend)
+        return stop.found("ASR005", f"`{stop.token}` is not a number", help, edit=edit)
     return stop.found("ASR005", f"`{stop.token}` is not a number", help)
 
 
@@ -219,14 +234,18 @@ def stray_text(stop: Stop) -> Diagnostic | None:
     """`'text'`, and texts in quotes where there is no place for one."""
     quoted = re.match(r"'([^']*)'", stop.piece.text[stop.at :])
     if quoted is not None and "STRING" in stop.accepts:
-        return stop.found("ASR013", "texts stand in double quotes", f'write `"{quoted.group(1)}"`')
+        place = stop.span(stop.at, stop.at + quoted.end())
+        return stop.mended("ASR013", "texts stand in double quotes", f'"{quoted.group(1)}"', place)
     if quoted is not None and re.fullmatch(r"[A-Za-z_]\w*", quoted.group(1)):
-        return stop.found("ASR013", "names are written without quotes", f"write `{quoted.group(1)}`")
+        place = stop.span(stop.at, stop.at + quoted.end())
+        return stop.mended("ASR013", "names are written without quotes", quoted.group(1), place)
     if stop.token[:1] == "'":
         return stop.found("ASR013", "texts stand in double quotes", 'write `"..."`')
     field = re.fullmatch(r'"([A-Za-z_]\w*)"', stop.token)
     if field is not None and stop.previous == "[":
-        return stop.found("ASR013", "a field is read with a point", f"write `.{field.group(1)}`")
+        start, end = stop.before[-1][1], stop.at + len(stop.token) + 1
+        edit = (start, end, f".{field.group(1)}") if stop.piece.text[end - 1 : end] == "]" else None
+        return stop.found("ASR013", "a field is read with a point", f"write `.{field.group(1)}`", edit=edit)
     if stop.token[:1] == '"' and "STRING" not in stop.accepts:
         return stop.found(
             "ASR013",

@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 
-from asrppl.diagnostics import Diagnostic
+from asrppl.diagnostics import Diagnostic, Edit
 from asrppl.source import Source, Span
 from asrppl.syntax.lines import Piece
 
@@ -31,7 +31,36 @@ class Stop:
         """Return the place in the file of a part of the statement's text."""
         return Span(self.source, self.piece.start + start, self.piece.start + end)
 
-    def found(self, code: str, message: str, help: str | None = None, span: Span | None = None) -> Diagnostic:
-        """Return an error, at the refused word where no other place is given."""
+    def found(
+        self,
+        code: str,
+        message: str,
+        help: str | None = None,
+        span: Span | None = None,
+        *,
+        edit: tuple[int, int, str] | None = None,
+    ) -> Diagnostic:
+        """Return an error, at the refused word where no other place is given.
+
+        Args:
+            code: of the error.
+            message: what is wrong.
+            help: the mend, in words.
+            span: the place.
+            edit: the mend, for a program: a part of the statement's text, and what is to stand there.
+        """
         place = span if span is not None else self.span(self.at, self.at + len(self.token))
-        return Diagnostic(code, message, place, help=help)
+        edits = () if edit is None else (Edit(self.span(*edit[:2]), edit[2]),)
+        return Diagnostic(code, message, place, help=help, edits=edits)
+
+    def mended(self, code: str, message: str, text: str, span: Span | None = None) -> Diagnostic:
+        """Return an error that is mended by writing ``text`` in its place."""
+        place = span if span is not None else self.span(self.at, self.at + len(self.token))
+        start = self.piece.start
+        edit = (place.start - start, place.end - start, text)
+        return self.found(code, message, f"write `{text}`", place, edit=edit)
+
+    def around(self, left: str, start: int, end: int, right: str) -> tuple[int, int]:
+        """Return where the operands ``left`` and ``right`` of what stands from ``start`` to ``end`` begin and end."""
+        text = self.piece.text
+        return len(text[:start].rstrip()) - len(left), text.index(right, end) + len(right)

@@ -62,8 +62,9 @@ def unknown_statement(stop: Stop) -> Diagnostic | None:
         start = re.match(r"(\w+(?:[ \t]+[0-9.]+)?)[ \t]*(?:rule[ \t]+)?(\w+)?[ \t]*:", stop.piece.text)
         if start is not None and (stop.token == "rule" or re.match(r"[0-9]", stop.token) or len(stop.before) == 2):
             option = "" if start.group(1) == "soft" else f" {start.group(1)}"
-            mend = f"write `rule {start.group(2) or 'small'}{option}: ...`"
-            return stop.found("ASR011", "an option follows the name of a rule", mend)
+            mend = f"rule {start.group(2) or 'small'}{option}:"
+            help, edit = f"write `{mend} ...`", (0, start.end(), mend)
+            return stop.found("ASR011", "an option follows the name of a rule", help, edit=edit)
     if len(stop.before) != 1 or not re.match(r"[A-Za-z_\"]", stop.token) or stop.token in KEYWORDS:
         return None
     word, start = stop.before[0]
@@ -71,14 +72,17 @@ def unknown_statement(stop: Stop) -> Diagnostic | None:
     meant = _BORROWED.get(word.lower()) or (near[0] if near else None)
     if meant is None or meant == word:
         return None
+    headed = _HEAD.match(stop.piece.text, stop.at) is not None
     return stop.found(
         "ASR001",
         f"`{word}` is not a statement of the language",
         f"did you mean `{meant}`?",
         stop.span(start, start + len(word)),
+        edit=(start, start + len(word), meant) if meant != "rule" or headed else None,
     )
 
 
+_HEAD = re.compile(r"[A-Za-z_]\w*[ \t]*(:|(weight|hard|smooth|margin|power|where)\b)")
 _TWO_WORDS = re.compile(r"[A-Za-z_]\w*(?:[-./'!?&+][A-Za-z0-9_./'!?&+-]+|(?:[ \t]+[A-Za-z_]\w*)+(?=[ \t]*:))")
 
 
@@ -88,11 +92,13 @@ def rule_name(stop: Stop) -> Diagnostic | None:
         return None
     text = stop.piece.text
     if len(stop.before) == 1 and (found := re.match(r"\"[^\"]*\"|'[^']*'|[0-9]\w*", text[stop.at :])):
+        name, end = _as_name(found.group()), stop.at + found.end()
         return stop.found(
             "ASR001",
             "a rule is named by one word, without quotes",
-            f"write `rule {_as_name(found.group())}`",
-            stop.span(stop.at, stop.at + found.end()),
+            f"write `rule {name}`",
+            stop.span(stop.at, end),
+            edit=(stop.at, end, name),
         )
     if len(stop.before) < 2:
         return None
@@ -104,23 +110,29 @@ def rule_name(stop: Stop) -> Diagnostic | None:
             "a rule is named by one word of letters, digits and `_`",
             f"write `rule {_as_name(written.group())}`",
             stop.span(start, written.end()),
+            edit=(start, written.end(), _as_name(written.group())),
         )
     swapped = re.match(r"rule[ \t]+(weight|smooth|margin|power)[ \t]+([0-9.]+)[ \t]+([A-Za-z_]\w*)", text)
     if swapped is not None and stop.before[-1][1] == start:
         kind, amount, other = swapped.groups()
         message = f"a rule's name comes before its options: this one is named `{name}`"
-        return stop.found("ASR011", message, f"write `rule {other} {kind} {amount}: ...`")
+        mend = f"rule {other} {kind} {amount}"
+        return stop.found("ASR011", message, f"write `{mend}: ...`", edit=(0, swapped.end(), mend))
     if len(stop.before) == 2 and stop.token in ("[", "("):
         inside = after(text, stop.at + 1, frozenset())
         if _options_in(inside):
-            return stop.found("ASR011", "options stand without brackets", f"write `rule {name} {inside}: ...`")
+            help, end = f"write `rule {name} {inside}: ...`", closer(text, stop.at + 1) + 1
+            edit = (*stop.around("", stop.at, end, ""), f" {inside}")
+            return stop.found("ASR011", "options stand without brackets", help, edit=edit)
         return stop.found(
             "ASR001", "a rule takes neither indices nor arguments", f"write `rule {name}: forall {inside or 'i'}: ...`"
         )
     if stop.token in ("with", "has", "of", "and") and len(stop.before) == 2:
-        return stop.found("ASR011", "options follow the name", f"leave the `{stop.token}` out")
+        edit = (stop.at, stop.at + len(stop.token), "")
+        return stop.found("ASR011", "options follow the name", f"leave the `{stop.token}` out", edit=edit)
     if stop.token == "," and (rest := after(text, stop.at + 1, frozenset({":"}))):
-        return stop.found("ASR011", "options follow each other without commas", f"leave the `,` out: `... {rest}:`")
+        help, edit = f"leave the `,` out: `... {rest}:`", (stop.at, stop.at + 1, "")
+        return stop.found("ASR011", "options follow each other without commas", help, edit=edit)
     return None
 
 
@@ -146,16 +158,18 @@ def ramp(stop: Stop) -> Diagnostic | None:
     )
     alone = re.search(r"\bweight[ \t]+(\S+)[ \t]+over[ \t]+([0-9.]+)", text)
     if alone is not None and stop.token == "over" and alone.start() < stop.at < alone.end():
-        mend = f"write `weight 0 -> {alone.group(1)} over {alone.group(2)} steps`"
-        return stop.found("ASR011", "this ramp of the weight has no start", mend)
+        mend = f"weight 0 -> {alone.group(1)} over {alone.group(2)} steps"
+        whole = re.compile(r"(?:[ \t]+steps?\b)?").match(text, alone.end())
+        end = alone.end() if whole is None else whole.end()
+        message = "this ramp of the weight has no start"
+        return stop.found("ASR011", message, f"write `{mend}`", edit=(alone.start(), end, mend))
     if found is None or not found.start() <= stop.at <= found.end() + 8:
         return None
     start, end, steps = found.groups()
-    return stop.found(
-        "ASR011",
-        "this ramp of the weight is not complete",
-        f"write `weight {start} -> {end} over {steps or 2000} steps`",
-    )
+    mend = f"weight {start} -> {end} over {steps or 2000} steps"
+    rest = re.compile(r"(?:[ \t]+(?:steps?|epochs?|iterations?)\b)?").match(text, found.end())
+    edit = (found.start(), found.end() if rest is None else rest.end(), mend)
+    return stop.found("ASR011", "this ramp of the weight is not complete", f"write `{mend}`", edit=edit)
 
 
 def option(stop: Stop) -> Diagnostic | None:
@@ -174,12 +188,14 @@ def option(stop: Stop) -> Diagnostic | None:
             "ASR011",
             f"`{stop.token}` stands alone between the rule's name and its `:`",
             f"a weight is written `weight {stop.token}`",
+            edit=(stop.at, stop.at, "weight "),
         )
     close = nearest(stop.token, OPTIONS, 1)
     rest = stop.piece.text[stop.at + len(stop.token) :]
     if re.match(r"[A-Za-z_]", stop.token) and stop.token not in KEYWORDS and (close or re.match(r"[ \t]*[0-9]", rest)):
         mend = f"did you mean `{close[0]}`?" if close else f"the options are {_ALL_OPTIONS}"
-        return stop.found("ASR011", f"a rule has no option `{stop.token}`", mend)
+        edit = (stop.at, stop.at + len(stop.token), close[0]) if close else None
+        return stop.found("ASR011", f"a rule has no option `{stop.token}`", mend, edit=edit)
     return None
 
 
@@ -193,7 +209,8 @@ def missing_colon(stop: Stop) -> Diagnostic | None:
     if stop.before[0][0] == "rule" and ":" not in (word for word, _ in stop.before):
         name = stop.before[1][0] if len(stop.before) > 1 else ""
         if stop.token == "=" and len(stop.before) == 2:
-            return stop.found("ASR007", "a rule's formula follows a `:`, not `=`", f"write `rule {name}: ...`")
+            help, edit = f"write `rule {name}: ...`", (len(stop.piece.text[: stop.at].rstrip()), stop.at + 1, ":")
+            return stop.found("ASR007", "a rule's formula follows a `:`, not `=`", help, edit=edit)
         return stop.found(
             "ASR007", f"the rule `{name}` lacks the `:` before its formula", f"as in `rule {name} weight 10: ...`"
         )
@@ -261,8 +278,10 @@ def stray_range(stop: Stop) -> Diagnostic | None:
         at = opener(stop)
         if at and stop.before[at - 1][0] == "in":
             start = stop.before[at][1] + 1
-            ends = stop.piece.text[start : closer(stop.piece.text, start)].strip()
-            return stop.found("ASR001", "a range stands without brackets", f"write `in {ends}`")
+            end = closer(stop.piece.text, start)
+            ends = stop.piece.text[start:end].strip()
+            edit = (start - 1, end + 1, ends)
+            return stop.found("ASR001", "a range stands without brackets", f"write `in {ends}`", edit=edit)
         return stop.found(
             "ASR001",
             "a range `a..b` cannot stand here",
@@ -276,12 +295,14 @@ def joined_statements(stop: Stop) -> Diagnostic | None:
     text = stop.piece.text
     if stop.token == ":" and len(stop.before) == 1 and re.match(r"[A-Za-z_]", stop.previous):
         rest = text[stop.at + 1 :].strip()
-        return stop.found("ASR001", "a rule begins with the word `rule`", f"write `rule {stop.previous}: {rest}`")
+        help = f"write `rule {stop.previous}: {rest}`"
+        return stop.found("ASR001", "a rule begins with the word `rule`", help, edit=(0, 0, "rule "))
     if not {"TIMES", "COMPARE"} & stop.accepts:
         return None
     if stop.token == "," and opener(stop) is None:
         left, right = before(text, stop.at, CLAUSE), after(text, stop.at + 1, CLAUSE)
-        return stop.found("ASR001", "`,` does not join formulas", f"write `{left} and {right}`")
+        edit = (len(text[: stop.at].rstrip()), stop.at + 1, " and")
+        return stop.found("ASR001", "`,` does not join formulas", f"write `{left} and {right}`", edit=edit)
     gap = stop.source.text[stop.piece.start + stop.before[-1][1] : stop.piece.start + stop.at] if stop.before else ""
     if "\n" in gap and not {"TIMES", "COMPARE"}.isdisjoint(stop.accepts) and stop.token:
         left, right = before(text, stop.at, CLAUSE), after(text, stop.at, CLAUSE)

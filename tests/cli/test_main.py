@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from asrppl.cli import check, main, project
+from asrppl import project
+from asrppl.cli import check, main
 from asrppl.diagnostics import AsrError, AsrWarning, Diagnostic
 
 ROOT = Path(__file__).parents[2]

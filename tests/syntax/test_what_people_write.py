@@ -11,7 +11,7 @@ from asrppl.check import check_file
 from asrppl.codes import Severity
 from asrppl.diagnostics import Diagnostic, render
 from asrppl.source import Source
-from asrppl.syntax import parse_file
+from asrppl.syntax import ast, parse_file
 
 HERE = Path(__file__).parent
 
@@ -48,6 +48,25 @@ def test_one_finding_offers_a_mend_that_works(case: Case) -> None:
         assert offered in case.mended
     left = [found for found in found_in(case.mended) if found.severity is Severity.ERROR]
     assert not left, [found.message for found in left]
+
+
+def test_what_a_program_can_mend_it_mends() -> None:
+    """Each edit by itself leaves no error, but for others further on, and most make the text that was asked for."""
+    alike, mended, found = 0, 0, 0
+    for path in sorted(HERE.glob("what_people_write*.txt")):
+        for case in cases(path):
+            (finding,) = found_in(case.written)
+            made: list[ast.File] = []
+            for edit in finding.edits:
+                text = case.written[: edit.span.start] + edit.text + case.written[edit.span.end :]
+                end = edit.span.start + len(edit.text)
+                left = [found for found in found_in(text) if found.severity is Severity.ERROR]
+                assert all(found.span is not None and found.span.start >= end for found in left), (text, left)
+                made.append(parse_file(Source("rules.asr", text)).file)
+            found, mended = found + 1, mended + bool(made)
+            alike += parse_file(Source("rules.asr", case.mended)).file in made
+    assert mended > 0.8 * found
+    assert alike >= mended - 3
 
 
 def test_no_broken_text_breaks_the_messages() -> None:

@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from asrppl.words import BINDING, KEYWORDS, NO_NAME, OPTIONS, QUANTIFIERS, REDUCTIONS, STATEMENTS
+from asrppl.words import BINDING, KEYWORDS, NO_NAME, OPTION_PARTS, OPTIONS, QUANTIFIERS, REDUCTIONS, STATEMENTS
 
 GRAMMAR = (Path(__file__).parents[2] / "grammar" / "asr.lark").read_text(encoding="utf-8")
 TERMINALS = dict(re.findall(r"^([A-Z]+)(?:\.\d)?: (.*)$", GRAMMAR, re.MULTILINE))
@@ -24,8 +24,14 @@ def test_statements_and_options_have_a_terminal_each_and_are_words_before_a_name
         after = TERMINALS[word.upper()]
         assert after.startswith(f"/{word}(?=")
         assert set(re.findall(r"\(\?!\(\?:([a-z|]+)\)", after)[0].split("|")) == set(NO_NAME)
-    for word in OPTIONS:
+    for word in (*OPTIONS, *OPTION_PARTS):
         assert TERMINALS[word.upper()].startswith(f"/{word}(?![A-Za-z0-9_])")
+
+
+def test_no_option_has_a_word_that_is_not_among_them() -> None:
+    rule = GRAMMAR.partition("option: ")[2].partition("// ----")[0]
+    terminals = set(re.findall(r"\b[A-Z]{2,}\b", rule)) - {"ARROW", "DOTS", "WHERE"}
+    assert {word.lower() for word in terminals} == {*OPTIONS, *OPTION_PARTS}
 
 
 def test_reductions_and_quantifiers_bind() -> None:

@@ -15,6 +15,7 @@ from asrppl.core import typed
 from asrppl.core.signature import BOX_FIELDS, EDGES, Entry, Kind, Level, makes_box
 from asrppl.core.typed import BinaryTerm, Computed, Constant, Formula, Index, IndexValue, Offset, Read, Term, TypedTerm
 from asrppl.core.walk import is_poisoned, moves, variable_slots, walk
+from asrppl.diagnostics import replacing
 from asrppl.source import Span
 from asrppl.suggest import did_you_mean
 from asrppl.syntax import ast
@@ -305,7 +306,8 @@ def field(ctx: Context, base: Value, name: ast.Name, span: Span, env: Env) -> Va
             known = fields_of(ctx, base)
             if not base.indices and isinstance(env.bindings.get(name.text), IndexVariable) and name.text not in known:
                 message = f"`.{name.text}` reads a field, and an index stands in brackets"
-                ctx.add("ASR040", span, message, env, help=f"write `{base.span.text}[{name.text}]`")
+                mend = f"{base.span.text}[{name.text}]"
+                ctx.add("ASR040", span, message, env, help=f"write `{mend}`", edits=replacing(span, mend))
                 return Poison()
             if name.text in EDGES and name.text not in known and (not known or makes_box(known)):
                 return _edge(lambda part: complete(ctx, base, part, span), name.text, span)

@@ -24,7 +24,7 @@ from asrppl.core.typed import (
     Variable,
 )
 from asrppl.core.walk import is_poisoned, walk
-from asrppl.diagnostics import Note
+from asrppl.diagnostics import Note, replacing
 from asrppl.source import Span
 from asrppl.syntax import ast
 from asrppl.words import CLOSED_NAMES
@@ -209,8 +209,9 @@ def _written_domain(ctx: Context, binder: ast.Binder, env: Env) -> tuple[Written
                 return "constant", _NO_VALUES
         case _:
             pass
-    help = mend_of_domain(ctx, binder, domain, domain_env)
-    ctx.add("ASR047", span, "an index runs over a range or a set of whole numbers", env, help=help)
+    help, ours = mend_of_domain(binder, domain, domain_env)
+    edits = replacing(span, *ours) if domain is binder.domain else ()  # else it stands in a definition
+    ctx.add("ASR047", span, "an index runs over a range or a set of whole numbers", env, help=help, edits=edits)
     return "constant", _NO_VALUES
 
 

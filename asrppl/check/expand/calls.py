@@ -13,6 +13,7 @@ from asrppl.check.expand.values import Array, Env, NumberSet, Poison, Record, Ta
 from asrppl.core.signature import Kind
 from asrppl.core.typed import Apply, Term, TypedDistribution
 from asrppl.core.walk import moves
+from asrppl.diagnostics import replacing
 from asrppl.source import Span
 from asrppl.syntax import ast
 from asrppl.words import DISTRIBUTIONS, DIVERGENCES, ELEMENTWISE, LAWS, MOMENTS, OPERATORS, PROBES
@@ -39,8 +40,9 @@ def call(ctx: Context, node: ast.Call, env: Env) -> Value:
     if arguments is None:
         return Poison()
     if name in ("E", "P"):
-        texts = ", ".join(argument.span.text for argument in arguments)
-        ctx.add("ASR053", node.span, f"`{name}` takes square brackets", env, help=f"write `{name}[{texts}]`")
+        mend = f"{name}[{', '.join(argument.span.text for argument in arguments)}]"
+        message = f"`{name}` takes square brackets"
+        ctx.add("ASR053", node.span, message, env, help=f"write `{mend}`", edits=replacing(node.span, mend))
         return Poison()
     if name == "aggregate":
         if len(arguments) == 1:
@@ -51,7 +53,9 @@ def call(ctx: Context, node: ast.Call, env: Env) -> Value:
         if len(arguments) == 2 and name != "kl":
             return functional(ctx, name, arguments, node.span, env)
         both = " || ".join(part.span.text for part in arguments) if len(arguments) == 2 else "p || r"
-        ctx.add("ASR039", node.span, f"`{name}` takes two distributions", env, help=f"write `{name}({both})`")
+        mend = f"{name}({both})"
+        edits = replacing(node.span, mend) if len(arguments) == 2 else ()
+        ctx.add("ASR039", node.span, f"`{name}` takes two distributions", env, help=f"write `{mend}`", edits=edits)
         return Poison()
     if name in ("min", "max"):
         return _extremum(ctx, name, arguments, node, env)
@@ -101,7 +105,9 @@ def _plain_arguments(ctx: Context, name: str, node: ast.Call, env: Env) -> tuple
     for argument in node.arguments:
         if argument.name is not None:
             mend = mend_of_call(node, env)
-            ctx.add("ASR039", argument.name.span, f"the arguments of `{name}` have no names", env, help=mend)
+            message, help = f"the arguments of `{name}` have no names", None if mend is None else mend.help
+            edits = () if mend is None else mend.edits(node.span)
+            ctx.add("ASR039", argument.name.span, message, env, help=help, edits=edits)
             return None
     return tuple(argument.value for argument in node.arguments)
 
@@ -113,7 +119,8 @@ def _extremum(ctx: Context, name: str, arguments: tuple[ast.Expr, ...], node: as
             node.span,
             f"`{name}` takes two arguments or more",
             env,
-            help=over_index(name, arguments[0], env) if arguments else f"over an index: `{name} i: a[i]`",
+            help=over_index(name, arguments[0], env).help if arguments else f"over an index: `{name} i: a[i]`",
+            edits=over_index(name, arguments[0], env).edits(node.span) if arguments else (),
         )
         return Poison()
     level = [term(ctx, argument, env) for argument in arguments]
@@ -130,7 +137,8 @@ def _moment(ctx: Context, name: str, argument: ast.Expr, span: Span, env: Env) -
             argument.span,
             "`mean(…)` takes a distribution",
             env,
-            help=f"{over_index('mean', argument, env)} for the mean over an index; `E[…]` is under the guide, "
+            edits=over_index("mean", argument, env).edits(span),
+            help=f"{over_index('mean', argument, env).help} for the mean over an index; `E[…]` is under the guide, "
             "`aggregate(…)` over the data",
         )
         return Poison()

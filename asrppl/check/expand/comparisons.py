@@ -13,6 +13,7 @@ from asrppl.check.expand.values import Env, NumberSet, Poison, Table
 from asrppl.check.lint.warn import warn_density
 from asrppl.core.signature import Kind
 from asrppl.core.typed import AtLeast, Constant, Every, Formula, Read, Term, TruthValue
+from asrppl.diagnostics import replacing
 from asrppl.source import Span
 from asrppl.syntax import ast
 
@@ -43,8 +44,9 @@ def _compare(
 ) -> Formula:
     if operator in ("==", "!=") and isinstance(left, FORMULAS) and isinstance(right, FORMULAS):
         both = f"{left.span.text} iff {right.span.text}"
-        mend = f"write `{both}`" if operator == "==" else f"write `not ({both})`"
-        ctx.add("ASR037", span, f"`{operator}` compares numbers, and these are formulas", env, help=mend)
+        mend = both if operator == "==" else f"not ({both})"
+        message, edits = f"`{operator}` compares numbers, and these are formulas", replacing(span, f"({mend})")
+        ctx.add("ASR037", span, message, env, help=f"write `{mend}`", edits=edits)
         return build.truth(build.poison(span), positive, span)
     if not positive:
         operator = _NEGATED[operator]

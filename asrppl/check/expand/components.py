@@ -2,10 +2,11 @@
 
 from asrppl.check.context import Context
 from asrppl.check.expand.values import Array, Env
-from asrppl.check.fields import fields_of_boxes, instead
+from asrppl.check.fields import edits_of, fields_of_boxes, instead
 from asrppl.core.signature import BOX_FIELDS, makes_box
+from asrppl.diagnostics import replacing
 from asrppl.source import Span
-from asrppl.suggest import did_you_mean
+from asrppl.suggest import did_you_mean, nearest
 from asrppl.syntax import ast
 
 
@@ -96,7 +97,10 @@ def refuse_field(ctx: Context, field: str, fields: tuple[str, ...], squares: boo
     help = f"its fields are {_list(fields)}"
     if makes_box(fields):
         help = instead(field, span.text) or f"a box has {fields_of_boxes(squares or 'size' in fields)}"
-    ctx.add("ASR040", span, f"there is no field `{field}`", env, help=did_you_mean(field, fields) or help)
+    near, place = nearest(field, fields), Span(span.source, span.end - len(field), span.end)
+    edits = replacing(place, *near) if near or not makes_box(fields) else edits_of(field, span)
+    help = did_you_mean(field, fields) or help
+    ctx.add("ASR040", span, f"there is no field `{field}`", env, help=help, edits=edits)
 
 
 def _list(fields: tuple[str, ...]) -> str:

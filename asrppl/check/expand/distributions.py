@@ -26,6 +26,7 @@ from asrppl.core.typed import (
     UniformOver,
 )
 from asrppl.core.walk import is_poisoned
+from asrppl.diagnostics import replacing
 from asrppl.source import Span
 from asrppl.syntax import ast
 
@@ -39,13 +40,14 @@ def distribution(ctx: Context, expr: ast.Expr, env: Env, where: str) -> Distribu
     if isinstance(value, TypedDistribution):
         return value
     if not isinstance(value, Poison) and not build.is_poison(value):
-        help = f"did you mean `q({expr.span.text})`?" if isinstance(value, Array) else None
+        meant = f"q({expr.span.text})" if isinstance(value, Array) else None
         ctx.add(
             "ASR052",
             expr.span,
             f"{where} takes a distribution: `q(n)`, `normal(m, s)`, `uniform(S)`, `delta(k)` or `categorical(p)`",
             env,
-            help=help,
+            help=f"did you mean `{meant}`?" if meant is not None else None,
+            edits=replacing(expr.span, meant) if meant is not None else (),
         )
     return None
 

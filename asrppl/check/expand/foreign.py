@@ -2,11 +2,14 @@
 
 import re
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import TypeVar
 
 from asrppl.check.context import Context, Scope
 from asrppl.check.expand.names import look_up
 from asrppl.check.expand.values import Env, IndexVariable
+from asrppl.diagnostics import Edit, replacing
+from asrppl.source import Span
 from asrppl.syntax import ast
 from asrppl.words import BINDING, BUILTINS
 
@@ -18,69 +21,96 @@ def _spread(table: Mapping[str, Entry]) -> dict[str, Entry]:
     return {name: entry for names, entry in table.items() for name in names.split()}
 
 
-_NAMES = _spread(
+@dataclass(frozen=True, slots=True)
+class Mend:
+    """How something is written here: exactly so, or (``exact`` False) in this form."""
+
+    text: str
+    exact: bool = True
+
+    @property
+    def help(self) -> str:
+        """The mend in words."""
+        return f"write `{self.text}`" if self.exact else f"as in `{self.text}`"
+
+    def edits(self, span: Span) -> tuple[Edit, ...]:
+        """Return the mend of what stands at ``span`` for a program: in parentheses where operators may be around."""
+        if not self.exact:
+            return ()
+        closed = self.text.startswith("(") or re.fullmatch(r"\w+\(.*\)", self.text) is not None
+        return replacing(span, self.text if closed else f"({self.text})")
+
+
+# What people write, what it is here (None: nothing), and what more there is to say.
+_NAMES: Mapping[str, tuple[str | None, str]] = _spread(
     {
-        "True TRUE": "write `true`, or leave the comparison out",
-        "False FALSE": "write `false`; `not b` says that `b` is",
-        "None null nil NULL undefined NA": "leave it out: quantifiers and reductions skip absent entries by themselves",
-        "Inf infinity Infinity INF": "write `inf`",
+        "True TRUE": ("true", ", or leave the comparison out"),
+        "False FALSE": ("false", "; `not b` says that `b` is"),
+        "None null nil NULL undefined NA": (
+            None,
+            "leave it out: quantifiers and reductions skip absent entries by themselves",
+        ),
+        "Inf infinity Infinity INF": ("inf", ""),
     }
 )
 
 
 def foreign_name(ctx: Context, node: ast.Name, env: Env) -> bool:
     """Report `True`, `None` and the like where nothing of that name is declared; whether it was one."""
-    help = _NAMES.get(node.text)
-    if help is None or node.text in ctx.sites or node.text in ctx.given:
+    if node.text not in _NAMES or node.text in ctx.sites or node.text in ctx.given:
         return False
-    ctx.add("ASR035", node.span, f"`{node.text}` is not a word of the language", env, help=help)
+    ours, more = _NAMES[node.text]
+    help = more if ours is None else f"write `{ours}`{more}"
+    edits = () if ours is None else replacing(node.span, ours)
+    ctx.add("ASR035", node.span, f"`{node.text}` is not a word of the language", env, help=help, edits=edits)
     return True
 
 
 def foreign_call(ctx: Context, node: ast.Call, env: Env) -> bool:
     """Report `maximum(a, b)`, `all(x >= 0)`, `count(i: hot[i])` and the like; whether it was one."""
-    name = node.function.text
-    help = mend_of_call(node, env)
-    if help is None:
+    mend = mend_of_call(node, env)
+    if mend is None:
         return False
-    ctx.add("ASR035", node.function.span, f"`{name}(…)` is not how this is written", env, help=help)
+    message = f"`{node.function.text}(…)` is not how this is written"
+    ctx.add("ASR035", node.function.span, message, env, help=mend.help, edits=mend.edits(node.span))
     return True
 
 
-def mend_of_call(node: ast.Call, env: Env) -> str | None:
+def mend_of_call(node: ast.Call, env: Env) -> Mend | None:
     """Return what a call stands for, None where it is not known from other languages."""
     name = node.function.text
     texts = [_mended(argument.value, env) for argument in node.arguments]
     if name in BINDING | _KINDS.keys() and len(node.arguments) == 1 and node.arguments[0].name is not None:
         index = node.arguments[0].name
-        return f"write `{_reduced(_KINDS.get(name, name), index.text, texts[0])}`"
+        return Mend(_reduced(_KINDS.get(name, name), index.text, texts[0]))
     if any(argument.name is not None for argument in node.arguments):
         return None
     if name in _KINDS and len(texts) == 2 and isinstance(node.arguments[0].value, ast.Name):
-        return f"write `{_reduced(_KINDS[name], texts[0], texts[1])}`"
+        return Mend(_reduced(_KINDS[name], texts[0], texts[1]))
     if name in _KINDS and len(texts) == 1:
         return over_index(_KINDS[name], node.arguments[0].value, env)
     if name in _RENAMED:
-        return f"write `{_RENAMED[name]}({', '.join(texts)})`"
+        return Mend(f"{_RENAMED[name]}({', '.join(texts)})")
     if name not in _WRITTEN and name.lower() in BUILTINS and name != name.lower() and len(name) > 1:
-        return f"write `{name.lower()}({', '.join(texts)})`"
+        return Mend(f"{name.lower()}({', '.join(texts)})")
     count, make = _WRITTEN.get(name, (0, None))
     if make is None or not texts or (count >= 0 and count != len(texts)):
         return None
-    return f"write `{make(texts)}`"
+    return Mend(make(texts))
 
 
 def _mended(argument: ast.Expr, env: Env) -> str:
     mend = mend_of_call(argument, env) if isinstance(argument, ast.Call) else None
-    return argument.span.text if mend is None else mend.removeprefix("write `").rstrip("`")
+    return argument.span.text if mend is None or not mend.exact else mend.text
 
 
-def over_index(kind: str, body: ast.Expr, env: Env) -> str:
+def over_index(kind: str, body: ast.Expr, env: Env) -> Mend:
     """Return the mend of `sum(x)`, `all(x >= 0)`: the same over an index."""
     index, text = _indexed(body, env)
     if text is None:
-        return f"as in `{_reduced(kind, 'i', 'x[i] >= 0' if kind in ('forall', 'exists', 'count') else 'x[i]')}`"
-    return f"write `{_reduced(kind, index, text)}`"
+        form = _reduced(kind, "i", "x[i] >= 0" if kind in ("forall", "exists", "count") else "x[i]")
+        return Mend(form, exact=False)
+    return Mend(_reduced(kind, index, text))
 
 
 def _reduced(kind: str, index: str, body: str) -> str:
@@ -139,23 +169,27 @@ def note_call_of_index(ctx: Context, node: ast.Call, env: Env) -> None:
             ctx.scopes[bound.variable.slot].calls[bound.variable.slot] = mend
 
 
-def mend_of_domain(ctx: Context, binder: ast.Binder, domain: ast.Expr, env: Env) -> str:
-    """Return the mend of what stands after `in` of a binder and is no set of whole numbers."""
+def mend_of_domain(binder: ast.Binder, domain: ast.Expr, env: Env) -> tuple[str, tuple[str, ...]]:
+    """Return the mend of what stands after `in` of a binder and is no set of whole numbers, and what to write there."""
     names = ", ".join(name.text for name in binder.names)
     match domain:
         case ast.Interval():
             low, high = domain.low.span.text, domain.high.span.text
-            return f"write `in {low}..{high}` for the whole numbers from {low} to {high}"
+            return f"write `in {low}..{high}` for the whole numbers from {low} to {high}", (f"{low}..{high}",)
         case ast.Call(function=ast.Name(text="range")) if 1 <= len(domain.arguments) <= 2:
-            return f"write `in {_range([argument.value.span.text for argument in domain.arguments])}`"
+            ours = _range([argument.value.span.text for argument in domain.arguments])
+            return f"write `in {ours}`", (ours,)
         case ast.Call(function=ast.Name(text="len"), arguments=(argument,)):
-            return f"write `in 0..len({argument.value.span.text}) - 1`"
+            ours = f"0..len({argument.value.span.text}) - 1"
+            return f"write `in {ours}`", (ours,)
         case ast.Number(value=int(count)) if count > 0:
-            return f"write `in 0..{count - 1}` for {count} of them, or `in {{{count}}}`"
+            ours = (f"0..{count - 1}", f"{{{count}}}")
+            return f"write `in {ours[0]}` for {count} of them, or `in {ours[1]}`", ours
         case ast.Name() if look_up(domain.text, env) is None:
-            return f"an index runs over what it indexes by itself: `forall {names}: ... {domain.text}[{names}] ...`"
+            form = f"`forall {names}: ... {domain.text}[{names}] ...`"
+            return f"an index runs over what it indexes by itself: {form}", ()
         case _:
-            return "write `in 0..3` or `in {0, 3}`"
+            return "write `in 0..3` or `in {0, 3}`", ()
 
 
 def verify_length(ctx: Context, scope: Scope, env: Env) -> None:
@@ -173,8 +207,9 @@ def verify_length(ctx: Context, scope: Scope, env: Env) -> None:
         first = re.match(rf"{array.text}\[{name}\b", access.span.text) is not None
         if access.name == array.text and access.guard == "no" and first and access.add >= 0:
             message = f"`{array.text}` has no entry `len({array.text})`: the last is the one before"
-            mend = f"write `in {domain.low.span.text}..len({array.text}) - 1`, or leave the domain out"
-            ctx.add("ASR044", domain.span, message, env, help=mend)
+            ours = f"{domain.low.span.text}..len({array.text}) - 1"
+            help, edits = f"write `in {ours}`, or leave the domain out", replacing(domain.span, ours)
+            ctx.add("ASR044", domain.span, message, env, help=help, edits=edits)
             return
 
 

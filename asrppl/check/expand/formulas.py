@@ -28,6 +28,7 @@ from asrppl.core.typed import (
     TruthValue,
 )
 from asrppl.core.walk import is_poisoned
+from asrppl.diagnostics import replacing
 from asrppl.source import Span
 from asrppl.syntax import ast
 
@@ -135,9 +136,8 @@ def _verify_alternative(ctx: Context, operator: str, left: ast.Expr, right: ast.
             meant = f"{text} not in {{{first}, {second}}}"
         case comparison, _:
             meant = f"{left.span.text} {operator} {text} {comparison} {second}"
-    ctx.add(
-        "ASR036", right.span, "a formula is needed here, and this is a number", env, help=f"did you mean `{meant}`?"
-    )
+    message, edits = "a formula is needed here, and this is a number", replacing(left.span.to(right.span), meant)
+    ctx.add("ASR036", right.span, message, env, help=f"did you mean `{meant}`?", edits=edits)
 
 
 # ---- quantifiers

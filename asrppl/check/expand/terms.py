@@ -30,6 +30,7 @@ from asrppl.check.lint.warn import warn_ignored_in_reduction
 from asrppl.core.signature import Kind
 from asrppl.core.typed import Choose, Constant, CountTerm, Formula, Offset, Reduction, Term, TypedDistribution
 from asrppl.core.walk import is_poisoned
+from asrppl.diagnostics import replacing
 from asrppl.source import Span
 from asrppl.syntax import ast
 
@@ -162,7 +163,9 @@ def _index(ctx: Context, node: ast.Index, env: Env) -> Value:
             return Poison()
         if found is None and base.text == "q":
             inside = ", ".join(index.span.text for index in node.indices)
-            ctx.add("ASR053", node.span, "`q` takes round brackets", env, help=f"write `q({inside})`")
+            mend = f"q({inside})"
+            edits = replacing(node.span, mend)
+            ctx.add("ASR053", node.span, "`q` takes round brackets", env, help=f"write `{mend}`", edits=edits)
             return Poison()
         if found is None and base.text == "inf":
             value = Array(base.text, (), base.span, base_env)

@@ -6,6 +6,7 @@ from itertools import combinations
 from asrppl.check.context import Context
 from asrppl.check.expand.names import resolve_call
 from asrppl.check.expand.values import Env
+from asrppl.diagnostics import replacing
 from asrppl.syntax import ast
 
 _NEVER = frozenset({"nonoverlap", "left_of", "above"})
@@ -32,10 +33,13 @@ def warn_of_equal_indices(ctx: Context, node: ast.Quantified, env: Env) -> None:
             listed = ", ".join(name.text for name in names)
             mend = pair if len(names) == 2 else f"{node.quantifier} {listed} where {one} != {other}"
             what = f"where `{one}` and `{other}` are the same index"
+            help = f"write `{mend}: ...`"
+            alone = len(node.binder.names) == len(names) == 2
+            edits = replacing(names[0].span.to(names[1].span), f"{one} != {other}") if alone else ()
             if node.quantifier == "forall":
-                ctx.add("ASR048", part.span, f"{what}, this never holds", env, help=f"write `{mend}: ...`")
+                ctx.add("ASR048", part.span, f"{what}, this never holds", env, help=help, edits=edits)
             else:
-                ctx.add("ASR057", part.span, f"{what}, this always holds", env, help=f"write `{mend}: ...`")
+                ctx.add("ASR057", part.span, f"{what}, this always holds", env, help=help, edits=edits)
 
 
 def _conjuncts(body: ast.Expr) -> Iterator[ast.Expr]:

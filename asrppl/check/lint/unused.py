@@ -4,7 +4,7 @@ from asrppl.check.context import Context
 from asrppl.check.expand.values import DefDefinition, Module
 from asrppl.check.modules import names_in
 from asrppl.core.free import FreeName, FreeNames
-from asrppl.diagnostics import Note
+from asrppl.diagnostics import Note, replacing
 from asrppl.source import Span
 from asrppl.suggest import is_suspiciously_close
 from asrppl.syntax import ast
@@ -74,7 +74,8 @@ def _warn_close(ctx: Context, module: Module, free: FreeNames) -> None:
             definer = "the rules define" if close[0] in defined else "the standard library defines"
             message = f"`{name.name}` is expected from the guide, and close to `{close[0]}`, which {definer}"
             notes = (Note(f"`{close[0]}` is defined here", defined[close[0]]),) if close[0] in defined else ()
-            ctx.add("ASR058", name.span, message, help=f"did you mean `{close[0]}`?", notes=notes)
+            help, edits = f"did you mean `{close[0]}`?", replacing(name.span, close[0])
+            ctx.add("ASR058", name.span, message, help=help, notes=notes, edits=edits)
 
 
 def _warn_hidden(ctx: Context, module: Module, free: FreeNames) -> None:

@@ -6,9 +6,14 @@ import re
 import reprlib
 from typing import cast
 
+from asrppl.cli.repl.laws import Law
+
 MAX_LENGTH = 1_000_000
 ASSIGNMENT = re.compile(r"\s*([A-Za-z_][A-Za-z0-9_]*)\s*=(?!=)(.*)", re.DOTALL)
 
+_NO_LITERAL = (ValueError, SyntaxError, TypeError, MemoryError, RecursionError)
+MANY = 40
+"""Numbers that are shown one by one, at most."""
 _WORDS = {"true": "True", "false": "False"}
 _FIELD = re.compile(r'("[^"]*")|\b(true|false)\b|([{,]\s*)([A-Za-z_][A-Za-z0-9_]*)(\s*:)')
 
@@ -23,14 +28,28 @@ def parse_value(text: str) -> object:
     Raises:
         LiteralError: it is no such value.
     """
-    if len(text) > MAX_LENGTH:
-        raise LiteralError(f"the value has {len(text):,} characters, more than the {MAX_LENGTH:,} that are read")
+    _verify_length(text)
     try:
         value: object = ast.literal_eval(_FIELD.sub(_python, text.strip()))
-    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
+    except _NO_LITERAL:
         raise LiteralError("a value is a number, true, false, or a list of them: [[10, 10, 8], [14, 12, 8]]") from None
-    _verify(value)
+    verify(value)
     return value
+
+
+def is_literal(text: str) -> bool:
+    """Whether a text is made of numbers, truth values and brackets alone, well formed or not as a value."""
+    _verify_length(text)
+    try:
+        ast.literal_eval(_FIELD.sub(_python, text.strip()))
+    except _NO_LITERAL:
+        return False
+    return True
+
+
+def _verify_length(text: str) -> None:
+    if len(text) > MAX_LENGTH:
+        raise LiteralError(f"the value has {len(text):,} characters, more than the {MAX_LENGTH:,} that are read")
 
 
 def _python(found: re.Match[str]) -> str:
@@ -41,13 +60,16 @@ def _python(found: re.Match[str]) -> str:
     return f'{found.group(3)}"{found.group(4)}"{found.group(5)}'
 
 
-def _verify(value: object) -> None:
+def verify(value: object) -> None:
     """Raise unless ``value`` is made of numbers, in lists of one shape, or in a record or a set of such."""
     if isinstance(value, dict):
         for name, part in cast(dict[object, object], value).items():
             if not isinstance(name, str):
                 raise LiteralError("the fields of a record have names: {x: [1, 2], y: [3, 4]}")
-            _shape(part)
+            if name in ("value", "draws") and isinstance(part, dict):  # a record with a mask, or drawn
+                verify(cast(object, part))
+            else:
+                _shape(part)
     elif isinstance(value, set | frozenset):
         for part in cast(set[object], value):
             _shape(part)
@@ -73,14 +95,20 @@ def _shape(value: object) -> tuple[int, ...]:
 
 
 def show_value(value: object) -> str:
-    """Return a value as it would be typed; a tuple is a set."""
+    """Return a value as it would be typed, long lists cut short; a tuple is a set."""
     match value:
         case bool():
             return "true" if value else "false"
         case float():
             return f"{value:g}"
+        case Law():
+            if value.family == "categorical":
+                return show_value(value.parameters[0])
+            return f"{value.family}({', '.join(map(show_value, value.parameters))})"
         case list():
-            return "[" + ", ".join(map(show_value, cast(list[object], value))) + "]"
+            items = cast(list[object], value)
+            shown = [*map(show_value, items[:MANY])]
+            return f"[{', '.join(shown)}{f', … {len(items):,} in all' if len(items) > MANY else ''}]"
         case tuple() | set():
             return "{" + ", ".join(map(show_value, cast(tuple[object, ...], value))) + "}"
         case dict():
@@ -88,3 +116,11 @@ def show_value(value: object) -> str:
             return "{" + ", ".join(f"{name}: {show_value(part)}" for name, part in parts) + "}"
         case _:
             return str(value)
+
+
+def exact(value: object, *, is_list: bool = False) -> str:
+    """Return a param's value as a rule file writes it, to the last digit; a tuple is a set unless it ``is_list``."""
+    if isinstance(value, tuple):
+        inside = ", ".join(exact(part, is_list=is_list) for part in cast(tuple[object, ...], value))
+        return f"[{inside}]" if is_list else f"{{{inside}}}"
+    return str(value).lower() if isinstance(value, bool) else f"{value!r}"

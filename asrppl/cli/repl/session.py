@@ -1,50 +1,38 @@
-"""What a REPL session knows: statements, params, values; and what a typed rule or term comes to."""
+"""What a REPL session knows: statements, params, values. It is checked as a file is, and needs no torch."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import cast
+from typing import NamedTuple, cast
 
-import torch
-from torch import Tensor
-
-from asrppl.bind.bound import Bound
-from asrppl.bind.values import bind_values
 from asrppl.check.params import ParamValue
-from asrppl.codes import Severity
-from asrppl.core.families import members
-from asrppl.core.free import FreeName
-from asrppl.core.typed import AtMost
-from asrppl.diagnostics import AsrError, Diagnostic, Note
+from asrppl.cli.repl.places import INPUT, at_input, moved
+from asrppl.diagnostics import AsrError, Diagnostic
 from asrppl.files import Folder
-from asrppl.lower.instances import Instance, instances, value_of
 from asrppl.program import Program
-from asrppl.source import Source, Span
-from asrppl.suggest import did_you_mean
+from asrppl.source import Source
 from asrppl.syntax import ast, parse_file
 from asrppl.words import CLOSED_NAMES, KEYWORDS
 
-INPUT = "<input>"
-_PROBE = "the_value"  # what a term is compared with, to have it typed
+_KEPT = 200
+"""Changes that `undo` takes back."""
 
 
 @dataclass(frozen=True, slots=True)
 class SessionStatement:
-    """A statement of the session."""
+    """A statement of the session; ``origin`` is the file that it was loaded from."""
 
     kind: type[ast.Statement]
     name: str | None
     text: str
+    origin: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What a rule comes to at the session's values: its violation by datum, and the instances that break it."""
-
-    name: str
-    violation: Tensor
-    broken: list[Instance]
-    warnings: tuple[Diagnostic, ...] = ()
+class _State(NamedTuple):
+    folder: Path
+    entries: list[SessionStatement]
+    values: dict[str, object]
+    params: dict[str, ParamValue]
 
 
 @dataclass(slots=True)
@@ -55,19 +43,40 @@ class Session:
     entries: list[SessionStatement] = field(default_factory=list[SessionStatement])
     values: dict[str, object] = field(default_factory=dict[str, object])
     params: dict[str, ParamValue] = field(default_factory=dict[str, ParamValue])
+    _before: list[_State] = field(default_factory=list[_State])
+
+    # ---- changes, and back
+
+    def undo(self) -> bool:
+        """Take back the last change; returns whether there was one."""
+        if not self._before:
+            return False
+        self.folder, self.entries, self.values, self.params = self._before.pop()
+        return True
+
+    def reset(self) -> None:
+        """Forget all statements and values."""
+        self._keep()
+        self.entries, self.values, self.params = [], {}, {}
+
+    def _keep(self) -> None:
+        """Remember what there is, so that `undo` finds it: called before each change, which makes new containers."""
+        self._before.append(_State(self.folder, self.entries, dict(self.values), self.params))
+        del self._before[:-_KEPT]
 
     # ---- statements
 
     def load(self, source: Source, folder: Path) -> list[str]:
-        """Add the statements of a file; returns the names of its rules.
+        """Add the statements of a file, in place of those it had before; returns the names of its rules.
 
         Raises:
             AsrError: the file, or the session with it, has errors.
         """
         before = Program(source, library=Folder(source.name, folder))
-        added = [_entry(statement) for statement in parse_file(source).file.statements]
+        added = [_entry(statement, source.name) for statement in parse_file(source).file.statements]
         entries = self._with(added)
         self._program(entries, self._params_without(added), folder)
+        self._keep()
         self.entries, self.folder = entries, folder
         self._forget_values(added)
         return [rule.name for rule in before.rules]
@@ -78,18 +87,27 @@ class Session:
         Raises:
             AsrError: it has errors, or other statements have with it.
         """
+        entry, entries, program = self.verify(text)
+        self._keep()
+        self.entries = entries
+        self._forget_values([entry])
+        warnings = at_input(program.diagnostics, program.source, entry.text)
+        # A definition is typed before what uses it.
+        return entry, tuple(warning for warning in warnings if warning.code != "ASR055")
+
+    def verify(self, text: str) -> tuple[SessionStatement, list[SessionStatement], Program]:
+        """Return one statement, the session's statements with it, and the program that these make.
+
+        Raises:
+            AsrError: as `add` does; nothing is added.
+        """
         parsed = parse_file(Source(INPUT, text))
         if parsed.diagnostics:
             raise AsrError(parsed.diagnostics)
         entry = _entry(parsed.file.statements[0])
         entries = self._with([entry])
-        params = self._params_without([entry])
-        program = self._checked([other for other in entries if other is not entry], entry.text, params)
-        self.entries = entries
-        self._forget_values([entry])
-        warnings = _at_input(program.diagnostics, program.source, entry.text)
-        # A definition is typed before what uses it.
-        return entry, tuple(warning for warning in warnings if warning.code != "ASR055")
+        others = [other for other in entries if other is not entry]
+        return entry, entries, self.checked(entry.text, others, self._params_without([entry]))
 
     def set(self, name: str, value: object) -> None:
         """Give a name a value; a param of the session takes it as its own.
@@ -97,22 +115,32 @@ class Session:
         Raises:
             AsrError: it is a param and the value does not suit it, or the session or the language defines the name.
         """
+        self.set_all({name: value})
+
+    def set_all(self, values: Mapping[str, object]) -> None:
+        """Give names values, as one change (errors as `set` has them)."""
+        taken = {name: value for name, value in values.items() if self._is_param(name)}
+        given = {name: cast(ParamValue, _in_order(value)) for name, value in taken.items()}
+        params = {**self.params, **given}
+        if given:
+            self._program(self.entries, params, self.folder)
+        self._keep()
+        self.params = params
+        self.values = {**self.values, **{name: value for name, value in values.items() if name not in taken}}
+
+    def _is_param(self, name: str) -> bool:
+        """Whether a name that is to have a value is a param; raises `AsrError` for one that may have none."""
         if name in CLOSED_NAMES or name in KEYWORDS:
             message = f"`{name}` is a word of the language: no rule could read the value"
             raise AsrError([Diagnostic("ASR081", message, help="take another name")])
         for entry in self.entries:
-            if entry.name != name or entry.kind is ast.Rule or entry.kind is ast.Site:
-                continue
-            if entry.kind is not ast.Param:
+            if entry.name == name and entry.kind is ast.Param:
+                return True
+            if entry.name == name and entry.kind in (ast.Let, ast.Def):
                 word = entry.kind.__name__.lower()
                 message = f"`{name}` is defined by a `{word}` of the session"
                 raise AsrError([Diagnostic("ASR081", message, help=f"type `{word} {name} = ...` to change it")])
-            given = cast(ParamValue, sorted(cast(set[float], value)) if isinstance(value, set) else value)
-            params = {**self.params, name: given}
-            self._program(self.entries, params, self.folder)
-            self.params = params
-            return
-        self.values[name] = value
+        return False
 
     def _params_without(self, added: list[SessionStatement]) -> dict[str, ParamValue]:
         """Return the values given to params, but for those that ``added`` states anew."""
@@ -122,90 +150,53 @@ class Session:
     def _forget_values(self, added: list[SessionStatement]) -> None:
         """Drop the values of names that ``added`` defines: what was said last counts."""
         self.params = self._params_without(added)
-        for entry in added:
-            if entry.name is not None and _space(entry) == "definition":
-                self.values.pop(entry.name, None)
+        defined = {entry.name for entry in added if _space(entry) == "definition"}
+        self.values = {name: value for name, value in self.values.items() if name not in defined}
+
+    # ---- what is asked of it
 
     def program(self) -> Program:
         """Return the whole session as a program."""
         return self._program(self.entries, self.params, self.folder)
 
-    # ---- values
+    def rules(self) -> list[SessionStatement]:
+        """Return the session's rules."""
+        return [entry for entry in self.entries if entry.kind is ast.Rule]
 
-    def evaluate(self, text: str) -> Outcome:
-        """Return what a formula comes to.
+    def definitions(self) -> list[SessionStatement]:
+        """Return all statements but the rules."""
+        return [entry for entry in self.entries if entry.kind is not ast.Rule]
 
-        Raises:
-            AsrError: it has errors, or reads names without a value.
-        """
-        program = self._checked(self._definitions(), text, self.params)
-        return self._outcome(program, len(program.rules) - 1, text)
-
-    def outcome(self, entry: SessionStatement) -> Outcome | AsrError:
-        """Return what a rule of the session comes to, or why it cannot be told."""
-        try:
-            program = self._checked(self._definitions(), entry.text, self.params)
-            return self._outcome(program, len(program.rules) - 1, entry.text)
-        except AsrError as error:
-            return error
-
-    def value(self, text: str) -> Tensor:
-        """Return the value of a term, of the batch's shape.
+    def checked(
+        self,
+        text: str,
+        entries: list[SessionStatement] | None = None,
+        params: Mapping[str, ParamValue] | None = None,
+        shown: str | None = None,
+    ) -> Program:
+        """Return the program of ``entries`` (without: the definitions) and, last, ``text``.
 
         Raises:
-            AsrError: it has errors, or reads names without a value.
+            AsrError: it has errors, which are moved to where they are in ``shown``, what was typed.
         """
-        # Compared with a name of its own, the term is typed and lowered like any other.
-        probing = f"{text} >= {_PROBE}"
-        program = self._checked(self._definitions(), probing, self.params, shown=text)
-        bound = self._bind(program, {_PROBE: 0.0}, probing, shown=text)
+        last = SessionStatement(ast.Rule, None, text)
+        entries = [*(self.definitions() if entries is None else entries), last]
         try:
-            means = program.means(bound)
-            (rule,) = means.rules.rules
+            return self._program(entries, self.params if params is None else params, self.folder)
         except AsrError as error:
-            raise _moved(error, program.source, probing, text) from None
-        if not isinstance(rule.formula, AtMost):
-            raise AsrError([Diagnostic("ASR037", "this is not a number", _whole(text))])
-        return value_of(rule.formula.right, means.settled(bound))
-
-    def _outcome(self, program: Program, place: int, text: str) -> Outcome:
-        bound = self._bind(program, {}, text)
-        try:
-            means = program.means(bound)
-            rule = means.rules.rules[place]
-            violation = means.violations(bound)[rule.name]
-        except AsrError as error:
-            raise _moved(error, program.source, text) from None
-        warnings = _at_input(program.warnings(bound.signature), program.source, text)
-        broken = instances(rule, means.settled(bound)) if bool((violation > 0).any()) else []
-        return Outcome(rule.name, violation, broken, tuple(warnings))
-
-    def _bind(self, program: Program, more: Mapping[str, object], text: str, shown: str | None = None) -> Bound:
-        given: dict[str, object] = dict(more)
-        for name, free in program.free.items():
-            for known in (name, *members(free, self.values).values()):
-                if known in self.values:
-                    given[known] = _as_given(free, self.values[known])
-        try:
-            return bind_values(program.free, given)
-        except AsrError as error:
-            moved = _moved(error, program.source, text, shown)
-            raise AsrError(self._mended(diagnostic) for diagnostic in moved.diagnostics) from None
-
-    def _mended(self, diagnostic: Diagnostic) -> Diagnostic:
-        """Return a missing value's error with a mend that suits the REPL."""
-        if diagnostic.code != "ASR070":
-            return diagnostic
-        name = diagnostic.fields["name"]
-        return replace(diagnostic, help=did_you_mean(name, self.values) or f"give it one: {name} = ...")
+            raise moved(error, Source(INPUT, _text(entries)), text, shown) from None
 
     # ---- texts
 
-    def _definitions(self) -> list[SessionStatement]:
-        return [entry for entry in self.entries if entry.kind is not ast.Rule]
-
     def _with(self, added: list[SessionStatement]) -> list[SessionStatement]:
-        entries = list(self.entries)
+        names = {(_space(entry), entry.name) for entry in added if entry.name is not None}
+        origins = {entry.origin for entry in added} - {None}
+        kept = [
+            entry
+            for entry in self.entries
+            if entry.origin not in origins or (entry.name is not None and (_space(entry), entry.name) in names)
+        ]
+        entries = list(kept)
         for entry in added:
             # In the place of the old one: params are to come before the params that use them.
             key = _space(entry), entry.name
@@ -217,93 +208,25 @@ class Session:
         return entries
 
     def _program(self, entries: list[SessionStatement], params: Mapping[str, ParamValue], folder: Path) -> Program:
-        text = "\n".join(entry.text for entry in entries)
         names = {entry.name for entry in entries if entry.kind is ast.Param}
         # A param that is no longer there keeps its value for when it comes back.
         kept = {name: value for name, value in params.items() if name in names or not entries}
-        return Program(Source(INPUT, text), kept, library=Folder(INPUT, folder))
-
-    def _checked(
-        self, entries: list[SessionStatement], text: str, params: Mapping[str, ParamValue], shown: str | None = None
-    ) -> Program:
-        """Return the program of ``entries`` and, last, ``text``; errors are moved to where they are in ``shown``."""
-        last = SessionStatement(ast.Rule, None, text)
-        try:
-            return self._program([*entries, last], params, self.folder)
-        except AsrError as error:
-            source = Source(INPUT, "\n".join(entry.text for entry in [*entries, last]))
-            raise _moved(error, source, text, shown) from None
+        return Program(Source(INPUT, _text(entries)), kept, library=Folder(INPUT, folder))
 
 
-def _entry(statement: ast.Statement) -> SessionStatement:
+def _text(entries: list[SessionStatement]) -> str:
+    return "\n".join(entry.text for entry in entries)
+
+
+def _entry(statement: ast.Statement, origin: str | None = None) -> SessionStatement:
     name = None if isinstance(statement, ast.Import) else statement.name
-    return SessionStatement(type(statement), name.text if name is not None else None, statement.span.text)
+    return SessionStatement(type(statement), name.text if name is not None else None, statement.span.text, origin)
 
 
 def _space(entry: SessionStatement) -> str:
-    """Return in which space of names an entry's name lies: rules, sites and definitions do not clash."""
-    return entry.kind.__name__ if entry.kind in (ast.Rule, ast.Site) else "definition"
+    """Return in which space of names an entry's name lies: rules, sites, givens and definitions do not clash."""
+    return entry.kind.__name__ if entry.kind in (ast.Rule, ast.Site, ast.Given) else "definition"
 
 
-def _as_given(free: FreeName, value: object) -> object:
-    """Return a value as binding takes it.
-
-    The numbers of a box are reals, however they are typed; a list of probabilities becomes a distribution where
-    one is read.
-    """
-    if free.shape == "box":
-        return _as_reals(value)
-    if free.shape != "distribution" or not isinstance(value, list):
-        return value
-    probabilities = torch.tensor(value, dtype=torch.get_default_dtype())
-    if probabilities.ndim == 0 or bool((probabilities < 0).any()) or bool((probabilities.sum(-1) <= 0).any()):
-        message = f"`q({free.name})` takes a list of probabilities, those of 0, 1, 2 and so on"
-        raise AsrError([Diagnostic("ASR075", message)])
-    return torch.distributions.Categorical(probabilities)
-
-
-def _as_reals(value: object) -> object:
-    if isinstance(value, dict):
-        return {name: _as_reals(part) for name, part in cast(dict[str, object], value).items()}
-    if isinstance(value, list | tuple):
-        return [_as_reals(part) for part in cast(list[object], value)]
-    return float(value) if isinstance(value, int) else value
-
-
-# ---- places: a statement is checked below all others, and shown as it was typed
-
-
-def _whole(text: str) -> Span:
-    return Span(Source(INPUT, text), 0, len(text))
-
-
-def _at_input(found: tuple[Diagnostic, ...], source: Source, text: str) -> list[Diagnostic]:
-    """Return the findings about ``text``, the last statement of ``source``, at their places in it."""
-    start = len(source.text) - len(text)
-    return [
-        _move(diagnostic, source, start, text)
-        for diagnostic in found
-        if diagnostic.span is not None and diagnostic.span.source == source and diagnostic.span.start >= start
-    ]
-
-
-def _moved(error: AsrError, source: Source, text: str, shown: str | None = None) -> AsrError:
-    """Return ``error`` with its errors at their places in what was typed, warnings left out."""
-    start = len(source.text) - len(text)
-    errors = [found for found in error.diagnostics if found.severity is Severity.ERROR]
-    return AsrError(_move(diagnostic, source, start, shown or text) for diagnostic in errors)
-
-
-def _move(diagnostic: Diagnostic, source: Source, start: int, text: str) -> Diagnostic:
-    typed = Source(INPUT, text)
-
-    def move(span: Span | None) -> Span | None:
-        if span is None or span.source != source:
-            return span
-        if span.end <= start:  # in an earlier statement
-            return replace(span, source=Source("<session>", source.text))
-        first = min(max(span.start - start, 0), len(text))
-        return Span(typed, first, max(first, min(span.end - start, len(text))))
-
-    notes = tuple(Note(note.message, move(note.span)) for note in diagnostic.notes)
-    return replace(diagnostic, span=move(diagnostic.span), notes=notes)
+def _in_order(value: object) -> object:
+    return sorted(cast(set[float], value)) if isinstance(value, set) else value
