@@ -16,10 +16,13 @@ from asrppl.worlds.judge import Goal, World
 from asrppl.worlds.symbolic import Refusing
 from asrppl.worlds.translated import Translated
 from asrppl.worlds.unknown import Unknown, z3
-from asrppl.worlds.watched import everyone
+from asrppl.worlds.watched import NEAR, everyone
 
 _SUBSETS = 200
 """Sets of rules that are tried one by one for a smallest conflict."""
+_NO_SLACK, _HAIR, _SLACK = 0.0, NEAR / 100, 1e-6
+"""What a comparison of reals may cost and yet count as kept: nothing, less than the interpreter is shown to see, and,
+in a proof, far more than that."""
 _PATIENCE = 4
 """For how many questions' time they are tried."""
 
@@ -57,8 +60,8 @@ class Solver:
     _terms: list[Any] = field(default_factory=list[Any])
     _domain: list[Any] = field(default_factory=list[Any])
     _ranges: list[Any] = field(default_factory=list[Any])
-    _side: list[Any] = field(default_factory=list[Any])
-    _rules: list[Any] = field(default_factory=list[Any])
+    _translated: list[Translated] = field(default_factory=list[Translated])
+    _rules: dict[float, list[Any]] = field(default_factory=dict[float, list[Any]])
 
     def __post_init__(self) -> None:
         self._terms = [None] * self.invention.size
@@ -68,11 +71,17 @@ class Solver:
             if one.what == "law":
                 self._domain.append(z3.Sum([self._terms[slot] for slot in one.slots]) == 1)
         data = everyone(lambda values: Translated(self.source, values, self.params, self.library), self._data())
-        for rule in self.checked.rules:
-            asked = data if rule.levels else data[:1]
-            parts = [one.holds(one.rule(rule.name)) for one in asked if isinstance(one, Translated)]
-            self._rules.append(z3.And(*parts))
-        self._side = [part for one in data if isinstance(one, Translated) for part in one.side]
+        self._translated = [one for one in data if isinstance(one, Translated)]
+        self._with(_NO_SLACK)  # what cannot be translated is to be known at once
+
+    def _with(self, slack: float) -> list[Any]:
+        """Return where each rule is kept; each slack is translated once, when it is asked for."""
+        if slack not in self._rules:
+            self._rules[slack] = []
+            for rule in self.checked.rules:
+                asked = self._translated if rule.levels else self._translated[:1]
+                self._rules[slack].append(z3.And(*[one.holds(one.rule(rule.name), slack) for one in asked]))
+        return self._rules[slack]
 
     def _declare(self, what: str, slot: int, low: float, high: float) -> None:
         match what:
@@ -117,22 +126,37 @@ class Solver:
         return found
 
     def solve(self, goal: Goal) -> Solved:
-        """Look for a world: first with values in the ranges that were chosen, then with any."""
-        wanted = [rule if place != goal.broken else z3.Not(rule) for place, rule in enumerate(self._rules)]
-        came = Solved()
-        for ranges in (self._ranges, []):
-            answer, model = self._ask([*ranges, *wanted])
+        """Look for a world with values in the ranges that were chosen, then for any, then for a proof.
+
+        What is found breaks its rule by more than rounding; what is proved allows for rounding (and what comes up
+        against the proof may be a world all the same).
+        """
+
+        def wanted(kept: float, broken: float) -> list[Any]:
+            if goal.broken is None:
+                return self._with(kept)
+            both = zip(self._with(kept), self._with(broken), strict=True)
+            return [z3.Not(no) if place == goal.broken else yes for place, (yes, no) in enumerate(both)]
+
+        answer = ""
+        tries = (
+            (_NO_SLACK, _SLACK, self._ranges),
+            (_NO_SLACK, _SLACK, []),
+            (_HAIR, _SLACK, []),
+            (_SLACK, _NO_SLACK, []),
+        )
+        for kept, broken, ranges in tries:
+            answer, model = self._ask([*ranges, *wanted(kept, broken)])
             if answer == "sat":
                 return Solved(self._world(model))
-            came = Solved(proved=answer == "unsat", problem="" if answer == "unsat" else f"z3: {answer}")
-        return came
+        return Solved(proved=answer == "unsat", problem="" if answer == "unsat" else f"z3: {answer}")
 
     def conflict(self) -> tuple[tuple[int, ...], bool]:
         """Return a set of rules that no world keeps together, where all of them are, and whether none is smaller.
 
         Small sets are tried first, as long as they are few and time is left; then rules are left out one by one.
         """
-        count, until = len(self._rules), time.monotonic() + _PATIENCE * self.seconds
+        count, until = len(self.checked.rules), time.monotonic() + _PATIENCE * self.seconds
         sets = (chosen for size in range(1, count + 1) for chosen in itertools.combinations(range(count), size))
         certain = True
         for chosen in itertools.islice(sets, _SUBSETS):
@@ -150,13 +174,14 @@ class Solver:
         return tuple(left), False
 
     def _together(self, rules: Sequence[int]) -> str:
-        return self._ask([self._rules[place] for place in rules])[0]
+        return self._ask([self._with(_SLACK)[place] for place in rules])[0]
 
     def _ask(self, wanted: Sequence[Any]) -> tuple[str, Any]:
         solver = z3.Solver()
         solver.set("timeout", int(1000 * self.seconds))
         solver.set("random_seed", self.seed)
-        solver.add(*self._domain, *self._side, *wanted)
+        side = [part for one in self._translated for part in one.side]
+        solver.add(*self._domain, *side, *wanted)
         started = time.monotonic()
         answer = str(solver.check())
         if answer == "unknown":

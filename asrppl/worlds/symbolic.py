@@ -68,10 +68,17 @@ class Conditions(Reading[Any]):
 
 @dataclass(frozen=True)
 class Claims(Claim[Any]):
-    """Where claims cost nothing, as formulas of z3: where they hold, a real ``<`` with the rule's margin."""
+    """Where claims cost nothing, as formulas of z3: where they hold, a real ``<`` with the rule's margin.
+
+    Args:
+        undefined: whether a comparison holds that reads what is not there.
+        margin: of the rule.
+        slack: how much a comparison of reals may cost all the same.
+    """
 
     undefined: bool = True
     margin: float = 0.0
+    slack: float = 0.0
 
     def literal(self, value: bool) -> Any:
         """See `Reading`."""
@@ -85,8 +92,18 @@ class Claims(Claim[Any]):
         if atom.operator == "<" and not atom.whole:
             left = atom.left + self.margin if self.margin and atom.left is not None else atom.left
             atom = replace(atom, operator="<=", left=left)
-        compared = _compared(atom)
+        compared = self._nearly(atom) if self.slack and not atom.whole else _compared(atom)
         return z3.Or(z3.Not(there), compared) if self.undefined else z3.And(there, compared)
+
+    def _nearly(self, atom: Atom) -> Any:
+        left, right, slack = exactly(atom.left), exactly(atom.right), exactly(self.slack)
+        match atom.operator:
+            case "<=":
+                return left <= right + slack
+            case "==":
+                return z3.And(left <= right + slack, right <= left + slack)
+            case _:
+                return _compared(atom)
 
     def every(self, parts: Sequence[Any]) -> Any:
         """See `Reading`."""

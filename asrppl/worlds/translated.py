@@ -29,19 +29,19 @@ class Translated(Watched):
         self.side: list[Any] = []
         self._decider = Refusing()
 
-    def holds(self, rule: ast.Rule) -> Any:
-        """Return where a rule costs nothing, a formula of z3.
+    def holds(self, rule: ast.Rule, slack: float = 0.0) -> Any:
+        """Return where a rule costs nothing, or no comparison of reals more than ``slack``: a formula of z3.
 
         Raises:
             Untranslatable: it says what is not translated.
         """
-        scope = Scope(self.module)
+        scope, options = Scope(self.module), self.reading(rule)
+        # An amount that is squared may be larger.
+        reading = Claims(margin=options.margin, slack=slack ** (1 / options.power))
         guards = [option.condition for option in rule.options if isinstance(option, ast.Where)]
         try:
             applies = [self.walk(Conditions(), guard, scope, True) for guard in guards]
-            return z3.Implies(
-                z3.And(*applies), self.walk(Claims(margin=self.reading(rule).margin), rule.formula, scope, True)
-            )
+            return z3.Implies(z3.And(*applies), self.walk(reading, rule.formula, scope, True))
         except (TypeError, ValueError) as error:  # what Python's own functions make of an unknown
             raise Untranslatable("it takes an `exp`, a law or the like of what is not known") from error
 

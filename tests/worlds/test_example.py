@@ -203,6 +203,17 @@ def test_z3_keeps_a_margin() -> None:
     assert x <= 1.0
 
 
+def test_rounding_is_no_conflict() -> None:
+    text = (
+        "param p = 0.1\nparam s = 0.2\nrule a: x == p + s\nrule b: x == 0.3\nrule c: y * 3 == 1\nrule d: x + y >= 0.5"
+    )
+    found = made(text)  # 0.1 + 0.2 is not 0.3 in floating point, and no third is a third
+    verify(text, found)
+    assert (found.conflict, found.keeps.how) == ((), "z3")
+    against = made(text + "\nrule e: x >= 0.30001")
+    assert against.conflict in (("a", "e"), ("b", "e"))
+
+
 def test_z3_looks_beyond_the_ranges() -> None:
     kinds = {"n": "int", "m": "int"}
     found = made("rule a: n == 1000 * m\nrule b: m >= 1", ranges={"n": (0, 3), "m": (0, 3)}, kinds=kinds)
