@@ -139,7 +139,7 @@ class Solver:
             return [z3.Not(no) if place == goal.broken else yes for place, (yes, no) in enumerate(both)]
 
         answer = ""
-        tries = (
+        tries: tuple[tuple[float, float, list[Any]], ...] = (
             (_NO_SLACK, _SLACK, self._ranges),
             (_NO_SLACK, _SLACK, []),
             (_HAIR, _SLACK, []),
