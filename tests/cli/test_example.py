@@ -42,6 +42,13 @@ def test_worlds_are_printed_as_why_reads_them(run: Run, capsys: pytest.CaptureFi
     assert broken == [[], ["apart"], ["sized"]]
 
 
+def test_laws_are_printed_as_why_reads_them(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    _, out, _ = run("rule a: sd(q(z)) <= 0.3\nrule b: q(n)[1] >= 0.7 and q(n)[0] >= 0.1\n")
+    world = [line.strip().replace(" = ", "=", 1) for line in out.splitlines() if line.startswith("  ")][:2]
+    assert main(["why", "rules.asr", "-v", world[0], "-v", world[1]]) == 0
+    assert capsys.readouterr().out.splitlines() == ["a: holds", "b: holds"]
+
+
 def test_rules_against_each_other_have_status_1(run: Run) -> None:
     status, out, _ = run("rule a: x <= 1\nrule b: x >= 2\n")
     assert status == 1

@@ -164,3 +164,23 @@ def test_neither_torch_nor_numpy_is_imported() -> None:
         "    reads x = 3",
         "    mend: x from 3 to 1 (by 2), and the rule holds",
     ]
+
+
+def test_worlds_are_made_up_where_there_is_neither_torch_nor_z3() -> None:
+    code = (
+        "import sys; sys.modules.update(torch=None, numpy=None, pyro=None, z3=None);"
+        "from asrppl.source import Source; from asrppl.worlds.example import example;"
+        "from asrppl.worlds.told import example_lines;"
+        "print(*example_lines(example(Source('<rules>', 'n in {1, 3}'))), sep='\\n')"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines() == [
+        "made up: n: integers from 0 to 4 (--range n=0..4)",
+        "",
+        "keeps all rules (enumeration)",
+        "  n = 1",
+        "",
+        "breaks line 1 alone, by 1 (enumeration)",
+        "  n = 0",
+    ]
