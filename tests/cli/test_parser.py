@@ -32,7 +32,7 @@ def test_what_was_meant_is_said(words: list[str], said: str, capsys: pytest.Capt
 def test_what_is_near_nothing_gets_the_list(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["frobnicate"])
-    assert "there is no `frobnicate`; it is one of check, fmt, explain" in capsys.readouterr().err
+    assert "there is no `frobnicate`; it is one of check, fmt, explain, " in capsys.readouterr().err
 
 
 def test_the_beginning_of_an_option_is_no_mistake(capsys: pytest.CaptureFixture[str]) -> None:
