@@ -8,7 +8,7 @@ interpreter checks every world that is shown.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.util import find_spec
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from asrppl.check import Checked, check_file
 from asrppl.check.assumed import Lengths
@@ -121,8 +121,8 @@ class _Search:
         from asrppl.program import Program
         from asrppl.worlds.batched import Compiled
 
-        given = {name: value for name, value in self.params.items()}
-        return Compiled(Program(self.source, given, library=self.library), self.invention)  # pyright: ignore
+        given = cast(Mapping[str, ParamValue], self.params)
+        return Compiled(Program(self.source, given, library=self.library), self.invention)
 
     def _take(self, goal: Goal, worlds: Sequence[World], how: str) -> None:
         """Keep the first of the worlds that is one in the eyes of the interpreter."""

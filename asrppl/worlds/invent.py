@@ -4,7 +4,7 @@ A name is what its uses say, as for `asrppl explain`; what they leave open (leng
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Literal
 
@@ -218,9 +218,9 @@ class _Inventor:
         made.said.append(f"{indexed(free)}: {shape} with centres and sides from {_shown((low, high))}")
         self.add(free.name, "value", entry.axes, row)
 
-    def add(self, name: str, part: str, axes: Sequence[int], leaf: object) -> None:
+    def add(self, name: str, part: str, axes: Sequence[int], leaf: Callable[[], object]) -> None:
         def nested(axes: Sequence[int]) -> object:
-            return [nested(axes[1:]) for _ in range(axes[0])] if axes else leaf()  # pyright: ignore
+            return [nested(axes[1:]) for _ in range(axes[0])] if axes else leaf()
 
         self.invention.layout.setdefault(name, {})[part] = nested((self.invention.data, *axes))
 

@@ -5,7 +5,7 @@ import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 from asrppl.check import Checked
 from asrppl.files import Library
@@ -103,19 +103,21 @@ class Solver:
         unknown = [Unknown(decider, term) for term in self._terms]
         kinds = {slot: one.what for one in self.invention.unknowns for slot in one.slots}
 
-        def filled(nested: object) -> object:
-            return [filled(inner) for inner in nested] if isinstance(nested, list) else unknown[nested]  # pyright: ignore
+        def filled(nested: Any) -> object:
+            if isinstance(nested, list):
+                return [filled(inner) for inner in cast(list[Any], nested)]
+            return unknown[nested]
 
         def laws(nested: Any) -> object:
             if isinstance(nested[0], list):
                 return [laws(inner) for inner in nested]
-            return dict(enumerate(filled(nested)))  # pyright: ignore
+            return {value: filled(slot) for value, slot in enumerate(nested)}
 
         found: list[dict[str, Given]] = []
         for datum in range(self.invention.data):
             values: dict[str, Given] = {}
             for name, parts in self.invention.layout.items():
-                here: dict[str, Any] = {part: nested[datum] for part, nested in parts.items()}  # pyright: ignore
+                here = {part: cast(list[Any], nested)[datum] for part, nested in parts.items()}
                 what = kinds[_first(here)]
                 kind = what if what in ("bool", "int") else "real"
                 probs = laws(here.pop("probs")) if "probs" in here else None
@@ -202,7 +204,7 @@ class Solver:
 
 
 def _first(parts: Mapping[str, Any]) -> int:
-    nested: Any = next(iter(parts.values()))
+    nested = next(iter(parts.values()))
     while isinstance(nested, list):
-        nested = nested[0]  # pyright: ignore
-    return int(nested)  # pyright: ignore
+        nested = cast(list[Any], nested)[0]
+    return cast(int, nested)

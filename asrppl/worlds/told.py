@@ -102,7 +102,7 @@ def example_lines(example: Example) -> Iterator[str]:
     if example.conflict:
         yield ""
         alone = len(example.conflict) == 1
-        least = "no smaller set does" if example.smallest else "none of them can be left out"
+        least = "no smaller set does" if example.smallest else "a smaller set may, too"
         names = _list(example.conflict)
         yield f"{names} never holds" if alone else f"These rules stand against each other: {names} ({least})"
     for shown in (example.keeps, *example.breaks):
