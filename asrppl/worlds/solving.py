@@ -106,7 +106,7 @@ class Solver:
         def filled(nested: Any) -> object:
             if isinstance(nested, list):
                 return [filled(inner) for inner in cast(list[Any], nested)]
-            return unknown[nested]
+            return unknown[cast(int, nested)]
 
         def laws(nested: Any) -> object:
             if isinstance(nested[0], list):
