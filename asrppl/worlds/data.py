@@ -192,6 +192,8 @@ def _read(use: FreeName, parts: Mapping[str, object]) -> Given:
         declared = len(use.fields or ()) if use.declared else 0
         if use.shape == "box" and found.value is not None and columns[0] not in ((declared,) if declared else (3, 4)):
             raise ValueError(f"`{use.name}` is a box: 4 columns (x, y, w, h) or 3 (x, y, size), and not {columns[0]}")
+        if use.shape == "record" and found.value is not None and columns[0] != declared:
+            raise ValueError(f"`{use.name}` has {declared} columns, {', '.join(use.fields or ())}, and not {columns[0]}")
         return found
     except ValueError as error:
         raise _refused("ASR072", str(error), use) from None
