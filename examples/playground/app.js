@@ -1,0 +1,200 @@
+// The page: two texts and a picture in, what Python says of them out.
+import { Canvas } from "./boxes.js";
+import { Editor } from "./editor.js";
+import { showExpects, showFindings, showResults, showTotal } from "./results.js";
+
+const $ = (id) => document.getElementById(id);
+const status = $("status");
+
+// ---- Python: one request at a time, and of those that wait only the newest
+
+const worker = new Worker("./worker.js", { type: "module" });
+let number = 0;
+let ready = false;
+let busy = null; // what Python is at: {id, since, checks}
+let waiting = null;
+let last = { rules: null, checked: null, typed: [], problems: [], evaluated: null };
+const times = { first: null, keys: [], moves: [] }; // ms from a key, or a move, to its answer; tests read them
+window.playground = { times, last };
+
+function ask(from) {
+  waiting = { from, since: performance.now(), checks: rules.value !== last.rules };
+  if (ready && !busy) send();
+}
+
+function send() {
+  busy = { ...waiting, id: ++number };
+  waiting = null;
+  last.rules = rules.value;
+  worker.postMessage({ kind: "sheet", id: busy.id, checks: busy.checks, rules: rules.value, values: values.value });
+}
+
+worker.onmessage = ({ data }) => {
+  switch (data.kind) {
+    case "ready":
+      ready = true;
+      if (waiting) send();
+      break;
+    case "failed":
+      status.textContent = `Python does not start: ${data.message}`;
+      break;
+    case "checked": {
+      // Errors are shown at once. Else typing may have more to say, and nothing is to flicker meanwhile.
+      const final = data.answer.failed || !last.typed.length;
+      last.checked = data.answer;
+      last.typed = [];
+      if (final && rules.value === last.rules) {
+        showChecked();
+        seen();
+      }
+      break;
+    }
+    case "evaluated":
+      last.evaluated = data.answer;
+      last.typed = data.answer.diagnostics;
+      last.problems = data.answer.problems;
+      done();
+      break;
+    case "told":
+      tell(data.answer.lines);
+      break;
+    case "broke":
+      status.textContent = `A bug of asrppl: ${data.message.trim().split("\n").at(-1)}`;
+      if (data.id === busy?.id) next();
+      break;
+  }
+};
+
+// The answer to a key is on the page.
+function seen() {
+  if (busy.from === "key" && !busy.seen) times.keys.push(performance.now() - busy.since);
+  busy.seen = true;
+}
+
+function done() {
+  if (times.first === null) {
+    times.first = performance.now();
+    status.textContent = `Python is here (${(times.first / 1000).toFixed(1)} s). Nothing leaves this page.`;
+  }
+  // An answer about a text that has changed since would mark the wrong places: the next one is under way.
+  if (rules.value === last.rules) {
+    showChecked();
+    showEvaluated();
+    seen();
+    if (busy.from === "move") times.moves.push(performance.now() - busy.since);
+  }
+  next();
+}
+
+function next() {
+  busy = null;
+  if (waiting) send();
+}
+
+// ---- what it says
+
+function findings() {
+  const found = [...last.checked.diagnostics, ...last.typed];
+  return found.sort((a, b) => (a.line ?? 0) - (b.line ?? 0) || (a.column ?? 0) - (b.column ?? 0));
+}
+
+function showChecked() {
+  const found = findings();
+  rules.mark(found);
+  const { problems } = last;
+  values.mark(problems.map(({ line }) => ({ line, end_line: line, column: 1, end_column: 1e6, severity: "error" })));
+  showExpects($("expects"), last.checked.expects, given(), give);
+  const said = JSON.stringify([found, problems]);
+  if (said === last.said) return; // a list that is said aloud is not said twice
+  last.said = said;
+  showFindings($("findings"), found, problems, {
+    onPlace: (found) => rules.select(found),
+    onCode: (code) => request(`What ${code} means`, { kind: "explain", code }),
+    onLine: (line) => values.select({ line, column: 1 }),
+  });
+}
+
+function showEvaluated() {
+  const { boxes, rules: costs } = last.evaluated;
+  const empty = !Object.keys(boxes).length;
+  $("canvas-pane").hidden = empty;
+  if (!empty) canvas.show(boxes, side());
+  canvas.mark(costs.flatMap((cost) => cost.instances));
+  showResults($("results"), last.checked.rules, costs, {
+    onWhy: (rule) => request(`Why ${rule} does not hold`, { kind: "why", rule, rules: rules.value, values: values.value }),
+    onLight: (reads) => canvas.light(reads),
+  });
+  showTotal($("total"), costs);
+}
+
+// The side of the image, if the rules say one.
+function side() {
+  const found = rules.value.match(/^param\s+(?:S|W|side|size)\s*=\s*(\d+(?:\.\d+)?)/m);
+  return found ? Number(found[1]) : 50;
+}
+
+function request(title, message) {
+  $("told-title").textContent = title;
+  $("told-text").textContent = "…";
+  $("told").showModal();
+  worker.postMessage({ ...message, id: ++number });
+}
+
+function tell(lines) {
+  $("told-text").textContent = lines.join("\n");
+}
+
+// ---- values
+
+const statement = (name) => new RegExp(`^${name}[ \\t]*=(?!=).*(?:\\n[ \\t].*)*`, "m");
+const given = () => new Set([...values.value.matchAll(/^([A-Za-z_]\w*)[ \t]*=(?!=)/gm)].map(([, name]) => name));
+
+function setRows(name, rows) {
+  const line = `${name} = [${rows.map((row) => `[${row.join(", ")}]`).join(", ")}]`;
+  const flat = rows.some(Array.isArray) ? line : `${name} = [${rows.join(", ")}]`;
+  values.value = values.value.replace(statement(name), () => flat);
+  ask("move");
+}
+
+// A value to start from, of the shape that the rules read.
+function give(free) {
+  const one = { box: "[25, 25, 10, 10]", bool: "false", int: "1", distribution: "[0.5, 0.5]" }[free.shape] ?? "1.0";
+  const list = (rank) => (rank ? `[${Array(free.shape === "box" ? 2 : 3).fill(list(rank - 1)).join(", ")}]` : one);
+  const rank = free.rank ?? 1;
+  const boxes = "[[15, 20, 12, 12], [22, 24, 12, 12], [38, 34, 12, 12]]";
+  const value = free.shape === "box" && rank === 1 ? boxes : list(rank);
+  values.value = `${values.value.replace(/\n*$/, "\n").replace(/^\n$/, "")}${free.name} = ${value}\n`;
+  ask("value");
+}
+
+// ---- the parts of the page
+
+const rules = new Editor($("rules-editor"), () => ask("key"));
+const values = new Editor($("values-editor"), () => ask("value"));
+const canvas = new Canvas($("canvas"), setRows);
+
+async function start() {
+  const [words, worlds] = await Promise.all(["words.json", "worlds.json"].map((name) => fetch(name).then((got) => got.json())));
+  rules.words = values.words = { keyword: new Set(words.keyword), builtin: new Set(words.builtin) };
+  const choice = $("examples");
+  choice.append(...worlds.map(({ title }, at) => new Option(title, at)));
+  choice.onchange = () => {
+    rules.value = worlds[choice.value].rules;
+    values.value = worlds[choice.value].values;
+    ask("value");
+  };
+  showHelp(words.library);
+  choice.onchange();
+}
+
+function showHelp(library) {
+  const terms = library.flatMap(({ call, says }) => {
+    const [term, description] = [document.createElement("dt"), document.createElement("dd")];
+    term.textContent = call;
+    description.textContent = says;
+    return [term, description];
+  });
+  $("library").append(...terms);
+}
+
+start();

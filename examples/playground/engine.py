@@ -1,0 +1,235 @@
+"""What the page asks of Python: texts in, plain data out. It needs no torch, and runs under Pyodide as it runs here."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, cast
+
+from asrppl.check import Checked, RuleInfo, check_file, type_program
+from asrppl.cli.repl.literals import ASSIGNMENT, LiteralError, parse_value
+from asrppl.core.families import members
+from asrppl.core.labels import indexed, level_name, type_of, weight_text
+from asrppl.core.signature import Signature
+from asrppl.diagnostics import AsrError, Diagnostic, in_order, render
+from asrppl.explanations import explanations
+from asrppl.reference.names import Scope
+from asrppl.source import Source
+from asrppl.syntax import ast, parse_file
+from asrppl.syntax.mathematics import unicode_mathematics
+from asrppl.worlds import why
+from asrppl.worlds.data import Data, data_of, signature_of
+from asrppl.worlds.instances import Place, broken, total
+from asrppl.worlds.told import lines_of
+from asrppl.worlds.watched import Watched, everyone
+
+NAME = "rules"
+SHOWN = 24
+"""Broken instances of a rule that are listed, the worst first."""
+LOOKED_INTO = 3
+"""Instances whose mends are looked for, when it is asked why."""
+
+Values = Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """A text of rules, and what the checker made of it."""
+
+    source: Source
+    checked: Checked
+    diagnostics: tuple[Diagnostic, ...]
+
+    @property
+    def failed(self) -> bool:
+        """Whether it has an error."""
+        return any(found.severity.value == "error" for found in self.diagnostics)
+
+    def read(self, values: Values) -> Values:
+        """Return the values that the rules read, `z_0`, `z_1`, … among them."""
+        free = self.checked.free
+        numbered = {name for use in free.values() for name in members(use, values).values()}
+        return {name: value for name, value in values.items() if name in free or name in numbered}
+
+
+@lru_cache(maxsize=4)
+def sheet_of(text: str) -> Sheet:
+    """Return a text of rules, checked; the last few are kept, for nothing but values changes in a drag."""
+    source = Source(NAME, text)
+    parsed = parse_file(source)
+    checked = check_file(parsed.file, {}, library=None)
+    return Sheet(source, checked, in_order((*parsed.diagnostics, *checked.diagnostics)))
+
+
+@lru_cache(maxsize=4)
+def typed(text: str, signature: Signature) -> tuple[Diagnostic, ...]:
+    """Type rules against what their values are; return the warnings that this brings out.
+
+    Raises:
+        AsrError: the values do not fit the rules.
+    """
+    return type_program(sheet_of(text).checked, signature)[1]
+
+
+def check(text: str) -> dict[str, Any]:
+    """Return the findings of a text by itself, the names that it expects, and its rules as mathematics."""
+    sheet = sheet_of(text)
+    expects = [
+        {"name": free.name, "shown": indexed(free), "type": type_of(free), "shape": free.shape, "rank": free.rank}
+        for free in sheet.checked.free.values()
+    ]
+    return {
+        "diagnostics": [_finding(found) for found in sheet.diagnostics],
+        "failed": sheet.failed,
+        "expects": expects,
+        "rules": [_rule(rule) for rule in sheet.checked.rules],
+    }
+
+
+def _finding(found: Diagnostic) -> dict[str, Any]:
+    return {**found.to_json(), "text": render(found)}
+
+
+def _rule(rule: RuleInfo) -> dict[str, Any]:
+    return {
+        "name": rule.name,
+        "line": rule.span.source.position(rule.span.start)[0],
+        "weight": weight_text(rule.weight, rule.hard),
+        "level": level_name(rule.levels),
+        "means": unicode_mathematics(rule.formula),
+    }
+
+
+# ---- values
+
+
+def parse_values(text: str) -> tuple[dict[str, object], list[dict[str, Any]]]:
+    """Return the values of lines ``box = [[10, 10, 8], [14, 12, 8]]`` by name, and what is wrong with other lines.
+
+    A line that starts with white space goes on with the one above; ``#`` starts a comment.
+    """
+    values: dict[str, object] = {}
+    problems: list[dict[str, Any]] = []
+    for line, statement in _statements(text):
+        found = ASSIGNMENT.fullmatch(statement)
+        message = None
+        if found is None:
+            message = "a value is written NAME = VALUE: box = [[10, 10, 8], [14, 12, 8]]"
+        elif found[1] in values:
+            message = f"`{found[1]}` is given twice"
+        else:
+            try:
+                values[found[1]] = parse_value(found[2])
+            except LiteralError as error:
+                message = f"`{found[1]}`: {error}"
+        if message is not None:
+            problems.append({"line": line, "message": message})
+    return values, problems
+
+
+def _statements(text: str) -> list[tuple[int, str]]:
+    found: list[tuple[int, str]] = []
+    for number, line in enumerate(text.split("\n"), start=1):
+        code = line.partition("#")[0].rstrip()
+        if code[:1].isspace() and found:
+            found[-1] = found[-1][0], f"{found[-1][1]} {code.strip()}"
+        elif code.strip():
+            found.append((number, code))
+    return found
+
+
+# ---- rules at values
+
+
+def evaluate(text: str, values: str) -> dict[str, Any]:
+    """Return what each rule costs at given values, instance by instance, once it was typed against them."""
+    sheet = sheet_of(text)
+    given, problems = parse_values(values)
+    answer: dict[str, Any] = {
+        "problems": problems,
+        "boxes": {name: given[name] for name in _boxes(sheet, given)},
+        "diagnostics": [],
+        "rules": [],
+    }
+    if sheet.failed:
+        return answer
+    try:
+        data = data_of(sheet.checked.free, sheet.read(given))
+        for datum in data.values[:1]:
+            warnings = typed(text, signature_of(sheet.checked.free, datum))
+            answer["diagnostics"] = [_finding(found) for found in warnings]
+    except AsrError as error:
+        answer["diagnostics"] = [_finding(found) for found in error.diagnostics]
+        return answer
+    answer["rules"] = [_costs(rule, watched, place) for rule, watched, place in _each(sheet, data)]
+    return answer
+
+
+def _boxes(sheet: Sheet, given: Values) -> list[str]:
+    """Return the names that the page draws: boxes with a row each. Of rules with errors, all that may be some."""
+    free = sheet.checked.free
+    names = [name for name, use in free.items() if use.shape == "box"]
+    return [name for name in (given if sheet.failed else names) if _are_rows(given.get(name))]
+
+
+def _are_rows(value: object) -> bool:
+    return isinstance(value, list) and bool(value) and all(map(_is_row, cast(list[object], value)))
+
+
+def _is_row(row: object) -> bool:
+    if not isinstance(row, list):
+        return False
+    sides = cast(list[object], row)
+    return len(sides) in (3, 4) and all(isinstance(side, int | float) for side in sides)
+
+
+def _each(sheet: Sheet, data: Data) -> list[tuple[ast.Rule, Watched, tuple[int, ...]]]:
+    """Return each rule with the interpreter of each datum that it speaks of, and where in the batch that is."""
+    watched = everyone(lambda datum: Watched(sheet.source, datum), data.values)
+    found: list[tuple[ast.Rule, Watched, tuple[int, ...]]] = []
+    for rule in sheet.checked.rules:
+        places = list(zip(watched, data.places(), strict=True)) if rule.levels else [(watched[0], ())]
+        found += [(one.rule(rule.name), one, place) for one, place in places]
+    return found
+
+
+def _costs(rule: ast.Rule, watched: Watched, datum: tuple[int, ...]) -> dict[str, Any]:
+    answer: dict[str, Any] = {"datum": list(datum), "applies": True, "violation": 0.0, "instances": [], "more": 0}
+    answer["name"] = rule.name.text if rule.name is not None else f"line {rule.span.source.position(rule.span.start)[0]}"
+    answer["problem"] = ""
+    try:
+        answer["applies"] = watched.applies(rule)
+        if not answer["applies"]:
+            return answer
+        reading = watched.reading(rule)
+        # What all have to hold adds up: the sum is the rule's violation, and nothing is worked out twice.
+        found = list(broken(watched, reading, Place(rule.formula, Scope(watched.module), True)))
+        found.sort(key=lambda pair: -total(pair[1]))
+        for place, parts in found[:SHOWN]:
+            with watched.noting() as noted:
+                place.cost(watched, reading)
+            entries = sorted({(cell.name, *cell.place) for cell in noted})
+            answer["instances"].append(
+                {"at": dict(place.indices), "violation": total(parts), "reads": entries, "text": place.text(watched)}
+            )
+    except NotImplementedError as error:
+        answer["problem"] = str(error)
+        return answer
+    answer["violation"] = sum(total(parts) for _, parts in found)
+    answer["more"] = len(found) - len(answer["instances"])
+    return answer
+
+
+def tell_why(text: str, values: str, rule: str) -> dict[str, Any]:
+    """Return why a rule does not hold: its worst instances, their branches, and the cheapest mend of each."""
+    sheet = sheet_of(text)
+    given, _ = parse_values(values)
+    try:
+        found = why(sheet.source, sheet.read(given), only=[rule], shown=LOOKED_INTO)
+    except AsrError as error:
+        return {"lines": str(error).split("\n")}
+    return {"lines": [line for one in found for line in lines_of(one)]}
+
+
+def explain(code: str) -> dict[str, Any]:
+    """Return what the code of a finding means."""
+    return {"lines": explanations()[code].plain().split("\n")}
