@@ -19,8 +19,9 @@ import z3
 from asrppl.diagnostics import AsrError, AsrWarning
 from asrppl.program import Program, parse
 from asrppl.reference import Given, Reference
+from asrppl.worlds.unknown import Unknown
 from tests.programs import LENGTH, Writer, with_statements
-from tests.symbolic import Explorer, TooManyPathsError, Unknown
+from tests.symbolic import Explorer, TooManyPathsError
 
 PATHS = 20
 REALS, INTS, BOOLS = ("x", "y", "m", "r", "u", "w"), ("a", "c", "n", "g"), ("b", "h")

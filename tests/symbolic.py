@@ -1,14 +1,10 @@
-"""The reference interpreter run on unknowns: z3 stands for the numbers, and each branch is taken both ways.
+"""The reference interpreter run on unknowns (`asrppl.worlds.unknown`): each branch is taken both ways.
 
 What holds on every path holds for all reals and ints, not only for those that were tried.
 """
 
-import math
-import operator
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from fractions import Fraction
-from typing import Any
 
 import z3
 
@@ -87,91 +83,3 @@ class Explorer:
     def certain(self, condition: z3.BoolRef) -> bool:
         """Whether a condition is true all along this path."""
         return self.solver.check(z3.Not(condition)) == z3.unsat
-
-
-def _exactly(value: object) -> z3.ArithRef:
-    if isinstance(value, Unknown):
-        return value.term
-    if isinstance(value, bool | int):
-        return z3.RealVal(int(value))
-    assert isinstance(value, float)
-    fraction = Fraction(value)
-    return z3.RealVal(fraction.numerator) / z3.RealVal(fraction.denominator)
-
-
-@dataclass(frozen=True, eq=False)
-class Truth:
-    """A condition on unknowns, decided where Python asks."""
-
-    explorer: Explorer
-    term: z3.BoolRef
-
-    def __bool__(self) -> bool:
-        return self.explorer.decide(self.term)
-
-
-@dataclass(frozen=True, eq=False)
-class Unknown:
-    """A number that is not known: as much of a Python number as the interpreter needs."""
-
-    explorer: Explorer
-    term: z3.ArithRef
-
-    def _new(self, term: z3.ArithRef) -> "Unknown":
-        return Unknown(self.explorer, term)
-
-    def _truth(self, term: z3.BoolRef) -> Truth:
-        return Truth(self.explorer, term)
-
-    def _compared(self, other: object, compare: Callable[[Any, Any], Any]) -> Truth:
-        if isinstance(other, float) and math.isinf(other):
-            return self._truth(z3.BoolVal(compare(0, other)))
-        return self._truth(compare(self.term, _exactly(other)))
-
-    def __add__(self, other: object) -> "Unknown":
-        return self._new(self.term + _exactly(other))
-
-    def __sub__(self, other: object) -> "Unknown":
-        return self._new(self.term - _exactly(other))
-
-    def __rsub__(self, other: object) -> "Unknown":
-        return self._new(_exactly(other) - self.term)
-
-    def __mul__(self, other: object) -> "Unknown":
-        return self._new(self.term * _exactly(other))
-
-    def __truediv__(self, other: object) -> "Unknown":
-        return self._new(self.term / _exactly(other))
-
-    __radd__, __rmul__ = __add__, __mul__
-
-    def __neg__(self) -> "Unknown":
-        return self._new(-self.term)
-
-    def __abs__(self) -> "Unknown":
-        return self._new(z3.If(self.term >= 0, self.term, -self.term))
-
-    def __le__(self, other: object) -> Truth:
-        return self._compared(other, operator.le)
-
-    def __lt__(self, other: object) -> Truth:
-        return self._compared(other, operator.lt)
-
-    def __ge__(self, other: object) -> Truth:
-        return self._compared(other, operator.ge)
-
-    def __gt__(self, other: object) -> Truth:
-        return self._compared(other, operator.gt)
-
-    def __eq__(self, other: object) -> Truth:  # pyright: ignore[reportIncompatibleMethodOverride]
-        return self._compared(other, operator.eq)
-
-    def __ne__(self, other: object) -> Truth:  # pyright: ignore[reportIncompatibleMethodOverride]
-        return self._compared(other, operator.ne)
-
-    def __bool__(self) -> bool:
-        return self.explorer.decide(self.term != 0)
-
-    def __int__(self) -> int:
-        # A small whole number, as an index or a bound of a count: which one is decided too.
-        return next(value for value in range(-9, 19) if self.explorer.decide(self.term == value))

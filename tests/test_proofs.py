@@ -4,8 +4,9 @@ import pytest
 import z3
 
 from asrppl.reference import Given, Reference
+from asrppl.worlds.unknown import Unknown
 from tests.proofs import prove
-from tests.symbolic import Explorer, Unknown
+from tests.symbolic import Explorer
 
 pytestmark = [pytest.mark.filterwarnings("ignore::asrppl.AsrWarning"), pytest.mark.usefixtures("double_precision")]
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from importlib.metadata import EntryPoint, PackageNotFoundError, entry_points, version
 
 from asrppl import __version__
-from asrppl.cli import check, explain, fmt, why
+from asrppl.cli import check, example, explain, fmt, why
 from asrppl.cli.completion import SHELLS, PrintCompletion
 from asrppl.cli.parser import Parser
 from asrppl.cli.project import address
@@ -22,8 +22,8 @@ _DESCRIPTION = """\
 Rules, as text, about what a Pyro guide infers.
 
 A rule file (.asr) says what must hold: `forall i != j: nonoverlap(box[i], box[j])` is a whole one. `asrppl.regularize`
-makes an ELBO that trains the guide to keep the rules. Check, fmt, explain, why and repl are about rules; the other
-commands come from packages beside this one, as those of the paper's AIR do.
+makes an ELBO that trains the guide to keep the rules. Check, fmt, explain, why, example and repl are about rules; the
+other commands come from packages beside this one, as those of the paper's AIR do.
 """
 _EPILOG = """\
 examples:
@@ -32,6 +32,7 @@ examples:
   asrppl fmt overlap.asr              put its white space in order
   asrppl explain overlap.asr          each rule as mathematics, what it costs, reads and varies with
   asrppl why overlap.asr -v n=2       which instances of values break a rule, and what mends them
+  asrppl example overlap.asr          a world that keeps all rules, and one that breaks each alone
   asrppl repl overlap.asr             give names values and see which rules hold
   asrppl demo                         train AIR with and without rules, side by side
 
@@ -39,7 +40,7 @@ examples:
 """
 
 
-_OWN = {"check": check, "fmt": fmt, "explain": explain, "why": why, "repl": repl}
+_OWN = {"check": check, "fmt": fmt, "explain": explain, "why": why, "example": example, "repl": repl}
 
 
 def build_parser(command: str | None = None) -> argparse.ArgumentParser:

@@ -10,6 +10,7 @@ from asrppl.core.free import FreeName, FreeNames
 from asrppl.core.signature import BOX_FIELDS, Entry, Kind, Level, Signature
 from asrppl.diagnostics import AsrError, Diagnostic
 from asrppl.reference import Given
+from asrppl.reference.laws import normal
 from asrppl.reference.values import given, lengths
 from asrppl.suggest import did_you_mean
 
@@ -42,7 +43,7 @@ def data_of(free: FreeNames, values: Values) -> Data:
 
     The last axes of a value are those that rules index, those before are a batch. Lists, tuples, arrays and tensors
     are read; of a box, 4 columns (x, y, w, h) or 3 (x, y, size), or a mapping of fields; of ``q(name)``, probabilities
-    along one further last axis.
+    along one further last axis, or ``loc`` and ``scale`` of a Normal.
 
     Raises:
         AsrError: a value is missing, is read by no rule, or does not fit how rules read it.
@@ -122,10 +123,18 @@ def _parts(use: FreeName, value: object) -> dict[str, object]:
     else:
         nested = _lists(use, value)
         parts["probs" if use.shape == "distribution" and isinstance(nested, list) else "value"] = nested
+    if use.shape == "distribution" and {"loc", "scale"} <= set(parts):
+        parts["law"] = _normals(parts.pop("loc"), parts.pop("scale"))
     numbers = [name for name in parts if name not in (*_LAWS, *_ABOUT)]
     if use.shape == "box" or any(_has_floats(parts[name]) for name in numbers):
         parts |= {name: _as_reals(parts[name]) for name in numbers}
     return parts
+
+
+def _normals(loc: object, scale: object) -> object:
+    if isinstance(loc, list) and isinstance(scale, list):
+        return [_normals(*pair) for pair in zip(cast(list[object], loc), cast(list[object], scale), strict=True)]
+    return normal(float(cast(float, loc)), float(cast(float, scale)))
 
 
 def _lists(use: FreeName, value: object) -> object:

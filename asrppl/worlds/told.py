@@ -1,7 +1,9 @@
 """What `why` and `example` found, in words: for the command line, the REPL and a page alike."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import cast
 
+from asrppl.worlds.shown import Example, Shown
 from asrppl.worlds.watched import NEAR
 from asrppl.worlds.why import Branch, Instance, Mend, Why
 
@@ -10,10 +12,15 @@ _READ = 8
 """Numbers that are listed of those an instance reads."""
 
 
-def number(value: object) -> str:
-    """Return a number as rules write it."""
+def written(value: object) -> str:
+    """Return a value as the REPL reads it."""
     if isinstance(value, bool):
         return str(value).lower()
+    if isinstance(value, Mapping):
+        parts = cast(Mapping[object, object], value).items()
+        return "{" + ", ".join(f"{name}: {written(part)}" for name, part in parts) + "}"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(map(written, cast(Sequence[object], value))) + "]"
     return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
@@ -27,7 +34,7 @@ def lines_of(why: Why) -> Iterator[str]:
     elif why.holds:
         yield f"{why.rule}{where}: holds"
     else:
-        yield f"{why.rule}{where}: does not hold, violation {number(why.violation)} ({_parts(why.parts)})"
+        yield f"{why.rule}{where}: does not hold, violation {written(why.violation)} ({_parts(why.parts)})"
     for instance in why.instances:
         yield from _instance(instance)
     if why.more:
@@ -36,11 +43,11 @@ def lines_of(why: Why) -> Iterator[str]:
 
 def _instance(instance: Instance) -> Iterator[str]:
     at = ", ".join(f"{name}={value}" for name, value in instance.at)
-    yield f"  {at}{': ' if at else ''}{instance.text} costs {number(instance.violation)}"
+    yield f"  {at}{': ' if at else ''}{instance.text} costs {written(instance.violation)}"
     for branch in instance.branches:
         yield f"    {_branch(branch)}"
     if instance.reads:
-        shown = ", ".join(f"{entry} = {_value(value)}" for entry, value in instance.reads[:_READ])
+        shown = ", ".join(f"{entry} = {written(value)}" for entry, value in instance.reads[:_READ])
         yield f"    reads {shown}{', …' if len(instance.reads) > _READ else ''}"
     if instance.mend is not None:
         yield f"    mend: {_mend(instance.mend)}"
@@ -49,28 +56,65 @@ def _instance(instance: Instance) -> Iterator[str]:
 
 
 def _branch(branch: Branch) -> str:
-    return f"{'active' if branch.active else 'or'}: {branch.text} costs {number(branch.violation)}"
+    return f"{'active' if branch.active else 'or'}: {branch.text} costs {written(branch.violation)}"
 
 
 def _mend(mend: Mend) -> str:
     """Return a mend in words: ``box[0].x from 10 to 6 (by 4), and the rule holds``."""
-    change = f"{mend.entry} from {number(mend.old)} to {number(mend.new)}"
+    change = f"{mend.entry} from {written(mend.old)} to {written(mend.new)}"
     if not isinstance(mend.old, bool):
-        change += f" (by {number(mend.by)})"
-    after = "and the rule holds" if mend.left <= NEAR else f"and the rule costs {number(mend.left)}"
+        change += f" (by {written(mend.by)})"
+    after = "and the rule holds" if mend.left <= NEAR else f"and the rule costs {written(mend.left)}"
     return change + f", {after}" + (f"; it breaks {_list(mend.breaks)}" if mend.breaks else "")
 
 
 def _parts(parts: Sequence[float]) -> str:
-    return " + ".join(f"{number(part)} {name}" for part, name in zip(parts, _PARTS, strict=True) if part > 0)
-
-
-def _value(value: object) -> str:
-    if isinstance(value, dict):
-        inside = ", ".join(f"{number(at)}: {number(share)}" for at, share in value.items())  # pyright: ignore
-        return f"{{{inside}}}"
-    return number(value)
+    return " + ".join(f"{written(part)} {name}" for part, name in zip(parts, _PARTS, strict=True) if part > 0)
 
 
 def _list(names: Sequence[str]) -> str:
     return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
+
+
+# ---- examples
+
+
+def headline(shown: Shown) -> str:
+    """Return what a world is for."""
+    if not shown.rule:
+        return "keeps all rules"
+    by = shown.costs.get(shown.rule, 0.0)
+    return f"breaks {shown.rule} alone, by {written(float(by))}"
+
+
+def example_lines(example: Example) -> Iterator[str]:
+    """Yield what is to be said of example worlds, a line each."""
+    for what in example.said:
+        yield f"made up: {what}"
+    if example.conflict:
+        yield ""
+        alone = len(example.conflict) == 1
+        least = "no smaller set does" if example.smallest else "none of them can be left out"
+        names = _list(example.conflict)
+        yield f"{names} never holds" if alone else f"These rules stand against each other: {names} ({least})"
+    for shown in (example.keeps, *example.breaks):
+        yield ""
+        yield from _world(shown)
+
+
+def _world(shown: Shown) -> Iterator[str]:
+    if not shown.proved and shown.values is not None:
+        yield f"{headline(shown)} ({shown.how})"
+        yield from _values(shown.values)
+        return
+    what = f"no world breaks {shown.rule} alone" if shown.rule else "no world keeps all rules"
+    yield f"{what}: {shown.how}"
+    if shown.nearest is not None and not shown.rule:
+        broken = {rule: cost for rule, cost in shown.costs.items() if cost > NEAR}
+        yield f"least broken: {', '.join(f'{rule} by {written(cost)}' for rule, cost in broken.items())}"
+        yield from _values(shown.nearest)
+
+
+def _values(values: Mapping[str, object]) -> Iterator[str]:
+    for name, value in values.items():
+        yield f"  {name} = {written(value)}"
