@@ -9,24 +9,31 @@ const status = $("status");
 // ---- Python: one request at a time, and of those that wait only the newest
 
 const worker = new Worker("./worker.js", { type: "module" });
-let number = 0;
+const PAUSE = 90; // ms without a key, after which it is worked out what the rules cost
+const times = { first: null, keys: [], moves: [] }; // ms from a key, or a move, to its answer on the page; tests read them
+window.playground = { times };
+
 let ready = false;
-let busy = null; // what Python is at: {id, since, checks}
+let busy = null; // what Python is at: {from, since}
 let waiting = null;
-let last = { rules: null, checked: null, typed: [], problems: [], evaluated: null };
-const times = { first: null, keys: [], moves: [] }; // ms from a key, or a move, to its answer; tests read them
-window.playground = { times, last };
+let pause = null;
+const last = { rules: null, checked: null, typed: [], problems: [], said: null };
 
 function ask(from) {
-  waiting = { from, since: performance.now(), checks: rules.value !== last.rules };
+  clearTimeout(pause);
+  waiting = { from, since: performance.now() };
   if (ready && !busy) send();
 }
 
 function send() {
-  busy = { ...waiting, id: ++number };
+  busy = waiting;
   waiting = null;
-  last.rules = rules.value;
-  worker.postMessage({ kind: "sheet", id: busy.id, checks: busy.checks, rules: rules.value, values: values.value });
+  if (rules.value === last.rules) evaluate();
+  else worker.postMessage({ kind: "check", rules: (last.rules = rules.value) });
+}
+
+function evaluate() {
+  worker.postMessage({ kind: "evaluate", rules: last.rules, values: values.value });
 }
 
 worker.onmessage = ({ data }) => {
@@ -38,49 +45,49 @@ worker.onmessage = ({ data }) => {
     case "failed":
       status.textContent = `Python does not start: ${data.message}`;
       break;
-    case "checked": {
-      // Errors are shown at once. Else typing may have more to say, and nothing is to flicker meanwhile.
-      const final = data.answer.failed || !last.typed.length;
-      last.checked = data.answer;
-      last.typed = [];
-      if (final && rules.value === last.rules) {
-        showChecked();
-        seen();
-      }
+    case "checked":
+      checked(data.answer);
       break;
-    }
     case "evaluated":
-      last.evaluated = data.answer;
-      last.typed = data.answer.diagnostics;
-      last.problems = data.answer.problems;
-      done();
+      evaluated(data.answer);
       break;
     case "told":
-      tell(data.answer.lines);
+      if (data.id === request.id) tell(data.answer);
       break;
     case "broke":
       status.textContent = `A bug of asrppl: ${data.message.trim().split("\n").at(-1)}`;
-      if (data.id === busy?.id) next();
+      if ($("told").open) $("told-text").textContent = data.message;
+      next();
       break;
   }
 };
 
-// The answer to a key is on the page.
-function seen() {
-  if (busy.from === "key" && !busy.seen) times.keys.push(performance.now() - busy.since);
-  busy.seen = true;
+// Findings come first, key by key; what the rules cost waits for a pause.
+function checked(answer) {
+  last.checked = answer;
+  const lines = last.rules.split("\n");
+  last.typed = last.typed.filter((found) => lines[found.line - 1] === found.on); // of lines that are as they were
+  const { from, since } = busy;
+  if (rules.value === last.rules) showChecked();
+  if (from === "key") times.keys.push(performance.now() - since);
+  if (waiting) return next();
+  if (from !== "key") return evaluate();
+  busy = null;
+  pause = setTimeout(() => ask("pause"), PAUSE);
 }
 
-function done() {
+function evaluated(answer) {
+  const lines = last.rules.split("\n");
+  last.typed = answer.diagnostics.map((found) => ({ ...found, on: lines[found.line - 1] }));
+  last.problems = answer.problems;
   if (times.first === null) {
     times.first = performance.now();
     status.textContent = `Python is here (${(times.first / 1000).toFixed(1)} s). Nothing leaves this page.`;
   }
-  // An answer about a text that has changed since would mark the wrong places: the next one is under way.
+  // Of a text that has changed since, the places would be wrong: the next answer is under way.
   if (rules.value === last.rules) {
     showChecked();
-    showEvaluated();
-    seen();
+    showCosts(answer);
     if (busy.from === "move") times.moves.push(performance.now() - busy.since);
   }
   next();
@@ -110,18 +117,18 @@ function showChecked() {
   showFindings($("findings"), found, problems, {
     onPlace: (found) => rules.select(found),
     onCode: (code) => request(`What ${code} means`, { kind: "explain", code }),
+    onMend: (edit) => rules.mend(edit),
     onLine: (line) => values.select({ line, column: 1 }),
   });
 }
 
-function showEvaluated() {
-  const { boxes, rules: costs } = last.evaluated;
+function showCosts({ boxes, rules: costs }) {
   const empty = !Object.keys(boxes).length;
   $("canvas-pane").hidden = empty;
   if (!empty) canvas.show(boxes, side());
   canvas.mark(costs.flatMap((cost) => cost.instances));
   showResults($("results"), last.checked.rules, costs, {
-    onWhy: (rule) => request(`Why ${rule} does not hold`, { kind: "why", rule, rules: rules.value, values: values.value }),
+    onWhy: (rule) => request(`Why ${rule} does not hold`, { kind: "why", rule }),
     onLight: (reads) => canvas.light(reads),
   });
   showTotal($("total"), costs);
@@ -136,12 +143,24 @@ function side() {
 function request(title, message) {
   $("told-title").textContent = title;
   $("told-text").textContent = "…";
+  $("told-worlds").replaceChildren();
   $("told").showModal();
-  worker.postMessage({ ...message, id: ++number });
+  request.id = (request.id ?? 0) + 1;
+  worker.postMessage({ ...message, rules: rules.value, values: values.value, id: request.id });
 }
 
-function tell(lines) {
+function tell({ lines, worlds = [] }) {
   $("told-text").textContent = lines.join("\n");
+  const buttons = worlds.map(({ title, values: text }) => {
+    const button = document.createElement("button");
+    button.textContent = `Take the one that ${title}`;
+    button.onclick = () => {
+      values.value = text;
+      ask("value");
+    };
+    return button;
+  });
+  $("told-worlds").replaceChildren(...buttons);
 }
 
 // ---- values
@@ -172,6 +191,8 @@ function give(free) {
 const rules = new Editor($("rules-editor"), () => ask("key"));
 const values = new Editor($("values-editor"), () => ask("value"));
 const canvas = new Canvas($("canvas"), setRows);
+
+$("example").onclick = () => request("Worlds that keep the rules, and that break one", { kind: "example" });
 
 async function start() {
   const [words, worlds] = await Promise.all(["words.json", "worlds.json"].map((name) => fetch(name).then((got) => got.json())));

@@ -68,7 +68,7 @@ export class Canvas {
     for (const name of names)
       this.boxes[name].forEach((_, at) => {
         const group = make("g", { class: "box", tabindex: 0, role: "img", "aria-roledescription": "movable box", "data-box": key(name, at) });
-        group.style.setProperty("--box", `var(${PALETTE[names.indexOf(name) % PALETTE.length]})`);
+        group.style.setProperty("--of", `var(${PALETTE[names.indexOf(name) % PALETTE.length]})`);
         const body = group.appendChild(make("rect", { class: "body" }));
         const corner = group.appendChild(make("rect", { class: "corner" }));
         const label = group.appendChild(make("text", {}, names.length > 1 ? key(name, at) : String(at)));

@@ -39,19 +39,22 @@ export class Editor {
     this.draw();
   }
 
-  // Insert as if it was typed, so that undo takes it back.
-  replace(start, end, text) {
-    const active = document.activeElement;
+  // Where a place, by line and column, is in the text.
+  at(line, column) {
+    const lines = this.value.split("\n");
+    const before = lines.slice(0, line - 1).reduce((sum, one) => sum + one.length + 1, 0);
+    return before + offset(lines[line - 1] ?? "", column);
+  }
+
+  // Written as if it was typed, so that undo takes it back.
+  mend({ line, column, end_line, end_column, text }) {
     this.text.focus();
-    this.text.setSelectionRange(start, end);
-    document.execCommand("insertText", false, text);
-    active?.focus();
+    this.text.setSelectionRange(this.at(line, column), this.at(end_line, end_column));
+    document.execCommand(text ? "insertText" : "delete", false, text);
   }
 
   select(found) {
-    const lines = this.value.split("\n");
-    const before = lines.slice(0, found.line - 1).reduce((sum, line) => sum + line.length + 1, 0);
-    const start = before + offset(lines[found.line - 1] ?? "", found.column);
+    const start = this.at(found.line, found.column);
     this.text.focus();
     this.text.setSelectionRange(start, start);
     this.text.scrollTop = Math.max(0, (found.line - 4) * parseFloat(getComputedStyle(this.text).lineHeight));

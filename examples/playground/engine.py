@@ -1,12 +1,14 @@
 """What the page asks of Python: texts in, plain data out. It needs no torch, and runs under Pyodide as it runs here."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, cast
 
 from asrppl.check import Checked, RuleInfo, check_file, type_program
-from asrppl.cli.repl.literals import ASSIGNMENT, LiteralError, parse_value
+from asrppl.cli.repl.literals import ASSIGNMENT, LiteralError, parse_value, show_value
+from asrppl.codes import Severity
 from asrppl.core.families import members
 from asrppl.core.labels import indexed, level_name, type_of, weight_text
 from asrppl.core.signature import Signature
@@ -18,8 +20,10 @@ from asrppl.syntax import ast, parse_file
 from asrppl.syntax.mathematics import unicode_mathematics
 from asrppl.worlds import why
 from asrppl.worlds.data import Data, data_of, signature_of
+from asrppl.worlds.example import example
 from asrppl.worlds.instances import Place, broken, total
-from asrppl.worlds.told import lines_of
+from asrppl.worlds.invent import InventionError, invent
+from asrppl.worlds.told import example_lines, headline, lines_of
 from asrppl.worlds.watched import Watched, everyone
 
 NAME = "rules"
@@ -27,6 +31,9 @@ SHOWN = 24
 """Broken instances of a rule that are listed, the worst first."""
 LOOKED_INTO = 3
 """Instances whose mends are looked for, when it is asked why."""
+
+MOST_WORLDS = 600
+"""That are looked at for an example: a browser takes some seconds for them, one by one."""
 
 Values = Mapping[str, object]
 
@@ -42,7 +49,7 @@ class Sheet:
     @property
     def failed(self) -> bool:
         """Whether it has an error."""
-        return any(found.severity.value == "error" for found in self.diagnostics)
+        return any(found.severity is Severity.ERROR for found in self.diagnostics)
 
     def read(self, values: Values) -> Values:
         """Return the values that the rules read, `z_0`, `z_1`, … among them."""
@@ -51,13 +58,31 @@ class Sheet:
         return {name: value for name, value in values.items() if name in free or name in numbered}
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=8)
 def sheet_of(text: str) -> Sheet:
     """Return a text of rules, checked; the last few are kept, for nothing but values changes in a drag."""
     source = Source(NAME, text)
     parsed = parse_file(source)
     checked = check_file(parsed.file, {}, library=None)
     return Sheet(source, checked, in_order((*parsed.diagnostics, *checked.diagnostics)))
+
+
+def without_errors(text: str) -> str:
+    """Return a text with the statements blanked that have errors, and those that these leave without a meaning."""
+    for _ in range(_ROUNDS):
+        sheet = sheet_of(text)
+        if not sheet.failed:
+            return text
+        wrong = [found.span for found in sheet.diagnostics if found.severity is Severity.ERROR and found.span]
+        spans = [statement.span for statement in parse_file(sheet.source).file.statements]
+        kept = [span for span in spans if not any(span.start <= one.start < span.end for one in wrong)]
+        inside = {at for span in kept for at in range(span.start, span.end)}
+        # Places stay as they are: so do the names of rules that are called by their lines.
+        text = "".join(sign if at in inside or sign == "\n" else " " for at, sign in enumerate(text))
+    return ""
+
+
+_ROUNDS = 4
 
 
 @lru_cache(maxsize=4)
@@ -122,7 +147,7 @@ def parse_values(text: str) -> tuple[dict[str, object], list[dict[str, Any]]]:
             except LiteralError as error:
                 message = f"`{found[1]}`: {error}"
         if message is not None:
-            problems.append({"line": line, "message": message})
+            problems.append({"line": line, "name": None if found is None else found[1], "message": message})
     return values, problems
 
 
@@ -142,6 +167,7 @@ def _statements(text: str) -> list[tuple[int, str]]:
 
 def evaluate(text: str, values: str) -> dict[str, Any]:
     """Return what each rule costs at given values, instance by instance, once it was typed against them."""
+    text = without_errors(text)
     sheet = sheet_of(text)
     given, problems = parse_values(values)
     answer: dict[str, Any] = {
@@ -150,25 +176,23 @@ def evaluate(text: str, values: str) -> dict[str, Any]:
         "diagnostics": [],
         "rules": [],
     }
-    if sheet.failed:
-        return answer
     try:
         data = data_of(sheet.checked.free, sheet.read(given))
         for datum in data.values[:1]:
             warnings = typed(text, signature_of(sheet.checked.free, datum))
             answer["diagnostics"] = [_finding(found) for found in warnings]
     except AsrError as error:
-        answer["diagnostics"] = [_finding(found) for found in error.diagnostics]
+        unread = {problem["name"] for problem in problems}  # what is wrong with these is said already
+        answer["diagnostics"] = [_finding(found) for found in error.diagnostics if found.fields.get("name") not in unread]
         return answer
     answer["rules"] = [_costs(rule, watched, place) for rule, watched, place in _each(sheet, data)]
     return answer
 
 
 def _boxes(sheet: Sheet, given: Values) -> list[str]:
-    """Return the names that the page draws: boxes with a row each. Of rules with errors, all that may be some."""
+    """Return the names that the page draws: boxes with a row each, and what no rule reads (yet) and looks like some."""
     free = sheet.checked.free
-    names = [name for name, use in free.items() if use.shape == "box"]
-    return [name for name in (given if sheet.failed else names) if _are_rows(given.get(name))]
+    return [name for name in given if (name not in free or free[name].shape == "box") and _are_rows(given[name])]
 
 
 def _are_rows(value: object) -> bool:
@@ -221,13 +245,47 @@ def _costs(rule: ast.Rule, watched: Watched, datum: tuple[int, ...]) -> dict[str
 
 def tell_why(text: str, values: str, rule: str) -> dict[str, Any]:
     """Return why a rule does not hold: its worst instances, their branches, and the cheapest mend of each."""
-    sheet = sheet_of(text)
+    sheet = sheet_of(without_errors(text))
     given, _ = parse_values(values)
     try:
         found = why(sheet.source, sheet.read(given), only=[rule], shown=LOOKED_INTO)
     except AsrError as error:
         return {"lines": str(error).split("\n")}
     return {"lines": [line for one in found for line in lines_of(one)]}
+
+
+def give_example(text: str, values: str) -> dict[str, Any]:
+    """Return a world that keeps all rules, and for each one that breaks it alone, where all worlds can be looked at."""
+    sheet = sheet_of(text)
+    try:
+        lengths = _lengths(sheet, parse_values(values)[0])
+        count = invent(sheet.checked, lengths, 1).worlds if not sheet.failed else 0.0
+        if count > MOST_WORLDS:
+            many = "infinitely many worlds" if math.isinf(count) else f"{count:,.0f} worlds"
+            return {"lines": [f"There are {many}, and this page looks at all of them, up to {MOST_WORLDS:,}.", *_ELSEWHERE]}
+        found = example(sheet.source, lengths=lengths)
+    except (AsrError, InventionError) as error:
+        return {"lines": str(error).split("\n")}
+    shown = [one for one in (found.keeps, *found.breaks) if one.values is not None]
+    worlds = [{"title": headline(one), "values": _as_text(one.values or {})} for one in shown]
+    return {"lines": list(example_lines(found)), "worlds": worlds}
+
+
+_ELSEWHERE = ("The command `asrppl example RULES` goes further: it descends on the violations, and asks z3.",)
+
+
+def _lengths(sheet: Sheet, given: Values) -> dict[str, tuple[int, ...]]:
+    """Return how long the axes of the values are, so that an example's are as long."""
+    try:
+        data = data_of(sheet.checked.free, sheet.read(given)).values[:1]
+    except AsrError:
+        return {}
+    found = dict(signature_of(sheet.checked.free, data[0]).entries) if data else {}
+    return {name: entry.axes for name, entry in found.items() if entry.axes}
+
+
+def _as_text(values: Values) -> str:
+    return "".join(f"{name} = {show_value(value)}\n" for name, value in values.items())
 
 
 def explain(code: str) -> dict[str, Any]:

@@ -13,7 +13,7 @@ const prose = (text) =>
 
 const amount = (number) => (Math.abs(number) >= 1e6 ? number.toExponential(3) : String(+number.toPrecision(4)));
 
-export function showFindings(list, findings, problems, { onPlace, onCode, onLine }) {
+export function showFindings(list, findings, problems, { onPlace, onCode, onLine, onMend }) {
   list.replaceChildren(
     ...findings.map((found) => {
       const where = found.line === null ? "" : `${found.line}:${found.column}`;
@@ -25,7 +25,7 @@ export function showFindings(list, findings, problems, { onPlace, onCode, onLine
       code.title = `What ${found.code} means`;
       code.onclick = () => onCode(found.code);
       const item = element("li", found.severity, at, code);
-      if (found.help) item.append(element("p", "mend", ...prose(found.help)));
+      if (found.help) item.append(element("p", "mend", ...prose(found.help), ...mends(found, onMend)));
       for (const note of found.notes)
         item.append(element("p", "note", ...prose(note.message), note.line === null ? "" : ` (line ${note.line})`));
       return item;
@@ -37,6 +37,16 @@ export function showFindings(list, findings, problems, { onPlace, onCode, onLine
       return element("li", "error", at);
     }),
   );
+}
+
+// Mends that the page can make: a button each.
+function mends(found, onMend) {
+  return (found.edits ?? []).slice(0, 3).map((edit) => {
+    const button = element("button", "", edit.text ? `Write ${edit.text}` : "Take it out");
+    button.type = "button";
+    button.onclick = () => onMend(edit);
+    return button;
+  });
 }
 
 export function showExpects(node, expects, values, onGive) {

@@ -14,7 +14,7 @@ from examples.playground import engine
 def in_json(function):
     return lambda *texts: json.dumps(function(*texts))
 
-asked = {name: in_json(getattr(engine, name)) for name in ("check", "evaluate", "tell_why", "explain")}
+asked = {name: in_json(getattr(engine, name)) for name in ("check", "evaluate", "tell_why", "give_example", "explain")}
 # The grammar's tables are made now, not at the first key.
 engine.check("forall i: x[i] <= 1")
 asked
@@ -34,20 +34,20 @@ const started = start().then(
   (error) => postMessage({ kind: "failed", message: String(error.message ?? error) }),
 );
 
+const ANSWERS = {
+  check: ({ rules }) => ({ kind: "checked", answer: ask("check", rules) }),
+  evaluate: ({ rules, values }) => ({ kind: "evaluated", answer: ask("evaluate", rules, values) }),
+  why: ({ id, rules, values, rule }) => ({ kind: "told", id, answer: ask("tell_why", rules, values, rule) }),
+  example: ({ id, rules, values }) => ({ kind: "told", id, answer: ask("give_example", rules, values) }),
+  explain: ({ id, code }) => ({ kind: "told", id, answer: ask("explain", code) }),
+};
+
 onmessage = async ({ data }) => {
   await started;
   if (!engine) return;
   try {
-    if (data.kind === "sheet") {
-      // Findings first: they need not wait for what the rules cost.
-      if (data.checks) postMessage({ kind: "checked", id: data.id, answer: ask("check", data.rules) });
-      postMessage({ kind: "evaluated", id: data.id, answer: ask("evaluate", data.rules, data.values) });
-    } else if (data.kind === "why") {
-      postMessage({ kind: "told", id: data.id, answer: ask("tell_why", data.rules, data.values, data.rule) });
-    } else if (data.kind === "explain") {
-      postMessage({ kind: "told", id: data.id, answer: ask("explain", data.code) });
-    }
+    postMessage(ANSWERS[data.kind](data));
   } catch (error) {
-    postMessage({ kind: "broke", id: data.id, message: String(error.message ?? error) });
+    postMessage({ kind: "broke", message: String(error.message ?? error) });
   }
 };
