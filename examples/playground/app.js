@@ -168,16 +168,16 @@ function tell({ lines, worlds = [] }) {
 const statement = (name) => new RegExp(`^${name}[ \\t]*=(?!=).*(?:\\n[ \\t].*)*`, "m");
 const given = () => new Set([...values.value.matchAll(/^([A-Za-z_]\w*)[ \t]*=(?!=)/gm)].map(([, name]) => name));
 
-function setRows(name, rows) {
-  const line = `${name} = [${rows.map((row) => `[${row.join(", ")}]`).join(", ")}]`;
-  const flat = rows.some(Array.isArray) ? line : `${name} = [${rows.join(", ")}]`;
-  values.value = values.value.replace(statement(name), () => flat);
+// What has been moved, an array of boxes or one box, as it is written.
+function setBoxes(name, box) {
+  const written = (value) => (Array.isArray(value) ? `[${value.map(written).join(", ")}]` : String(value));
+  values.value = values.value.replace(statement(name), () => `${name} = ${written(box)}`);
   ask("move");
 }
 
 // A value to start from, of the shape that the rules read.
 function give(free) {
-  const one = { box: "[25, 25, 10, 10]", bool: "false", int: "1", distribution: "[0.5, 0.5]" }[free.shape] ?? "1.0";
+  const one = { box: free.rank ? "[25, 25, 10, 10]" : "[25, 25, 50, 50]", bool: "false", int: "1", distribution: "[0.5, 0.5]" }[free.shape] ?? "1.0";
   const list = (rank) => (rank ? `[${Array(free.shape === "box" ? 2 : 3).fill(list(rank - 1)).join(", ")}]` : one);
   const rank = free.rank ?? 1;
   const boxes = "[[15, 20, 12, 12], [22, 24, 12, 12], [38, 34, 12, 12]]";
@@ -190,7 +190,7 @@ function give(free) {
 
 const rules = new Editor($("rules-editor"), () => ask("key"));
 const values = new Editor($("values-editor"), () => ask("value"));
-const canvas = new Canvas($("canvas"), setRows);
+const canvas = new Canvas($("canvas"), setBoxes);
 
 $("example").onclick = () => request("Worlds that keep the rules, and that break one", { kind: "example" });
 

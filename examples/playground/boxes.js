@@ -1,4 +1,5 @@
-// The boxes among the values, as they are drawn, dragged, and moved by keys.
+// The boxes among the values, as they are drawn, dragged, and moved by keys. By a name there are several, or one: that
+// has no index.
 
 const SVG = "http://www.w3.org/2000/svg";
 const CORNER = 1.4;
@@ -11,7 +12,7 @@ const make = (name, attributes = {}, text) => {
   return node;
 };
 const tidy = (number) => Math.round(number * 100) / 100;
-const key = (name, at) => `${name}[${at}]`;
+const key = (name, at) => (at === undefined ? name : `${name}[${at}]`);
 export const sides = (row) => (row.length === 3 ? [row[2], row[2]] : [row[2], row[3]]);
 
 export class Canvas {
@@ -25,17 +26,29 @@ export class Canvas {
     this.side = 50;
   }
 
-  // Boxes by name, and the broken instances: [{reads: [[name, index]..], violation}].
+  // Each box with its name and index.
+  *each() {
+    for (const [name, value] of Object.entries(this.boxes))
+      if (Array.isArray(value[0])) yield* value.map((row, at) => ({ name, at, row }));
+      else yield { name, at: undefined, row: value };
+  }
+
+  row(name, at) {
+    return at === undefined ? this.boxes[name] : this.boxes[name]?.[at];
+  }
+
+  // Boxes by name.
   show(boxes, side) {
     if (this.drag) return; // what is under the hand is newer than any answer
     this.boxes = boxes;
     if (side) this.side = side;
     this.fit();
-    const wanted = Object.entries(boxes).flatMap(([name, rows]) => rows.map((_, at) => key(name, at)));
-    if (wanted.join() !== [...this.nodes.keys()].join()) this.build();
+    const wanted = [...this.each()].map(({ name, at }) => key(name, at));
+    if (wanted.sort().join() !== [...this.nodes.keys()].sort().join()) this.build();
     this.place();
   }
 
+  // Broken instances: [{reads: [[name, index]..], violation}].
   mark(broken) {
     this.broken = broken;
     this.place();
@@ -49,11 +62,10 @@ export class Canvas {
 
   fit() {
     let most = this.side;
-    for (const rows of Object.values(this.boxes))
-      for (const [x, y, ...rest] of rows) {
-        const [w, h] = sides([x, y, ...rest]);
-        most = Math.max(most, x + w / 2, y + h / 2);
-      }
+    for (const { row } of this.each()) {
+      const [w, h] = sides(row);
+      most = Math.max(most, row[0] + w / 2, row[1] + h / 2);
+    }
     this.size = most <= this.side * 1.02 ? this.side : Math.ceil(most / 10) * 10;
     const room = this.size * 0.04;
     this.svg.setAttribute("viewBox", `${-room} ${-room} ${this.size + 2 * room} ${this.size + 2 * room}`);
@@ -65,27 +77,28 @@ export class Canvas {
     this.nodes.clear();
     this.back = this.svg.appendChild(make("g"));
     const names = Object.keys(this.boxes);
-    for (const name of names)
-      this.boxes[name].forEach((_, at) => {
-        const group = make("g", { class: "box", tabindex: 0, role: "img", "aria-roledescription": "movable box", "data-box": key(name, at) });
-        group.style.setProperty("--of", `var(${PALETTE[names.indexOf(name) % PALETTE.length]})`);
-        const body = group.appendChild(make("rect", { class: "body" }));
-        const corner = group.appendChild(make("rect", { class: "corner" }));
-        const label = group.appendChild(make("text", {}, names.length > 1 ? key(name, at) : String(at)));
-        body.addEventListener("pointerdown", (event) => this.take(event, name, at, false));
-        corner.addEventListener("pointerdown", (event) => this.take(event, name, at, true));
-        group.addEventListener("keydown", (event) => this.step(event, name, at));
-        this.svg.append(group);
-        this.nodes.set(key(name, at), { group, body, corner, label });
-      });
+    const area = ({ row }) => sides(row)[0] * sides(row)[1];
+    // Large ones lie below: a frame is not to hide what it is around.
+    for (const { name, at } of [...this.each()].sort((a, b) => area(b) - area(a))) {
+      const group = make("g", { class: "box", tabindex: 0, role: "img", "aria-roledescription": "movable box" });
+      group.dataset.box = key(name, at);
+      group.style.setProperty("--of", `var(${PALETTE[names.indexOf(name) % PALETTE.length]})`);
+      const body = group.appendChild(make("rect", { class: "body" }));
+      const corner = group.appendChild(make("rect", { class: "corner" }));
+      const label = group.appendChild(make("text", {}, names.length > 1 ? key(name, at) : String(at ?? name)));
+      body.addEventListener("pointerdown", (event) => this.take(event, name, at, false));
+      corner.addEventListener("pointerdown", (event) => this.take(event, name, at, true));
+      group.addEventListener("keydown", (event) => this.step(event, name, at));
+      this.svg.append(group);
+      this.nodes.set(key(name, at), { group, body, corner, label });
+    }
     this.front = this.svg.appendChild(make("g"));
   }
 
   place() {
     if (!this.back) return;
     const bad = new Set(this.broken.flatMap(({ reads }) => reads.map(([name, at]) => key(name, at))));
-    for (const [name, rows] of Object.entries(this.boxes))
-      rows.forEach((row, at) => this.placeOne(key(name, at), row, bad));
+    for (const { name, at, row } of this.each()) this.placeOne(key(name, at), row, bad);
     this.back.replaceChildren(make("rect", { class: "frame", x: 0, y: 0, width: this.side, height: this.side }));
     this.front.replaceChildren(...this.pairs());
   }
@@ -109,13 +122,13 @@ export class Canvas {
   pairs() {
     const costs = new Map();
     for (const { reads, violation } of this.broken) {
-      const there = reads.filter(([name, at]) => this.boxes[name]?.[at]);
+      const there = reads.filter(([name, at]) => this.row(name, at));
       if (there.length !== 2) continue;
       const id = there.map(([name, at]) => key(name, at)).sort().join();
       costs.set(id, { ends: there, violation: (costs.get(id)?.violation ?? 0) + violation });
     }
     return [...costs.values()].flatMap(({ ends, violation }) => {
-      const [[x1, y1], [x2, y2]] = ends.map(([name, at]) => this.boxes[name][at]);
+      const [[x1, y1], [x2, y2]] = ends.map(([name, at]) => this.row(name, at));
       const line = make("line", { class: "pair", x1, y1, x2, y2 });
       const middle = { class: "amount", x: (x1 + x2) / 2, y: (y1 + y2) / 2 - this.unit, "font-size": 1.9 * this.unit };
       return [line, make("text", middle, tidy(violation))];
@@ -132,7 +145,7 @@ export class Canvas {
     group.focus({ preventScroll: true });
     group.setPointerCapture(event.pointerId);
     const from = this.point(event);
-    const row = [...this.boxes[name][at]];
+    const row = [...this.row(name, at)];
     this.drag = true;
     const move = (event) => {
       const to = this.point(event);
@@ -170,7 +183,9 @@ export class Canvas {
   }
 
   change(name, at, change) {
-    this.boxes = { ...this.boxes, [name]: this.boxes[name].map((row, k) => (k === at ? change(row) : row)) };
+    const old = this.boxes[name];
+    const changed = at === undefined ? change(old) : old.map((row, k) => (k === at ? change(row) : row));
+    this.boxes = { ...this.boxes, [name]: changed };
     this.place();
     this.onMove(name, this.boxes[name]);
   }

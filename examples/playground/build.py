@@ -104,7 +104,7 @@ def _modules() -> Iterator[tuple[str, Path]]:
         inside = file.relative_to(parser)
         if file.suffix in (".py", ".lark") and inside.parts[0] not in ("tools", "__pyinstaller"):
             yield f"lark/{inside.as_posix()}", file
-    for name in ("__init__.py", "engine.py"):
+    for name in ("__init__.py", "engine.py", "values.py"):
         yield f"examples/playground/{name}", HERE / name
 
 
@@ -123,8 +123,8 @@ def library() -> Iterator[dict[str, str]]:
     for line in text.splitlines():
         if line.startswith("# "):
             says = f"{says} {line[2:]}".strip()
-        elif call := re.match(r"def (\w+\(.*?\)) =", line):
-            yield {"call": re.sub(r": \w+", "", call[1]), "says": re.sub(r" \(Paper.*?\)", "", says)}
+        elif call := re.match(r"def (\w+\(.*?\)) = ?(.*)", line):
+            yield {"call": re.sub(r": \w+", "", call[1]), "says": re.sub(r" \(Paper.*?\)", "", says) or call[2]}
         elif not line.strip():
             says = ""
 

@@ -2,12 +2,12 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Any, cast
+from typing import Any
 
 from asrppl.check import Checked, RuleInfo, check_file, type_program
-from asrppl.cli.repl.literals import ASSIGNMENT, LiteralError, parse_value, show_value
+from asrppl.check.modules import standard_definitions
 from asrppl.codes import Severity
 from asrppl.core.families import members
 from asrppl.core.labels import indexed, level_name, type_of, weight_text
@@ -25,6 +25,8 @@ from asrppl.worlds.instances import Place, broken, total
 from asrppl.worlds.invent import InventionError, invent
 from asrppl.worlds.told import example_lines, headline, lines_of
 from asrppl.worlds.watched import Watched, everyone
+from asrppl.words import BUILTINS
+from examples.playground.values import are_rows, as_text, parse_values
 
 NAME = "rules"
 SHOWN = 24
@@ -124,44 +126,6 @@ def _rule(rule: RuleInfo) -> dict[str, Any]:
     }
 
 
-# ---- values
-
-
-def parse_values(text: str) -> tuple[dict[str, object], list[dict[str, Any]]]:
-    """Return the values of lines ``box = [[10, 10, 8], [14, 12, 8]]`` by name, and what is wrong with other lines.
-
-    A line that starts with white space goes on with the one above; ``#`` starts a comment.
-    """
-    values: dict[str, object] = {}
-    problems: list[dict[str, Any]] = []
-    for line, statement in _statements(text):
-        found = ASSIGNMENT.fullmatch(statement)
-        message = None
-        if found is None:
-            message = "a value is written NAME = VALUE: box = [[10, 10, 8], [14, 12, 8]]"
-        elif found[1] in values:
-            message = f"`{found[1]}` is given twice"
-        else:
-            try:
-                values[found[1]] = parse_value(found[2])
-            except LiteralError as error:
-                message = f"`{found[1]}`: {error}"
-        if message is not None:
-            problems.append({"line": line, "name": None if found is None else found[1], "message": message})
-    return values, problems
-
-
-def _statements(text: str) -> list[tuple[int, str]]:
-    found: list[tuple[int, str]] = []
-    for number, line in enumerate(text.split("\n"), start=1):
-        code = line.partition("#")[0].rstrip()
-        if code[:1].isspace() and found:
-            found[-1] = found[-1][0], f"{found[-1][1]} {code.strip()}"
-        elif code.strip():
-            found.append((number, code))
-    return found
-
-
 # ---- rules at values
 
 
@@ -172,7 +136,7 @@ def evaluate(text: str, values: str) -> dict[str, Any]:
     given, problems = parse_values(values)
     answer: dict[str, Any] = {
         "problems": problems,
-        "boxes": {name: given[name] for name in _boxes(sheet, given)},
+        "boxes": {name: given[name] for name in given if _may_be_boxes(sheet, name) and are_rows(given[name])},
         "diagnostics": [],
         "rules": [],
     }
@@ -183,27 +147,29 @@ def evaluate(text: str, values: str) -> dict[str, Any]:
             answer["diagnostics"] = [_finding(found) for found in warnings]
     except AsrError as error:
         unread = {problem["name"] for problem in problems}  # what is wrong with these is said already
-        answer["diagnostics"] = [_finding(found) for found in error.diagnostics if found.fields.get("name") not in unread]
+        findings = [found for found in error.diagnostics if found.fields.get("name") not in unread]
+        answer["diagnostics"] = [_finding(_for_the_page(sheet, found)) for found in findings]
         return answer
     answer["rules"] = [_costs(rule, watched, place) for rule, watched, place in _each(sheet, data)]
     return answer
 
 
-def _boxes(sheet: Sheet, given: Values) -> list[str]:
-    """Return the names that the page draws: boxes with a row each, and what no rule reads (yet) and looks like some."""
-    free = sheet.checked.free
-    return [name for name in given if (name not in free or free[name].shape == "box") and _are_rows(given[name])]
+def _for_the_page(sheet: Sheet, found: Diagnostic) -> Diagnostic:
+    """Return a finding with a mend that suits: no text gives a value to a name that is called."""
+    name = found.fields.get("name", "")
+    free = sheet.checked.free.get(name)
+    if found.code != "ASR070" or free is None or free.shape != "function":
+        return found
+    known = [*sorted(standard_definitions()), *sorted(BUILTINS)]
+    near = [f"`{one}`" for one in known if name in one or one in name.split("_")]
+    help = f"did you mean {' or '.join(near[:3])}?" if near else "it would come from Python: write what it stands for"
+    return replace(found, message=f"there is no function `{name}`", help=help)
 
 
-def _are_rows(value: object) -> bool:
-    return isinstance(value, list) and bool(value) and all(map(_is_row, cast(list[object], value)))
-
-
-def _is_row(row: object) -> bool:
-    if not isinstance(row, list):
-        return False
-    sides = cast(list[object], row)
-    return len(sides) in (3, 4) and all(isinstance(side, int | float) for side in sides)
+def _may_be_boxes(sheet: Sheet, name: str) -> bool:
+    """Whether the page is to draw a name: rules take it for boxes, or do not read it (yet)."""
+    free = sheet.checked.free.get(name)
+    return free is None or free.shape == "box"
 
 
 def _each(sheet: Sheet, data: Data) -> list[tuple[ast.Rule, Watched, tuple[int, ...]]]:
@@ -218,7 +184,9 @@ def _each(sheet: Sheet, data: Data) -> list[tuple[ast.Rule, Watched, tuple[int, 
 
 def _costs(rule: ast.Rule, watched: Watched, datum: tuple[int, ...]) -> dict[str, Any]:
     answer: dict[str, Any] = {"datum": list(datum), "applies": True, "violation": 0.0, "instances": [], "more": 0}
-    answer["name"] = rule.name.text if rule.name is not None else f"line {rule.span.source.position(rule.span.start)[0]}"
+    answer["name"] = (
+        rule.name.text if rule.name is not None else f"line {rule.span.source.position(rule.span.start)[0]}"
+    )
     answer["problem"] = ""
     try:
         answer["applies"] = watched.applies(rule)
@@ -262,16 +230,18 @@ def give_example(text: str, values: str) -> dict[str, Any]:
         count = invent(sheet.checked, lengths, 1).worlds if not sheet.failed else 0.0
         if count > MOST_WORLDS:
             many = "infinitely many worlds" if math.isinf(count) else f"{count:,.0f} worlds"
-            return {"lines": [f"There are {many}, and this page looks at all of them, up to {MOST_WORLDS:,}.", *_ELSEWHERE]}
+            return {
+                "lines": [f"There are {many}, and this page looks at all of them, up to {MOST_WORLDS:,}.", *_ELSEWHERE]
+            }
         found = example(sheet.source, lengths=lengths)
     except (AsrError, InventionError) as error:
         return {"lines": str(error).split("\n")}
     shown = [one for one in (found.keeps, *found.breaks) if one.values is not None]
-    worlds = [{"title": headline(one), "values": _as_text(one.values or {})} for one in shown]
+    worlds = [{"title": headline(one), "values": as_text(one.values or {})} for one in shown]
     return {"lines": list(example_lines(found)), "worlds": worlds}
 
 
-_ELSEWHERE = ("The command `asrppl example RULES` goes further: it descends on the violations, and asks z3.",)
+_ELSEWHERE = "The command `asrppl example RULES` goes further: it descends on the violations, and asks z3."
 
 
 def _lengths(sheet: Sheet, given: Values) -> dict[str, tuple[int, ...]]:
@@ -282,10 +252,6 @@ def _lengths(sheet: Sheet, given: Values) -> dict[str, tuple[int, ...]]:
         return {}
     found = dict(signature_of(sheet.checked.free, data[0]).entries) if data else {}
     return {name: entry.axes for name, entry in found.items() if entry.axes}
-
-
-def _as_text(values: Values) -> str:
-    return "".join(f"{name} = {show_value(value)}\n" for name, value in values.items())
 
 
 def explain(code: str) -> dict[str, Any]:
