@@ -88,15 +88,17 @@ def explained(checked: Checked) -> Iterator[str]:
 
 def evaluated(source: Source, text: str, params: dict[str, Any]) -> str:
     """Return what the rules cost at given values, or why these do not fit."""
-    values: dict[str, object] = {}
-    for assignment in text.split(";"):
-        match = ASSIGNMENT.fullmatch(assignment)
-        assert match is not None, f"{source.name}: {assignment}"
-        values[match[1]] = parse_value(match[2])
     try:
-        return "\n".join(map(outcome, why(source, values, params, shown=0)))
+        return "\n".join(map(outcome, why(source, values_in(text), params, shown=0)))
     except AsrError as error:
         return str(error)
+
+
+def values_in(text: str) -> dict[str, object]:
+    """Return the values of ``x = 1; y = [2, 3]`` by name."""
+    found = [ASSIGNMENT.fullmatch(assignment) for assignment in text.split(";")]
+    assert None not in found, text
+    return {match[1]: parse_value(match[2]) for match in found if match is not None}
 
 
 def outcome(found: Why) -> str:

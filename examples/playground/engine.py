@@ -18,6 +18,7 @@ from asrppl.reference.names import Scope
 from asrppl.source import Source
 from asrppl.syntax import ast, parse_file
 from asrppl.syntax.mathematics import unicode_mathematics
+from asrppl.words import BUILTINS
 from asrppl.worlds import why
 from asrppl.worlds.data import Data, data_of, signature_of
 from asrppl.worlds.example import example
@@ -25,7 +26,6 @@ from asrppl.worlds.instances import Place, broken, total
 from asrppl.worlds.invent import InventionError, invent
 from asrppl.worlds.told import example_lines, headline, lines_of
 from asrppl.worlds.watched import Watched, everyone
-from asrppl.words import BUILTINS
 from examples.playground.values import are_rows, as_text, parse_values
 
 NAME = "rules"
@@ -161,7 +161,7 @@ def _for_the_page(sheet: Sheet, found: Diagnostic) -> Diagnostic:
     if found.code != "ASR070" or free is None or free.shape != "function":
         return found
     known = [*sorted(standard_definitions()), *sorted(BUILTINS)]
-    near = [f"`{one}`" for one in known if name in one or one in name.split("_")]
+    near = [f"`{one}`" for one in known if len(name) > 2 and (name in one or one in name.split("_"))]
     help = f"did you mean {' or '.join(near[:3])}?" if near else "it would come from Python: write what it stands for"
     return replace(found, message=f"there is no function `{name}`", help=help)
 

@@ -48,7 +48,7 @@ def as_text(values: Mapping[str, object]) -> str:
 
 def are_rows(value: object) -> bool:
     """Whether a value may be boxes, a row each or one row in all: x, y and one side or two."""
-    return _is_row(value) or isinstance(value, list) and bool(value) and all(map(_is_row, cast(list[object], value)))
+    return _is_row(value) or (isinstance(value, list) and bool(value) and all(map(_is_row, cast(list[object], value))))
 
 
 def _is_row(row: object) -> bool:
