@@ -54,6 +54,10 @@ def add_parser(subparsers: Commands) -> None:
     parser.add_argument(
         "--range", metavar="NAME=LOW..HIGH", type=range_of, action="append", default=[], help="of numbers (repeatable)"
     )
+    parser.add_argument(
+        "--int", metavar="NAME", action="append", default=[], help="this one is an integer (repeatable)"
+    )
+    parser.add_argument("--real", metavar="NAME", action="append", default=[], help="this one is a real (repeatable)")
     parser.add_argument("--data", metavar="N", type=_count, default=1, help="how many data a world has (default: 1)")
     parser.add_argument("--seed", metavar="N", type=int, default=0, help="of the random worlds (default: 0)")
     parser.add_argument("--seconds", metavar="S", type=float, default=15.0, help="of z3, for a question (default: 15)")
@@ -102,6 +106,7 @@ def _run(arguments: argparse.Namespace) -> int:
             library=None if folder is None else Folder(arguments.file, folder),
             lengths=lengths,
             ranges=dict(arguments.range),
+            kinds={**dict.fromkeys(arguments.int, "int"), **dict.fromkeys(arguments.real, "real")},
             data=arguments.data,
             seed=arguments.seed,
             seconds=arguments.seconds,

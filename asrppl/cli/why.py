@@ -61,7 +61,11 @@ def _run(arguments: argparse.Namespace) -> int:
         print(printable(f"asrppl why: {arguments.file}: {unreadable(error)}"), file=sys.stderr)
         return 1
     library = None if folder is None else Folder(arguments.file, Path(folder))
-    found = why(source, values, params, library=library, shown=arguments.most, only=arguments.rule)
+    try:
+        found = why(source, values, params, library=library, shown=arguments.most, only=arguments.rule)
+    except KeyError as error:
+        print(printable(f"asrppl why: {error.args[0]}"), file=sys.stderr)
+        return 2
     for one in found:
         for line in lines_of(one):
             print(printable(line))

@@ -9,7 +9,7 @@ from torch import Tensor
 from asrppl.bind.bound import Bound, InputKey
 from asrppl.bind.values import bind_values
 from asrppl.program import Program
-from asrppl.worlds.invent import Invention
+from asrppl.worlds.invention import Invention
 from asrppl.worlds.judge import Costs, World
 
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from asrppl.worlds.batched import Compiled
-from asrppl.worlds.invent import Invention, Unknown
+from asrppl.worlds.invention import Invention, Unknown
 from asrppl.worlds.judge import Goal, World
 
 STARTS = 64

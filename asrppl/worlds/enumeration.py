@@ -4,7 +4,7 @@ import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from asrppl.worlds.invent import Invention
+from asrppl.worlds.invention import Invention
 from asrppl.worlds.judge import Batched, Costs, Goal, World
 from asrppl.worlds.watched import NEAR
 

@@ -18,7 +18,8 @@ from asrppl.files import Library
 from asrppl.source import Source
 from asrppl.syntax import parse_file
 from asrppl.worlds.enumeration import Enumerated, enumerated, smallest_conflict
-from asrppl.worlds.invent import Invention, InventionError, invent
+from asrppl.worlds.invent import InventionError, Kinds, invent
+from asrppl.worlds.invention import Invention
 from asrppl.worlds.judge import Goal, Judge, World, one_by_one
 from asrppl.worlds.shown import Example, Shown
 
@@ -36,6 +37,7 @@ def example(
     library: Library | None = None,
     lengths: Lengths | None = None,
     ranges: Mapping[str, tuple[float, float]] | None = None,
+    kinds: Kinds | None = None,
     data: int = 1,
     seed: int = 0,
     seconds: float = 15.0,
@@ -48,6 +50,7 @@ def example(
         library: where imports are looked up.
         lengths: of axes, as for `asrppl explain --lengths`: by name of an array or an index.
         ranges: of numbers, by name, in place of what the rules mention.
+        kinds: of numbers whose kind the rules leave open, in place of what they look like.
         data: how many data a world has.
         seed: of the starts.
         seconds: that z3 has for one question.
@@ -62,7 +65,7 @@ def example(
     if parsed.diagnostics or checked.failed:
         raise AsrError(in_order((*parsed.diagnostics, *checked.diagnostics)))
     known = {name: value for name, value in checked.params.items() if name in params}
-    made = invent(checked, lengths or {}, data, ranges)
+    made = invent(checked, lengths or {}, data, ranges, kinds)
     search = _Search(source, checked, made, known, library, seed, seconds)
     try:
         return search.example()
@@ -166,7 +169,7 @@ class _Search:
                 self.tried[goal].append("z3 might know, and is not installed: pip install 'asrppl[solve]'")
             return
         from asrppl.worlds.solving import Solver
-        from asrppl.worlds.translated import Untranslatable
+        from asrppl.worlds.symbolic import Untranslatable
 
         try:
             solver = Solver(

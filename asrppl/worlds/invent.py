@@ -1,13 +1,12 @@
-"""What a world is made of: the numbers behind the names that rules read, and which values are tried for each.
+"""Making up worlds: the numbers behind the names that rules read, and which values are tried for each.
 
 A name is what its uses say, as for `asrppl explain`; what they leave open (lengths, ranges) is chosen, and said.
 """
 
-import itertools
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Literal, cast
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Literal
 
 from asrppl.check import Checked, type_program
 from asrppl.check.assumed import Lengths, assumed
@@ -17,6 +16,8 @@ from asrppl.core.labels import indexed
 from asrppl.core.signature import BOX_FIELDS, Entry, Kind
 from asrppl.diagnostics import AsrError
 from asrppl.syntax import ast
+from asrppl.worlds.guesses import Guesses
+from asrppl.worlds.invention import Invention
 
 LENGTH = 3
 """Of an axis that nothing tells the length of."""
@@ -25,113 +26,20 @@ INTS, REALS = (0, 3), (-3.0, 3.0)
 SIDE = 50.0
 """Of the canvas that boxes lie on where the rules mention no number."""
 
-What = Literal["bool", "int", "real", "side", "law"]
+
+Kinds = Mapping[str, Literal["int", "real"]]
 
 
 class InventionError(ValueError):
     """No world can be made up for these rules; the message says why, and what would help."""
 
 
-@dataclass(frozen=True, slots=True)
-class Unknown:
-    """A number of a world, or the probabilities of a law, which are one choice.
-
-    Args:
-        what: ``side`` is a real that is not negative.
-        slots: where its numbers stand in a world.
-        low: the least that is tried.
-        high: the largest.
-    """
-
-    what: What
-    slots: range
-    low: float
-    high: float
-
-    @property
-    def count(self) -> float:
-        """How many values are tried: infinitely many of a real."""
-        match self.what:
-            case "bool":
-                return 2
-            case "int":
-                return int(self.high) - int(self.low) + 1
-            case "law":
-                return sum(1 for _ in self.choices())
-            case _:
-                return math.inf
-
-    def choices(self) -> Iterator[tuple[bool | int | float, ...]]:
-        """Yield the values of its slots; of a law, point masses first, then uniform ones over ever more values."""
-        match self.what:
-            case "bool":
-                yield from ((False,), (True,))
-            case "int":
-                yield from ((value,) for value in range(int(self.low), int(self.high) + 1))
-            case "law":
-                values = len(self.slots)
-                for size in range(1, values + 1):
-                    if size in (1, 2, values) or values <= _ALL_SUBSETS:
-                        for chosen in itertools.combinations(range(values), size):
-                            yield tuple(1 / size if value in chosen else 0.0 for value in range(values))
-            case _:
-                raise TypeError("a real has too many values to list")
-
-
-_ALL_SUBSETS = 5
-
-
-@dataclass(slots=True)
-class Invention:
-    """The names of a world.
-
-    Args:
-        data: how many data there are.
-        unknowns: its numbers.
-        layout: by name, and by part of its value, the slots in nested lists, one a datum at the outermost.
-        said: what was chosen, a sentence each.
-    """
-
-    data: int
-    unknowns: list[Unknown] = field(default_factory=list[Unknown])
-    layout: dict[str, dict[str, object]] = field(default_factory=dict[str, dict[str, object]])
-    said: list[str] = field(default_factory=list[str])
-
-    @property
-    def size(self) -> int:
-        """How many numbers a world has."""
-        return self.unknowns[-1].slots.stop if self.unknowns else 0
-
-    @property
-    def worlds(self) -> float:
-        """How many worlds there are, as far as their values can be listed."""
-        return math.prod(unknown.count for unknown in self.unknowns)
-
-    def add(self, what: What, low: float, high: float, slots: int = 1) -> int:
-        """Add a number; return its first slot."""
-        start = self.size
-        self.unknowns.append(Unknown(what, range(start, start + slots), low, high))
-        return start
-
-    def values(self, world: Sequence[object]) -> dict[str, object]:
-        """Return a world as `why` and `Program.violations` read it: by name, nested lists of numbers."""
-
-        def filled(nested: object) -> object:
-            if isinstance(nested, list):
-                return [filled(inner) for inner in cast(list[object], nested)]
-            return world[cast(int, nested)]
-
-        found: dict[str, object] = {}
-        for name, parts in self.layout.items():
-            known = {part: filled(nested) for part, nested in parts.items()}
-            if self.data == 1:
-                known = {part: cast(list[object], nested)[0] for part, nested in known.items()}
-            found[name] = next(iter(known.values())) if list(known) in (["value"], ["probs"]) else known
-        return found
-
-
 def invent(
-    checked: Checked, lengths: Lengths, data: int = 1, ranges: Mapping[str, tuple[float, float]] | None = None
+    checked: Checked,
+    lengths: Lengths,
+    data: int = 1,
+    ranges: Mapping[str, tuple[float, float]] | None = None,
+    kinds: Kinds | None = None,
 ) -> Invention:
     """Return what a world for a file's rules is made of.
 
@@ -140,27 +48,47 @@ def invent(
         lengths: of the axes, as for `asrppl explain --lengths`.
         data: how many data to make.
         ranges: by name, in place of those that the rules mention.
+        kinds: of numbers whose kind the rules leave open, in place of what they look like.
 
     Raises:
         InventionError: a name is a function, or no kinds of names fit the rules.
     """
+    for option, names in (("--lengths", lengths), ("--range", ranges or {}), ("--int or --real", kinds or {})):
+        for name in names:
+            if name not in checked.free and (option != "--lengths" or name not in _indices(checked)):
+                known = ", ".join(checked.free) or "none"
+                raise InventionError(f"{option}: the rules have no `{name}`; they have {known}")
     functions = [name for name, free in checked.free.items() if free.shape == "function"]
     if functions:
         raise InventionError(f"`{functions[0]}` is a function that Python gives: no world can be made up for it")
-    return _Inventor(checked, dict(lengths), Invention(data), ranges or {}).made()
+    return _Inventor(checked, dict(lengths), Invention(data), ranges or {}, kinds or {}).made()
+
+
+def _indices(checked: Checked) -> frozenset[str]:
+    """Return the index variables of the rules, which `--lengths` may name, too."""
+    facts = [found for rule in checked.rules if (found := facts_of(checked, rule)) is not None]
+    binders = [part for found in facts for part in nodes(found.formula) if isinstance(part, ast.Binder)]
+    return frozenset(name.text for binder in binders for name in binder.names)
 
 
 class _Inventor:
     def __init__(
-        self, checked: Checked, lengths: Lengths, made: Invention, ranges: Mapping[str, tuple[float, float]]
+        self,
+        checked: Checked,
+        lengths: Lengths,
+        made: Invention,
+        ranges: Mapping[str, tuple[float, float]],
+        kinds: Kinds,
     ) -> None:
         facts = [found for rule in checked.rules if (found := facts_of(checked, rule)) is not None]
         self.checked = checked
         self.formulas = [part for found in facts for part in (found.formula, found.where) if part is not None]
         self.lengths = dict(lengths)
         self.ranges = ranges
+        self.kinds = kinds
         self.invention = made
-        self.mentioned = _mentioned(checked, self.formulas)
+        self.guesses = Guesses(checked, self.formulas)
+        self.axes: dict[str, tuple[int, ...]] = {}
 
     def made(self) -> Invention:
         signature, missing, _ = assumed(self.checked, self.formulas, self.lengths)
@@ -169,14 +97,15 @@ class _Inventor:
             self.invention.said.append(f"{one.entry}: {LENGTH} entries (--lengths {one.name}={LENGTH})")
         laws = [free.name for free in self.checked.free.values() if free.shape in ("distribution", "probabilities")]
         problem: AsrError | None = None
-        for finite in (True, False):
+        for finite in ([name for name in laws if self.guesses.listed(name)], laws, []):
             for whole in (True, False):
-                entries = self.entries(laws if finite else [], whole)
+                entries = self.entries(finite, whole)
                 try:
                     type_program(self.checked, signature.of(entries))
                 except AsrError as error:
                     problem = problem or error
                     continue
+                self.axes = {name: entry.axes for name, entry in entries.items()}
                 for name, entry in entries.items():
                     self.name(self.checked.free[name], entry)
                 return self.invention
@@ -191,41 +120,16 @@ class _Inventor:
             if len(lengths.get(name, ())) != rank + 1:
                 known, _, _ = assumed(self.checked, self.formulas, lengths)
                 entry = known.get(name)
-                lengths[name] = (*(entry.axes if entry is not None else ()), self.support(name))
+                lengths[name] = (*(entry.axes if entry is not None else ()), self.guesses.support(name))
         signature, _, _ = assumed(self.checked, self.formulas, lengths)
         found = dict(signature.entries)
         for name, entry in found.items():
             free = self.checked.free[name]
-            if (
-                whole
-                and entry.kind is Kind.REAL
-                and free.shape == "scalar"
-                and free.kind is None
-                and self.counted(name)
-            ):
-                found[name] = replace(entry, kind=Kind.INT)
+            if entry.kind is Kind.REAL and free.shape == "scalar" and free.kind is None:
+                counted = whole and self.guesses.counted(name)
+                if self.kinds.get(name, "int" if counted else "real") == "int":
+                    found[name] = replace(entry, kind=Kind.INT)
         return found
-
-    def support(self, name: str) -> int:
-        numbers = [int(number) for number in self.mentioned.get(name, ()) if float(number).is_integer()]
-        return max([*numbers, 1]) + 2
-
-    def counted(self, name: str) -> bool:
-        """Whether a number is compared as ints are: by ``==``, ``!=``, with the elements of a set or a range."""
-        numbers = self.mentioned.get(name, ())
-        if any(not float(number).is_integer() for number in numbers):
-            return False
-        for part in _all(self.formulas):
-            match part:
-                case ast.Chain(operators=operators) if {"==", "!="} & set(operators) and _reads(part, name):
-                    return True
-                case ast.Member(container=ast.SetLiteral() | ast.Range() | ast.Name()) if _reads(part.value, name):
-                    return True
-                case ast.Index() if any(_reads(index, name) for index in part.indices) and not _is_mean(part):
-                    return True
-                case _:
-                    pass
-        return False
 
     # ---- one name
 
@@ -259,6 +163,8 @@ class _Inventor:
             low, high = math.floor(low), math.ceil(high)
             if entry.support is not None:
                 low, high = min(entry.support), max(entry.support)
+            elif free.name not in self.ranges and (length := self.guesses.indexes(free.name, self.axes)) is not None:
+                low, high = 0, length - 1
             made.said.append(
                 f"{indexed(free)}: integers from {_shown((low, high))} (--range {free.name}={low}..{high})"
             )
@@ -275,7 +181,8 @@ class _Inventor:
             made.said.append(f"q({indexed(free)}): laws over 0..{values - 1}, point masses and uniform ones")
             self.add(free.name, "probs", entry.axes, lambda: self.law(values))
         else:
-            low, high = self.range(free.name, REALS)
+            low, high = self.range(free.name, REALS)  # around numbers that may be about its spread, too
+            low, high = min(low, REALS[0]), max(high, REALS[1])
             made.said.append(
                 f"q({indexed(free)}): Normals with a mean from {_shown((low, high))}, a scale up to {high:g}"
             )
@@ -310,58 +217,16 @@ class _Inventor:
     # ---- ranges
 
     def all_numbers(self) -> list[float]:
-        return [float(number) for numbers in self.mentioned.values() for number in numbers]
+        return [float(number) for numbers in self.guesses.mentioned.values() for number in numbers]
 
     def range(self, name: str, default: tuple[float, float]) -> tuple[float, float]:
         """Return a range around the numbers that a name is compared with."""
         if name in self.ranges:
             return self.ranges[name]
-        numbers = self.mentioned.get(name, ())
+        numbers = self.guesses.mentioned.get(name, ())
         if not numbers:
             return default
-        low, high = min(numbers), max(numbers)
-        return (min(0, low - 1) if low < 0 or default[0] < 0 else 0), high + 1
-
-
-def _mentioned(checked: Checked, formulas: Sequence[ast.Expr]) -> dict[str, list[float]]:
-    """Return by name the numbers, and params' values, of the comparisons that read it."""
-    found: dict[str, list[float]] = {}
-    for part in _all(formulas):
-        if isinstance(part, ast.Chain | ast.Member | ast.Divergence):
-            names = {inner.text for inner in nodes(part) if isinstance(inner, ast.Name)}
-            numbers = [float(inner.value) for inner in nodes(part) if isinstance(inner, ast.Number)]
-            numbers += [number for name in names for number in _numbers(checked.params.get(name))]
-            for name in names & set(checked.free):
-                found.setdefault(name, []).extend(numbers)
-    for part in _all(formulas):  # `exists k in {1, 3}: q(n)[k] ..`: what an index runs over is a value, too
-        if isinstance(part, ast.Quantified | ast.Reduced | ast.Count) and part.binder.domain is not None:
-            domain = part.binder.domain
-            numbers = [float(inner.value) for inner in nodes(domain) if isinstance(inner, ast.Number)]
-            names = [inner.text for inner in nodes(domain) if isinstance(inner, ast.Name)]
-            numbers += [number for name in names for number in _numbers(checked.params.get(name))]
-            for inner in nodes(part.body):
-                law = isinstance(inner, ast.Call) and inner.function.text == "q"
-                for name in (read.text for read in nodes(inner) if isinstance(read, ast.Name)) if law else ():
-                    found.setdefault(name, []).extend(numbers)
-    return found
-
-
-def _numbers(value: object) -> list[float]:
-    if isinstance(value, tuple):
-        return [number for part in value for number in _numbers(part)]  # pyright: ignore
-    return [float(value)] if isinstance(value, int | float) and not isinstance(value, bool) else []
-
-
-def _all(formulas: Sequence[ast.Expr]) -> Iterator[ast.Node]:
-    return (part for formula in formulas for part in nodes(formula))
-
-
-def _reads(tree: ast.Node, name: str) -> bool:
-    return any(isinstance(part, ast.Name) and part.text == name for part in nodes(tree))
-
-
-def _is_mean(part: ast.Index) -> bool:
-    return isinstance(part.base, ast.Name) and part.base.text in ("E", "P")
+        return (min(0, min(numbers) - 1) if min(numbers) < 0 or default[0] < 0 else 0), max(0, *numbers) + 1
 
 
 def _shown(numbers: tuple[float, float]) -> str:

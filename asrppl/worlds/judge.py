@@ -9,7 +9,7 @@ from asrppl.files import Library
 from asrppl.reference import Given
 from asrppl.source import Source
 from asrppl.worlds.data import data_of
-from asrppl.worlds.invent import Invention
+from asrppl.worlds.invention import Invention
 from asrppl.worlds.watched import NEAR, Watched, everyone
 
 World = Sequence[bool | int | float]

@@ -15,7 +15,12 @@ from asrppl.worlds.watched import NEAR, Cell, Watched
 MOST_CELLS = 60
 """Numbers that are tried; a mean over thousands is not mended by one of them."""
 
-_NEWTON, _DOUBLINGS, _HALVINGS = 12, 24, 45
+MOST_TRIES = 1_500
+"""Of an instance: how often it is asked what it costs with another number."""
+
+_NEWTON, _STRIDES, _HALVINGS = 12, 12, 45
+_ROOM, _FINE = 1e-4, 1e-6
+"""By which share a number may move farther than it has to, for fewer digits; how finely that is known."""
 _SIDES = ("w", "h", "size")
 
 Number = bool | int | float
@@ -42,41 +47,58 @@ def cheapest(watched: Watched, reading: Violation, place: Place) -> list[Change]
     with watched.noting() as noted:
         place.cost(watched, reading)
     found: list[Change] = []
+    tries = _Tries(watched, reading, place)
     for cell in list(noted)[:MOST_CELLS]:
         if cell.name not in watched.declared and cell.field != "probs":
             most = min((change.by for change in found), default=math.inf)
-            found += _of(watched, reading, place, cell, most + NEAR)
+            found += _of(tries, cell, most + NEAR)
     least = min((change.by for change in found), default=0.0)
-    return [change for change in found if change.by <= least * (1 + 1e-6) + NEAR]
+    return [change for change in found if change.by <= least * (1 + _ROOM) + NEAR]
 
 
-def _of(watched: Watched, reading: Violation, place: Place, cell: Cell, most: float) -> list[Change]:
-    old = watched.value(cell)
+@dataclass(slots=True)
+class _Tries:
+    """What an instance costs with another number in a cell; after too many tries, nothing is kept any more."""
+
+    watched: Watched
+    reading: Violation
+    place: Place
+    left: int = MOST_TRIES
+
+    def of(self, cell: Cell, new: Number) -> float:
+        self.left -= 1
+        if self.left < 0 or (cell.field in _SIDES and new < 0):
+            return math.inf
+        with self.watched.changed(cell, new):
+            return total(self.place.cost(self.watched, self.reading))
+
+
+def _of(tries: _Tries, cell: Cell, most: float) -> list[Change]:
+    old = tries.watched.value(cell)
     if not isinstance(old, bool | int | float):
         return []
 
     def costs(new: Number) -> float:
-        if cell.field in _SIDES and new < 0:
-            return math.inf
-        with watched.changed(cell, new):
-            return total(place.cost(watched, reading))
+        return tries.of(cell, new)
 
     if isinstance(old, bool):
         return [Change(cell, old, not old)] if costs(not old) <= NEAR else []
-    news = [new for sign in (-1, 1) if (new := _along(costs, old, sign, most)) is not None]
+    news = [new for sign in (1, -1) if (new := _along(costs, old, sign, most)) is not None]
     return [Change(cell, old, new) for new in news]
 
 
 def _along(costs: Costs, old: int | float, sign: int, most: float) -> int | float | None:
     """Return the nearest number in one direction at which it is kept, as far as steps and halving find it."""
     whole = isinstance(old, int)
-    far = next((step for step in _steps(costs, old, sign) if abs(step) <= most and kept(costs, old + step)), None)
+    far = next((step for step in _steps(costs, old, sign, most) if abs(step) <= most and kept(costs, old + step)), None)
     if far is None:
         return None
     near: int | float = 0
+    if not whole and not kept(costs, old + (1 - _FINE) * far):  # a slope has led just there
+        near = (1 - _FINE) * far
     for _ in range(_HALVINGS):
         middle = (near + far) // 2 if whole else (near + far) / 2
-        if middle in (near, far):
+        if middle in (near, far) or (not whole and abs(far - near) <= _FINE * abs(far)):
             break
         near, far = (near, middle) if kept(costs, old + middle) else (middle, far)
     if whole and abs(far - near) > 1:
@@ -89,7 +111,7 @@ def kept(costs: Costs, new: Number) -> bool:
     return costs(new) <= NEAR
 
 
-def _steps(costs: Costs, old: int | float, sign: int) -> Iterator[int | float]:
+def _steps(costs: Costs, old: int | float, sign: int, most: float) -> Iterator[int | float]:
     """Yield how far to go: where the slope says that the violation is 0, then ever farther."""
     whole = isinstance(old, int)
     little = 1 if whole else 1e-6 * max(1.0, abs(old))
@@ -100,17 +122,19 @@ def _steps(costs: Costs, old: int | float, sign: int) -> Iterator[int | float]:
         if not slope < -1e-9 or not math.isfinite(here):
             break
         step += sign * (math.ceil(here / -slope) if whole else here / -slope)
+        if abs(step) > most:
+            break
         yield step
         here = costs(old + step)
     unit = 1 if whole else max(min(first, 1e6), 1e-3) / 4
-    for power in range(_DOUBLINGS):
-        yield sign * unit * 2**power
+    for power in range(_STRIDES):
+        yield sign * unit * 4**power
 
 
 def _rounded(costs: Costs, old: float, step: float) -> float:
     """Return the new number with as few digits as are enough, no farther than it has to go."""
     new = old + step
-    room = abs(step) * (1 + 1e-6) + NEAR
+    room = abs(step) * (1 + _ROOM) + NEAR
     for digits in range(13):
         unit = 10.0**-digits
         for candidate in (round(new, digits), math.floor(new / unit) * unit, math.ceil(new / unit) * unit):

@@ -11,9 +11,10 @@ from asrppl.check import Checked
 from asrppl.files import Library
 from asrppl.reference import Given
 from asrppl.source import Source
-from asrppl.worlds.invent import Invention
+from asrppl.worlds.invention import Invention
 from asrppl.worlds.judge import Goal, World
-from asrppl.worlds.translated import Refusing, Translated
+from asrppl.worlds.symbolic import Refusing
+from asrppl.worlds.translated import Translated
 from asrppl.worlds.unknown import Unknown, z3
 from asrppl.worlds.watched import everyone
 
@@ -59,12 +60,11 @@ class Solver:
 
     def __post_init__(self) -> None:
         self._terms = [None] * self.invention.size
-        for number, one in enumerate(self.invention.unknowns):
+        for one in self.invention.unknowns:
             for slot in one.slots:
                 self._declare(one.what, slot, one.low, one.high)
             if one.what == "law":
                 self._domain.append(z3.Sum([self._terms[slot] for slot in one.slots]) == 1)
-            del number
         data = everyone(lambda values: Translated(self.source, values, self.params, self.library), self._data())
         for rule in self.checked.rules:
             asked = data if rule.levels else data[:1]

@@ -13,7 +13,7 @@ _READ = 8
 
 
 def written(value: object) -> str:
-    """Return a value as the REPL reads it."""
+    """Return a value as the REPL reads it, the very same: what is shown was checked."""
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, Mapping):
@@ -21,7 +21,15 @@ def written(value: object) -> str:
         return "{" + ", ".join(f"{name}: {written(part)}" for name, part in parts) + "}"
     if isinstance(value, list | tuple):
         return "[" + ", ".join(map(written, cast(Sequence[object], value))) + "]"
-    return f"{value:.6g}" if isinstance(value, float) else str(value)
+    if isinstance(value, float):
+        short = amount(value)
+        return short if float(short) == value else repr(value)
+    return str(value)
+
+
+def amount(number: float) -> str:
+    """Return what something costs, or how far it moves, in six digits."""
+    return f"{number:.6g}"
 
 
 def lines_of(why: Why) -> Iterator[str]:
@@ -34,7 +42,7 @@ def lines_of(why: Why) -> Iterator[str]:
     elif why.holds:
         yield f"{why.rule}{where}: holds"
     else:
-        yield f"{why.rule}{where}: does not hold, violation {written(why.violation)} ({_parts(why.parts)})"
+        yield f"{why.rule}{where}: does not hold, violation {amount(why.violation)} ({_parts(why.parts)})"
     for instance in why.instances:
         yield from _instance(instance)
     if why.more:
@@ -43,7 +51,7 @@ def lines_of(why: Why) -> Iterator[str]:
 
 def _instance(instance: Instance) -> Iterator[str]:
     at = ", ".join(f"{name}={value}" for name, value in instance.at)
-    yield f"  {at}{': ' if at else ''}{instance.text} costs {written(instance.violation)}"
+    yield f"  {at}{': ' if at else ''}{instance.text} costs {amount(instance.violation)}"
     for branch in instance.branches:
         yield f"    {_branch(branch)}"
     if instance.reads:
@@ -56,20 +64,20 @@ def _instance(instance: Instance) -> Iterator[str]:
 
 
 def _branch(branch: Branch) -> str:
-    return f"{'active' if branch.active else 'or'}: {branch.text} costs {written(branch.violation)}"
+    return f"{'active' if branch.active else 'or'}: {branch.text} costs {amount(branch.violation)}"
 
 
 def _mend(mend: Mend) -> str:
     """Return a mend in words: ``box[0].x from 10 to 6 (by 4), and the rule holds``."""
     change = f"{mend.entry} from {written(mend.old)} to {written(mend.new)}"
     if not isinstance(mend.old, bool):
-        change += f" (by {written(mend.by)})"
-    after = "and the rule holds" if mend.left <= NEAR else f"and the rule costs {written(mend.left)}"
+        change += f" (by {amount(mend.by)})"
+    after = "and the rule holds" if mend.left <= NEAR else f"and the rule costs {amount(mend.left)}"
     return change + f", {after}" + (f"; it breaks {_list(mend.breaks)}" if mend.breaks else "")
 
 
 def _parts(parts: Sequence[float]) -> str:
-    return " + ".join(f"{written(part)} {name}" for part, name in zip(parts, _PARTS, strict=True) if part > 0)
+    return " + ".join(f"{amount(part)} {name}" for part, name in zip(parts, _PARTS, strict=True) if part > 0)
 
 
 def _list(names: Sequence[str]) -> str:
@@ -84,7 +92,7 @@ def headline(shown: Shown) -> str:
     if not shown.rule:
         return "keeps all rules"
     by = shown.costs.get(shown.rule, 0.0)
-    return f"breaks {shown.rule} alone, by {written(float(by))}"
+    return f"breaks {shown.rule} alone, by {amount(float(by))}"
 
 
 def example_lines(example: Example) -> Iterator[str]:
@@ -109,9 +117,9 @@ def _world(shown: Shown) -> Iterator[str]:
         return
     what = f"no world breaks {shown.rule} alone" if shown.rule else "no world keeps all rules"
     yield f"{what}: {shown.how}"
-    if shown.nearest is not None and not shown.rule:
+    if shown.nearest is not None and not shown.rule and not shown.proved:
         broken = {rule: cost for rule, cost in shown.costs.items() if cost > NEAR}
-        yield f"least broken: {', '.join(f'{rule} by {written(cost)}' for rule, cost in broken.items())}"
+        yield f"least broken: {', '.join(f'{rule} by {amount(cost)}' for rule, cost in broken.items())}"
         yield from _values(shown.nearest)
 
 

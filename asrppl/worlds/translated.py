@@ -5,124 +5,18 @@ the larger of two) it says both in one formula. What cannot be said so is refuse
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from typing import Any
 
 from asrppl.files import Library
 from asrppl.reference.formulas import Scoped
 from asrppl.reference.names import Scope
-from asrppl.reference.readings import Atom, Claim, Reading
+from asrppl.reference.readings import Claim, Reading
 from asrppl.reference.values import Plain
 from asrppl.source import Source
 from asrppl.syntax import ast
+from asrppl.worlds.symbolic import Claims, Conditions, Refusing, Untranslatable, number_of
 from asrppl.worlds.unknown import Unknown, exactly, z3
 from asrppl.worlds.watched import Watched
-
-
-class Untranslatable(Exception):  # noqa: N818 - it is no error of anybody's
-    """A rule says what z3 is not told here; the message says what."""
-
-
-class Refusing:
-    """A decider that knows only what holds whatever the unknowns are."""
-
-    def decide(self, condition: Any) -> bool:
-        """See `Decider`."""
-        simple = z3.simplify(condition)
-        if z3.is_true(simple) or z3.is_false(simple):
-            return bool(z3.is_true(simple))
-        raise Untranslatable("an index, a divisor or a law depends on what is not known")
-
-
-def _compared(atom: Atom) -> Any:
-    """Return a comparison as a condition of z3."""
-    left, right = exactly(atom.left), exactly(atom.right)
-    match atom.operator:
-        case "<=":
-            return left <= right
-        case "<":
-            return left < right
-        case "==":
-            return left == right
-        case _:
-            return left != right
-
-
-def _defined(atom: Atom) -> Any:
-    """Return where both sides are there."""
-    if atom.left is None or atom.right is None:
-        return z3.BoolVal(False)
-    sides: tuple[object, ...] = (atom.left, atom.right)
-    return z3.And(*[side.defined for side in sides if isinstance(side, Unknown) and side.defined is not None])
-
-
-class Conditions(Reading[Any]):
-    """Conditions, as formulas of z3."""
-
-    def literal(self, value: bool) -> Any:
-        """See `Reading`."""
-        return z3.BoolVal(value)
-
-    def atom(self, atom: Atom) -> Any:
-        """See `Reading`."""
-        there = _defined(atom)
-        return there if z3.is_false(there) else z3.And(there, _compared(atom))
-
-    def every(self, parts: Sequence[Any]) -> Any:
-        """See `Reading`."""
-        return z3.And(*parts)
-
-    def some(self, parts: Sequence[Any]) -> Any:
-        """See `Reading`."""
-        return z3.Or(*parts)
-
-
-@dataclass(frozen=True)
-class Claims(Claim[Any]):
-    """Where claims hold, as formulas of z3: as `Holds` has it."""
-
-    undefined: bool = True
-
-    def literal(self, value: bool) -> Any:
-        """See `Reading`."""
-        return z3.BoolVal(value)
-
-    def atom(self, atom: Atom) -> Any:
-        """See `Reading`."""
-        there = _defined(atom)
-        if z3.is_false(there):
-            return z3.BoolVal(self.undefined)
-        if atom.operator == "<" and not atom.whole:
-            atom = replace(atom, operator="<=")
-        compared = _compared(atom)
-        return z3.Or(z3.Not(there), compared) if self.undefined else z3.And(there, compared)
-
-    def every(self, parts: Sequence[Any]) -> Any:
-        """See `Reading`."""
-        return z3.And(*parts)
-
-    def some(self, parts: Sequence[Any]) -> Any:
-        """See `Reading`."""
-        return z3.Or(*parts)
-
-    def guard(self) -> "Claims":
-        """See `Claim`."""
-        return replace(self, undefined=False)
-
-    def least(self, found: Sequence[tuple[Any, Any]]) -> Any:
-        """See `Claim`."""
-        return z3.Or(*[z3.And(guard, body) for guard, body in found])
-
-    def at_least(self, k: int, part: int, members: Sequence[Any], others: Sequence[tuple[Any, Any]]) -> Any:
-        """See `Claim`; guards that are not known are `Translated`'s to see to."""
-        missing = max(k - len(members), 0)
-        enough = _number(members) >= min(k, len(members))
-        return z3.And(enough, _number([z3.And(*pair) for pair in others]) >= missing)
-
-
-def _number(conditions: Sequence[Any]) -> Any:
-    """Return how many of the conditions are true."""
-    return z3.Sum([z3.If(one, 1, 0) for one in conditions]) if conditions else z3.IntVal(0)
 
 
 class Translated(Watched):
@@ -179,14 +73,14 @@ class Translated(Watched):
         positive, negative = self._each(reading, node, scope, True), self._each(reading, node, scope, False)
 
         def at_least(k: Any) -> Any:
-            members = _number([guard for guard, _, _ in positive])
-            kept = _number([z3.And(guard, body) for guard, _, body in positive])
-            filled = _number([z3.And(z3.Not(guard), priced, body) for guard, priced, body in positive])
+            members = number_of([guard for guard, _, _ in positive])
+            kept = number_of([z3.And(guard, body) for guard, _, body in positive])
+            filled = number_of([z3.And(z3.Not(guard), priced, body) for guard, priced, body in positive])
             return z3.If(members >= k, kept >= k, z3.And(kept >= members, filled >= k - members))
 
         def at_most(k: Any) -> Any:
-            members = _number([guard for guard, _, _ in negative])
-            return _number([z3.And(guard, body) for guard, _, body in negative]) >= members - k
+            members = number_of([guard for guard, _, _ in negative])
+            return number_of([z3.And(guard, body) for guard, _, body in negative]) >= members - k
 
         match operator:
             case ">=":
@@ -213,7 +107,7 @@ class Translated(Watched):
                 return self._chosen([(condition, self.term(expr.then, scope))], self.term(expr.otherwise, scope))
             case ast.Count():
                 each = self._each(Conditions(), expr, scope, True)
-                return self._known(_number([z3.And(guard, body) for guard, _, body in each]))
+                return self._known(number_of([z3.And(guard, body) for guard, _, body in each]))
             case ast.Index(base=ast.Name(text="P")) if "P" not in self.values:
                 return self._known(z3.If(self.walk(Conditions(), expr.indices[0], scope, True), 1, 0))
             case _:
@@ -263,7 +157,7 @@ class Translated(Watched):
                 for guard, number in zip(guards, numbers, strict=True):
                     term = term * z3.If(guard, number, 1)
             case "mean":
-                count, term = _number(guards), z3.RealVal(0)
+                count, term = number_of(guards), z3.RealVal(0)
                 for size in range(1, len(each) + 1):  # a quotient of unknowns would not be linear
                     term = z3.If(count == size, total / size, term)
             case _:

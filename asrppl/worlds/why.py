@@ -15,6 +15,7 @@ from asrppl.reference.interpreter import Outcome, rule_name
 from asrppl.reference.names import Scope
 from asrppl.reference.readings import Triple, Violation
 from asrppl.source import Source
+from asrppl.suggest import did_you_mean
 from asrppl.syntax import ast, parse_file
 from asrppl.worlds.data import Values, data_of, signature_of
 from asrppl.worlds.instances import Place, broken, some, total
@@ -150,6 +151,7 @@ def why(
 
     Raises:
         AsrError: the rules have errors, or the values do not fit them.
+        KeyError: there is no rule of a name in ``only``.
         OSError: the file cannot be read.
     """
     if isinstance(rules, Path):
@@ -160,6 +162,11 @@ def why(
     checked = check_file(parsed.file, params, library=library)
     if parsed.diagnostics or checked.failed:
         raise AsrError(in_order((*parsed.diagnostics, *checked.diagnostics)))
+    names = [rule.name for rule in checked.rules]
+    for name in only or ():
+        if name not in names:
+            mend = did_you_mean(name, names) or f"rules there are: {', '.join(names) or 'none'}"
+            raise KeyError(f"there is no rule `{name}`; {mend}")
     data = data_of(checked.free, values)
     for datum in data.values[:1]:
         type_program(checked, signature_of(checked.free, datum))
@@ -187,13 +194,16 @@ def _why(watched: Watched, rule: ast.Rule, datum: tuple[int, ...], shown: int) -
         reading = watched.reading(rule)
         place = Place(rule.formula, Scope(watched.module), True)
         found = sorted(broken(watched, reading, place), key=lambda pair: -total(pair[1]))
-        looked = tuple(_instance(watched, rule, reading, *pair) for pair in found[:shown])
+        before = _costs(watched)
+        looked = tuple(_instance(watched, rule, reading, before, *pair) for pair in found[:shown])
     except NotImplementedError as error:
         return Why(name, datum, False, True, (0.0, 0.0, 0.0), problem=str(error))
     return Why(name, datum, False, applies, outcome.triple, looked, len(found) - len(looked))
 
 
-def _instance(watched: Watched, rule: ast.Rule, reading: Violation, place: Place, parts: Triple) -> Instance:
+def _instance(
+    watched: Watched, rule: ast.Rule, reading: Violation, before: Mapping[str, float], place: Place, parts: Triple
+) -> Instance:
     branches, note = _branches(watched, reading, place)
     with watched.noting() as noted:
         place.cost(watched, reading)
@@ -202,7 +212,7 @@ def _instance(watched: Watched, rule: ast.Rule, reading: Violation, place: Place
     if parts[0] > NEAR and all(cell.name in watched.declared for cell in noted):
         note = note or "it reads only what nothing can change"
     else:
-        mend = _mend(watched, rule, reading, place)
+        mend = _mend(watched, rule, reading, place, before)
         note = note or ("" if mend else "no single number mends it")
     return Instance(place.indices, place.text(watched), parts, branches, reads, mend, note)
 
@@ -219,9 +229,10 @@ def _branches(watched: Watched, reading: Violation, place: Place) -> tuple[tuple
     return tuple(Branch(costs[at][0].text(watched), costs[at][1], at == first) for at in sorted(shown)), ""
 
 
-def _mend(watched: Watched, rule: ast.Rule, reading: Violation, place: Place) -> Mend | None:
+def _mend(
+    watched: Watched, rule: ast.Rule, reading: Violation, place: Place, before: Mapping[str, float]
+) -> Mend | None:
     """Return the cheapest mend; of several as cheap, one that breaks and leaves least."""
-    before = _costs(watched)
     mends: list[Mend] = []
     for change in cheapest(watched, reading, place)[:SHOWN]:
         with watched.changed(change.cell, change.new):

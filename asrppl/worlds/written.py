@@ -16,7 +16,10 @@ LONGEST = 160
 def text_of(watched: Watched, expr: ast.Expr, scope: Scope, positive: bool) -> str:
     """Return a formula, or its negation, for the values that its index variables have now."""
     tree = written(watched, expr, scope)
-    text = format_expression(tree if positive else _negated(tree))
+    if positive and tree == expr:  # nothing is written in: as its author has it
+        text = " ".join(expr.span.text.split())
+    else:
+        text = format_expression(tree if positive else _negated(tree))
     return text if len(text) <= LONGEST else text[: LONGEST - 2] + " …"
 
 

@@ -1,0 +1,199 @@
+"""`why`: what it says adds up to the violation, and its mends mend, on generated rules; and worked examples."""
+
+import copy
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from asrppl.diagnostics import AsrError
+from asrppl.reference import Reference
+from asrppl.worlds import Mend, Why, why
+from asrppl.worlds.told import lines_of
+from tests.programs import Writer, values
+
+pytestmark = pytest.mark.filterwarnings("ignore::asrppl.AsrWarning")
+
+FALLS_BACK = "no index passes its guard"
+
+
+def explained(block: int) -> list[tuple[str, dict[str, object], Why]]:
+    """Generated rules, each with values that break it, and what is said of them."""
+    found: list[tuple[str, dict[str, object], Why]] = []
+    for seed in range(30 * block, 30 * (block + 1)):
+        text = Writer(seed).file()
+        _, (datum,) = values(seed % 97, 1)
+        try:
+            read = {name: datum[name] for name in _free(text)}
+            (one,) = why(text, read, shown=1_000)
+        except AsrError:
+            continue
+        found.append((text, read, one))
+    return found
+
+
+def _free(text: str) -> list[str]:
+    from asrppl.program import parse
+
+    return list(parse(text).free)
+
+
+def put(read: dict[str, Any], mend: Mend) -> dict[str, Any]:
+    """The values with a mend in them."""
+    changed = copy.deepcopy(read)
+    name, _, rest = mend.entry.partition("[")
+    places, _, field = rest.partition("]")
+    places = [int(place) for place in places.split(",")] if places else []
+    nested = changed[name]
+    parts = [*([field[1:]] if field else ["value"] if isinstance(nested, dict) else []), *places]
+    if not parts:
+        return {**changed, name: mend.new}
+    for part in parts[:-1]:
+        nested = nested[part]
+    nested[parts[-1]] = mend.new
+    return changed
+
+
+@pytest.mark.parametrize("block", range(3))
+def test_instances_add_up_and_mends_mend(block: int) -> None:
+    broken, mended = 0, 0
+    for text, read, one in explained(block):
+        (outcome,) = Reference(text, read).violations()
+        assert one.violation == pytest.approx(outcome.cost, abs=1e-9)
+        assert sum(instance.violation for instance in one.instances) == pytest.approx(outcome.cost, rel=1e-9, abs=1e-7)
+        for instance in one.instances:
+            broken += 1
+            active = [branch for branch in instance.branches if branch.active]
+            if active and "smooth" not in text:
+                assert active[0].parts == pytest.approx(instance.parts)
+            assert bool(active) == bool(instance.branches)
+            if instance.mend is not None:
+                mended += 1
+                (after,) = Reference(text, put(read, instance.mend)).violations()
+                assert after.cost == pytest.approx(instance.mend.left, abs=1e-9)
+                if len(one.instances) == 1:
+                    assert after.cost <= 1e-9
+    assert broken > 10
+    assert mended > 0.25 * broken
+
+
+def only(text: str, given: dict[str, object], **options: Any) -> Why:
+    (one,) = why(text, given, **options)
+    return one
+
+
+def test_the_active_branch_is_first_in_dictionary_order_and_not_the_smallest_sum() -> None:
+    one = only("x <= 0 or n == 1", {"x": 9.0, "n": 2})
+    assert [(branch.text, branch.violation, branch.active) for branch in one.instances[0].branches] == [
+        ("x <= 0", 9, True),  # whole steps are never bargained away against an amount
+        ("n == 1", 1, False),
+    ]
+    assert one.parts == (0, 0, 9)
+
+
+def test_the_cheapest_single_number_is_moved_by_no_more_than_it_takes() -> None:
+    mend = only("3 * x + y <= 1", {"x": 1.0, "y": 1.0}).instances[0].mend
+    assert mend is not None
+    assert (mend.entry, mend.new, mend.by) == ("x", 0.0, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("text", "given", "entry", "new"),
+    [
+        ("x == 3", {"x": 10.0}, "x", 3.0),  # only one number does: along the slope
+        ("x ^ 2 >= 2", {"x": 1.0}, "x", 1.41422),  # where halving ends, with few digits
+        ("x * x >= 4", {"x": 0.0}, "x", 2.0),  # no slope there
+        ("n in {1, 30}", {"n": 20}, "n", 30),
+        ("mod(n, 4) == 3", {"n": 4}, "n", 3),
+        ("a and n == 2", {"a": False, "n": 2}, "a", True),
+        ("P[x >= 2] <= 0.1", {"x": 3.0}, "x", 1.9999),
+        ("given g\nx <= g", {"x": 3.0, "g": 1.0}, "x", 1.0),  # data stay
+        ("box[0].left >= 2", {"box": [[3.0, 0.0, 4.0]]}, "box[0].x", 4.0),
+        ("(sum i: w[i]) == 1", {"w": [0.5, 0.2]}, "w[0]", 0.8),
+    ],
+)
+def test_mends(text: str, given: dict[str, object], entry: str, new: object) -> None:
+    mend = only(text, given).instances[0].mend
+    assert mend is not None
+    assert (mend.entry, mend.new, mend.left) == (entry, new, pytest.approx(0, abs=1e-9))
+
+
+def test_a_mend_says_what_else_it_breaks() -> None:
+    low, high = why("rule low: x <= 1\nrule high: x >= 2", {"x": 2.0})
+    assert low.instances[0].mend is not None
+    assert low.instances[0].mend.breaks == ("high",)
+    assert high.holds
+
+
+def test_what_nothing_can_change_has_no_mend() -> None:
+    instance = only("given g\nforall i: g[i] <= 1", {"g": [0.0, 3.0]}).instances[0]
+    assert (instance.at, instance.parts, instance.mend) == ((("i", 1),), (2, 0, 0), None)
+    assert instance.note == "it reads only what nothing can change"
+
+
+def test_no_box_is_given_a_negative_side() -> None:
+    assert only("box[0].w <= -1 and box[0].h >= 0", {"box": [[0.0, 0.0, 2.0, 2.0]]}).instances[0].mend is None
+
+
+def test_an_exists_whose_guard_nobody_passes_says_so() -> None:
+    assert only("exists i where x[i] >= 5: x[i] <= 9", {"x": [1.0]}).instances[0].note == FALLS_BACK
+
+
+def test_leading_axes_are_a_batch_and_a_rule_about_all_data_is_told_once() -> None:
+    found = why("rule each: x <= 1\nrule all: aggregate(x) <= 1", {"x": [0.0, 4.0, 0.5]})
+    assert [(one.rule, one.datum, one.holds) for one in found] == [
+        ("each", (0,), True),
+        ("each", (1,), False),
+        ("each", (2,), True),
+        ("all", (), False),
+    ]
+    mend = found[-1].instances[0].mend
+    assert mend is not None
+    assert (mend.entry, mend.by) == ("x of datum 0", pytest.approx(1.5))
+
+
+def test_where_rules_ask_nothing() -> None:
+    first, second = why("given on: bool\nrule r where on: x <= 1", {"on": [True, False], "x": [3.0, 3.0]})
+    assert (first.applies, first.holds) == (True, False)
+    assert (second.applies, second.holds) == (False, True)
+    assert list(lines_of(second)) == ["r [1]: holds, since it asks nothing here"]
+
+
+@pytest.mark.parametrize(
+    ("text", "given", "code", "says"),
+    [
+        ("x <= 1", {}, "ASR070", "no value was given for `x`"),
+        ("x <= 1", {"x": 1, "xx": 2}, "ASR071", "did you mean `x`?"),
+        ("x[0] <= 1", {"x": 1}, "ASR073", "`x` needs 1 axis, and its value has 0"),
+        ("x[0] <= 1", {"x": [[1], [2, 3]]}, "ASR073", "differ in length"),
+        ("x <= 1", {"x": "one"}, "ASR072", "no number: 'one'"),
+        ("given b: bool\nb", {"b": 2}, "ASR072", "`b` is declared bool"),
+        ("box[0].x <= 1", {"box": [[1, 2]]}, "ASR072", "4 columns"),
+        ("forall i: x[i] <= y[i]", {"x": [1], "y": [1, 2]}, "ASR046", "entries"),
+        ("x <= y", {"x": [1, 2], "y": [1, 2, 3]}, "ASR073", "batches"),
+        ("x <=", {"x": 1}, "ASR018", ""),
+    ],
+)
+def test_values_that_do_not_fit_are_refused_with_a_mend(
+    text: str, given: dict[str, object], code: str, says: str
+) -> None:
+    with pytest.raises(AsrError, match="(?s)" + code) as raised:
+        why(text, given)
+    assert says in str(raised.value)
+
+
+def test_neither_torch_nor_numpy_is_imported() -> None:
+    code = (
+        "import sys; from asrppl.worlds import why; from asrppl.worlds.told import lines_of;"
+        "print(*lines_of(why('x <= 1', {'x': 3.0})[0]), sep='\\n');"
+        "sys.exit(bool({'torch', 'numpy', 'pyro', 'z3'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines() == [
+        "line 1: does not hold, violation 2 (2 graded)",
+        "  x <= 1 costs 2",
+        "    reads x = 3",
+        "    mend: x from 3 to 1 (by 2), and the rule holds",
+    ]
