@@ -176,7 +176,7 @@ def _each(sheet: Sheet, data: Data) -> list[tuple[ast.Rule, Watched, tuple[int, 
     """Return each rule with the interpreter of each datum that it speaks of, and where in the batch that is."""
     watched = everyone(lambda datum: Watched(sheet.source, datum), data.values)
     found: list[tuple[ast.Rule, Watched, tuple[int, ...]]] = []
-    for rule in sheet.checked.rules:
+    for rule in sheet.checked.rules if watched else ():
         places = list(zip(watched, data.places(), strict=True)) if rule.levels else [(watched[0], ())]
         found += [(one.rule(rule.name), one, place) for one, place in places]
     return found
