@@ -24,6 +24,7 @@ from asrppl.infer.estimate.ranks import Group, Ranks
 from asrppl.infer.estimate.tally import Tally
 from asrppl.infer.pair import CarriedError, Pair
 from asrppl.infer.report import Report
+from asrppl.infer.told import DataIndex
 from asrppl.infer.verify import verify_guide
 from asrppl.infer.watch.recorder import run_apart
 from asrppl.infer.watch.untouched import kept_params, untouched
@@ -67,6 +68,7 @@ class RegularizedELBO(ELBO):
         bind: values by name.
         data: the data plate's name.
         data_size: its size, where it has none.
+        data_index: which data a batch holds, of the arguments of a call.
         step: of the schedules: how many training calls (`loss_and_grads`, `differentiable_loss`) there have been.
             It may be set, to go on with a run.
         group: of processes that share each batch.
@@ -85,6 +87,7 @@ class RegularizedELBO(ELBO):
         bind: Mapping[str, object] | None = None,
         data: str | None = None,
         data_size: int | None = None,
+        data_index: DataIndex | None = None,
         step: int = 0,
         group: Group | None = None,
     ) -> None:
@@ -96,6 +99,7 @@ class RegularizedELBO(ELBO):
         self.given: Bound = bind_values(_free_in(program, bind or {}), bind or {}, plain_is_data=True)
         self.data = data
         self.data_size = data_size
+        self.data_index = data_index
         self.step: int = step
         self.weights: Mapping[str, float | Tensor] | None = None
         self._report = Report()
@@ -223,7 +227,17 @@ class RegularizedELBO(ELBO):
             key = (id(model), id(guide))
             found = self._pairs.get(key)
         if found is None:
-            pair = Pair(model, guide, self.program, self.given, self.data, self.data_size, self.base, self.memory)
+            pair = Pair(
+                model,
+                guide,
+                self.program,
+                self.given,
+                self.data,
+                self.data_size,
+                self.data_index,
+                self.base,
+                self.memory,
+            )
             found = self._pairs.put(key, pair)
         return found
 

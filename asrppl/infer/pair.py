@@ -22,9 +22,11 @@ from asrppl.infer.estimate.soundness import draws_of
 from asrppl.infer.estimate.tally import Tally
 from asrppl.infer.sites.absent import families_of
 from asrppl.infer.sites.layout import Reading
+from asrppl.infer.sites.plates import frame_of
+from asrppl.infer.told import DataIndex, told
 from asrppl.infer.watch.again import Generators, run_again
 from asrppl.infer.watch.dependence import Watch
-from asrppl.infer.watch.recorder import Recorder, Watcher, further_draws, recording_of, run_apart
+from asrppl.infer.watch.recorder import Recorder, Watcher, further_draws, is_handed_over, recording_of, run_apart
 from asrppl.infer.watch.recording import Recording, Site
 from asrppl.infer.watch.untouched import kept_params, untouched
 from asrppl.program import Program
@@ -63,6 +65,7 @@ class Pair:
         given: Bound,
         data: str | None,
         data_size: int | None,
+        data_index: DataIndex | None,
         base: ELBO,
         memory: Memory,
     ) -> None:
@@ -72,6 +75,7 @@ class Pair:
         self.given = given
         self.data = data
         self.data_size = data_size
+        self.data_index = data_index
         self.base: Any = base
         self.kind: type = type(base)
         self.attachments: Bounded[object, Attachment] = Bounded(_KEPT)
@@ -84,6 +88,7 @@ class Pair:
         self.inside: bool | None = None  # whether rules read what the model enumerates, once that is known
         self.watch: Watch | None = None
         self.leaks: Bounded[object, bool] = Bounded(_KEPT)  # those of runs that attachments were made with
+        self.handed: Bounded[Attachment, bool] = Bounded(_KEPT)  # whether batches are handed to the data plate
         self.step: int = 0
         self.start: Generators | None = None  # before the guide ran
         self.weights: Mapping[str, float | Tensor] | None = None
@@ -160,6 +165,8 @@ class Pair:
         if leaks is not None:
             self.leaks.put(leaks, True)
         self.last = attachment, reading
+        recording.told = told(self.data_index, attachment, recording, args, kwargs)
+        recording.handed = recording.told is None and self._is_handed_over(attachment, recording, args, kwargs)
         nesting = self.base.max_plate_nesting
 
         def further(attachment: Attachment, recording: Recording, count: int) -> Iterator[Reading]:
@@ -184,6 +191,17 @@ class Pair:
             memory=self.memory,
             further=further,
             again=again,
+        )
+
+    def _is_handed_over(
+        self, attachment: Attachment, recording: Recording, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> bool:
+        each = any(attached.functional and attached.functional.of_each_datum for attached in attachment.rules)
+        plate = frame_of(attachment.resolution.data, recording) if each else None
+        if plate is None:
+            return False
+        return self.handed.get_or(
+            attachment, lambda: is_handed_over(self.model, self.guide, args, kwargs, recording, plate)
         )
 
     def _run_again(

@@ -10,6 +10,7 @@ from pyro.infer.elbo import ELBO
 from asrppl.diagnostics import AsrError, Diagnostic, public
 from asrppl.infer.elbo import RegularizedELBO
 from asrppl.infer.estimate.ranks import Group
+from asrppl.infer.told import DataIndex
 from asrppl.infer.verify import verify_base, verify_guide
 from asrppl.program import Program, load, parse
 
@@ -26,6 +27,7 @@ def regularize(
     bind: Mapping[str, object] | None = None,
     data: str | None = None,
     data_size: int | None = None,
+    data_index: DataIndex | None = None,
     step: int = 0,
     group: Group | None = None,
     **params: Any,
@@ -64,6 +66,11 @@ def regularize(
         data: the name of the data plate, where more than one plate is around all observed sites. (Plates within a
             vectorised one that are run through one entry at a time hold parts of a datum.)
         data_size: N, where that plate has no size (``pyro.plate("data")``); without it, N is the length of the batch.
+        data_index: which data a batch holds, where batches are handed to the programs: a function of their arguments
+            that returns the data's places among all, ``(B,)`` whole numbers: ``lambda x, index: index``. What a rule
+            says of each datum, `hard` and ``E[..]`` above all, then has a multiplier and a mean of its own for each.
+            A plate with ``subsample=`` says that by itself; one with ``subsample_size=`` and batches that it did not
+            choose says it wrongly, and ``data_index`` overrules it.
         step: where the schedules of weights start.
         group: of `torch.distributed`, the processes that share each batch; None for all of them, where it is set up.
             Each then makes every training step on a part of its own (docs/processes.md).
@@ -81,7 +88,16 @@ def regularize(
         _refuse(f"data_size={data_size!r} is no number of data", "give the number of data that there are in all")
     program = _program(rules, params)
     return RegularizedELBO(
-        model, guide, program, base, bind=bind, data=data, data_size=data_size, step=step, group=group
+        model,
+        guide,
+        program,
+        base,
+        bind=bind,
+        data=data,
+        data_size=data_size,
+        data_index=data_index,
+        step=step,
+        group=group,
     )
 
 

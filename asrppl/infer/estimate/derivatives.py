@@ -1,6 +1,7 @@
 """How a rule's violation changes with the means that it reads, and how far each draw and datum moves it."""
 
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from math import prod
 from typing import Any, Self
 
@@ -34,6 +35,10 @@ class Derivatives(Integrands):
                 # What max(a m + b, 0) changes with is known without a graph.
                 (slope,) = slopes.values()
                 return excesses[0].relu(), None, {leaf: _times(slope.detach(), factor)}, {}
+        if self._is_one_for_all() and excesses[0].numel() == 1:
+            # Of what all data have together, max(g, 0) changes with a mean as g does: that is known by now.
+            (slope,), ((excess, row),) = slopes.values(), self._gradients.values()
+            return excess.relu(), None, {leaf: own * slope.detach() for leaf, own in row.items()}, {}
         graph = torch.is_grad_enabled()
         with torch.enable_grad():  # multipliers pay for what counts, in evaluations too
             violations, speaking = self.functional.outer.evaluate(self.tensors, self.functions)
@@ -49,6 +54,14 @@ class Derivatives(Integrands):
         }
         violation = violation if graph else violation.detach()
         return violation, speaking.get(self.functional.name), cotangents, counted
+
+    def _is_one_for_all(self) -> bool:
+        """Whether the rule is one comparison of what all data have together, in tracked means of this run alone."""
+        if not self.functional.is_one or self.batch.mask is not None or self.batch.shared is not None:
+            return False
+        (comparison,) = self.functional.comparisons
+        plain = self.tracked and all(map(self.is_plain, self.by_name))
+        return bool(plain) and not (comparison.variables or comparison.excess.levels)
 
     def is_plain(self, name: str) -> bool:
         """Whether a moment is the value of its leaf, which is tracked."""
@@ -116,29 +129,36 @@ class Derivatives(Integrands):
 
     def _sloped(self, learning: Sequence[Comparison]) -> Moves:
         """Return how far each draw and datum moves comparisons that are one for all data."""
+        found: Moves = {}
+        for comparison in learning:
+            excess, row = self._gradients[comparison.name]
+            move = torch.zeros_like(excess)
+            for leaf, slope in row.items():
+                moved, axes = self.moved(leaf).detach(), self.axes(leaf)
+                part = padded(slope, axes, moved.dim() - axes) * moved
+                move = move + (part.sum(tuple(range(axes))) if axes else part)
+            found[comparison.name] = move, None
+        return found
+
+    @cached_property
+    def _gradients(self) -> dict[str, tuple[Tensor, dict[Leaf, Tensor]]]:
+        """By comparison g and its derivatives by the tracked means."""
         inner = self.detached()
         for leaf in self.tracked:
             inner.leaves[leaf] = self.leaves[leaf].detach().requires_grad_()
         leaves = list(inner.leaves)
+        inputs = list(inner.leaves.values())
+        found: dict[str, tuple[Tensor, dict[Leaf, Tensor]]] = {}
         with torch.enable_grad():
             inner.feed_all()
             excesses = inner._axes_first(self.functional.excesses(inner.tensors, self.functions))
-        found: Moves = {}
-        for comparison, excess in zip(self.functional.comparisons, excesses, strict=True):
-            if comparison in learning:
-                move = torch.zeros_like(excess)
+            for comparison, excess in zip(self.functional.comparisons, excesses, strict=True):
                 rows: Any = [None] * len(leaves)
                 if excess.requires_grad:
-                    inputs = [inner.leaves[leaf] for leaf in leaves]
-                    with torch.enable_grad():
-                        total = excess.sum()
-                    rows = torch.autograd.grad(total, inputs, retain_graph=True, allow_unused=True)
-                for leaf, row in zip(leaves, rows, strict=True):
-                    if row is not None:
-                        moved, axes = self.moved(leaf).detach(), self.axes(leaf)
-                        part = padded(row, axes, moved.dim() - axes) * moved
-                        move = move + (part.sum(tuple(range(axes))) if axes else part)
-                found[comparison.name] = move.detach(), None
+                    total = excess.sum() if excess.dim() else excess
+                    rows = torch.autograd.grad(total, inputs, retain_graph=len(excesses) > 1, allow_unused=True)
+                row = {leaf: slope for leaf, slope in zip(leaves, rows, strict=True) if slope is not None}
+                found[comparison.name] = excess.detach(), row
         return found
 
     def _turned(self, learning: Sequence[Comparison], known: Squares) -> Moves:
@@ -168,6 +188,8 @@ class Derivatives(Integrands):
 
     def excesses(self) -> list[Tensor]:
         """Return g of each comparison, ``(*axes, *batch)``, without a graph."""
+        if self._is_one_for_all():
+            return [excess for excess, _ in self._gradients.values()]
         with torch.no_grad():
             return self._axes_first(self.functional.excesses(self.tensors, self.functions))
 

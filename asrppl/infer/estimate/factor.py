@@ -115,7 +115,7 @@ def emit(
     outer = [frame_of(frame.name, recording) or frame for frame in around.frames]
     silence: dict[object, Tensor] = {}
     held = {key: unmark(tensor).detach() for key, tensor in reading.tensors.items()}
-    index = None if plate is None else recording.subsamples.get(plate.name)
+    index = recording.entries(plate)
     for attached in attachment.rules:
         name = attached.rule.name
         frames = _frames(attached, reading)

@@ -97,10 +97,15 @@ class Functional:
         }
 
     @cached_property
+    def is_one(self) -> bool:
+        """Whether the rule is one comparison, and nothing else."""
+        formula = self.decomposed.rule.formula
+        return isinstance(formula, AtMost) and formula.multiplier is not None and formula.defined is None
+
+    @cached_property
     def classical(self) -> tuple[Leaf, float] | None:
         """Of a rule that is one comparison a m + b <= 0 with numbers a and b (Eq. 2 of the paper) m and a."""
-        formula = self.decomposed.rule.formula
-        if not isinstance(formula, AtMost) or formula.multiplier is None or formula.defined is not None:
+        if not self.is_one:
             return None
         found = affine(self.comparisons[0].excess, self.by_name.keys())
         if found is None or len(found.pieces) != 1 or len(self.moments) != 1 or constant(found.rest) is None:

@@ -84,17 +84,19 @@ def place_of(here: Here, share: Share | None, *, all_data: bool) -> Place | None
     data = here.data
     if data is None or data.dim is None:
         return None
-    index = here.recording.subsamples.get(data.name)
-    if data.size == full_size(data) and not all_data:
-        return None  # a batch that is handed over: nothing says which data are in it
+    size = here.attachment.resolution.size or full_size(data)
+    index = here.recording.entries(data)
+    handed = here.recording.handed or (data.size == full_size(data) and not all_data)
+    if handed and here.recording.told is None:
+        return None  # nothing says which data are in the batch
     order = _order(data.size)
     if index is None:
         index = order
-    if share is not None and share.apart:
+    if share is not None and share.apart and here.recording.told is None:
         return Place(data.dim, index + share.offset, share.size)
     # On another device the question would have to be waited for.
-    whole = share is None and data.size == full_size(data) and index.is_cpu and torch.equal(index, order)
-    return Place(data.dim, index, full_size(data), whole)
+    whole = share is None and data.size == size and index.is_cpu and torch.equal(index, order)
+    return Place(data.dim, index, size, whole)
 
 
 @lru_cache(maxsize=8)

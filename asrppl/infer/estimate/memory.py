@@ -122,7 +122,7 @@ class Memory:
             return
         self._looked = True
         observed = tuple(site.value.detach() for site in here.recording.model.values() if site.likelihood)
-        index = None if here.data is None else here.recording.subsamples.get(here.data.name)
+        index = here.recording.entries(here.data)
         apart = self._share is not None and not self._share.apart
         if apart and index is not None:
             observed = (*observed, index)
@@ -275,8 +275,8 @@ def _verify_told_apart(attached: AttachedRule, about: frozenset[str]) -> None:
     if moment is not None:
         message = f"rule `{attached.rule.name}` says of each datum what only the model enumerates, and nothing says "
         message += "which data this batch holds: there is no telling whose multiplier is whose"
-        help = "run the plate with `subsample_size=` (or `subsample=`) and its full size, or hand over all data; or "
-        help += "say it of all data: `aggregate(..)`"
+        help = "run the plate with `subsample=` and its full size, say which data a batch holds by "
+        help += "`regularize(.., data_index=)`, or hand over all data; or say it of all data: `aggregate(..)`"
         raise AsrError([Diagnostic("ASR092", message, moment.operator.span, help=help)])
 
 

@@ -115,6 +115,7 @@ class Multipliers:
         self.stuck: bool = False
         self.quick: frozenset[str] = frozenset()  # comparisons with means that answer in the same step
         self._clock: Tensor | None = None
+        self._equal: Tensor = torch.ones(())  # the rate at which all calls weigh the same
         self._runs: list[tuple[Evaluation, Place | None]] = []
 
     # ---- what a run reads
@@ -203,10 +204,10 @@ class Multipliers:
         if self._clock is None:
             self._clock = torch.full((), float(self.calls - 1), device=like.device)
         self._clock += 1
+        self._equal = self._clock.reciprocal()
 
     def _rate(self, least: float) -> Tensor:
-        assert self._clock is not None
-        return self._clock.reciprocal().clamp_min_(least)
+        return self._equal.clamp_min(least)
 
     def _follow(self, key: Leaf | str, value: Tensor) -> None:
         """Keep what a value is over a few calls, and how noisy it is: by how much two calls in a row differ."""

@@ -19,9 +19,11 @@ from asrppl.infer.watch.pyro_internals import hidden, kept_generators, mark, mar
 from asrppl.infer.watch.recording import (
     Draw,
     Exposure,
+    Frame,
     ParamStatement,
     Recording,
     Site,
+    full_size,
     read_exposure,
     read_parameter,
     read_site,
@@ -75,10 +77,10 @@ class Recorder(Messenger):
         """Return what was exposed, by name; of a name exposed twice, the last."""
         return {message["name"]: read_exposure(message) for message in self.exposures}
 
-    def subsamples(self) -> dict[str, Tensor]:
-        """Return by plate which of its entries were run."""
+    def subsamples(self) -> dict[str, Any]:
+        """Return by plate which of its entries were run, as they were given."""
         return {
-            message["name"]: torch.as_tensor(message["value"])
+            message["name"]: message["value"]
             for message in self.samples
             if type(message["fn"]).__name__ == "_Subsample" and message["value"] is not None
         }
@@ -101,7 +103,9 @@ def recording_of(guide: Recorder, model: Recorder) -> Recording:
         model=model_sites,
         exposed={**model.exposed(), **guide.exposed()},
         params={**model.params(), **guide.params()},
-        subsamples={**guide.subsamples(), **model.subsamples()},
+        subsamples={
+            plate: torch.as_tensor(index) for plate, index in {**guide.subsamples(), **model.subsamples()}.items()
+        },
     )
     return with_sizes(recording)
 
@@ -221,16 +225,23 @@ def further_draws(
             )
 
 
-class _SameData(Messenger):
-    """Runs plates on given entries."""
+class _SameData(Watcher):
+    """Runs plates on given entries; ``chosen`` are the plates that the programs themselves had given entries to."""
 
     def __init__(self, subsamples: Mapping[str, Tensor]) -> None:
         super().__init__()
         self.subsamples = subsamples
+        self.chosen: set[str] = set()
+        self._met: set[str] = set()
 
     def _pyro_sample(self, msg: Any) -> None:
-        if type(msg["fn"]).__name__ == "_Subsample" and msg["name"] in self.subsamples:
-            msg["value"], msg["done"] = self.subsamples[msg["name"]], True
+        name = msg["name"]
+        if type(msg["fn"]).__name__ == "_Subsample" and name in self.subsamples:
+            replayed = self.in_model and name in self._met
+            if msg["value"] is not None and not replayed:
+                self.chosen.add(name)
+            self._met.add(name)
+            msg["value"], msg["done"] = self.subsamples[name], True
 
 
 def run_apart(
@@ -251,6 +262,25 @@ def run_apart(
         with tracker or nullcontext():
             poutine.replay(model_recorder(model), trace=trace)(*args, **kwargs)
     return recording_of(guide_recorder, model_recorder)
+
+
+def is_handed_over(
+    model: PyroProgram, guide: PyroProgram, args: tuple[Any, ...], kwargs: dict[str, Any], run: Recording, plate: Frame
+) -> bool:
+    """Whether the data plate draws which entries it runs, and what the model observes does not depend on them.
+
+    So it is where a batch is handed to ``pyro.plate("data", N, subsample_size=len(batch))``: the plate's entries scale
+    the batch up, and say nothing of which data are in it.
+    """
+    observed = {name: site.value for name, site in run.model.items() if site.likelihood}
+    if not observed or plate.name not in run.subsamples or plate.size == full_size(plate):
+        return False
+    others = _SameData({**run.subsamples, plate.name: (run.subsamples[plate.name] + 1) % full_size(plate)})
+    with torch.no_grad():
+        again = run_apart(model, guide, args, kwargs, others).model
+    return plate.name not in others.chosen and all(
+        name in again and torch.equal(again[name].value, value) for name, value in observed.items()
+    )
 
 
 def runs_apart(

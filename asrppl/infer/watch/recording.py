@@ -149,6 +149,16 @@ class Recording:
     params: dict[str, ParamStatement] = field(default_factory=dict[str, ParamStatement])
     unsized: dict[str, Frame] = field(default_factory=dict[str, Frame])  # plates that were given no size, as Pyro's
     subsamples: dict[str, Tensor] = field(default_factory=dict[str, Tensor])  # by plate which of its entries were run
+    told: Tensor | None = None  # which data are in the batch, where the caller says so
+    handed: bool = False  # whether the data plate drew its entries, and the batch was handed to it all the same
+
+    def entries(self, data: Frame | None) -> Tensor | None:
+        """Return which of all data were run; None without a plate of them, or where nothing says so."""
+        if data is None:
+            return None
+        if self.told is not None:
+            return self.told
+        return None if self.handed else self.subsamples.get(data.name)
 
     @property
     def structure(self) -> tuple[object, ...]:
