@@ -1,5 +1,6 @@
 """Puts the page together: Pyodide at one version from npm, our Python in a zip, and the files of this folder."""
 
+import ast
 import base64
 import hashlib
 import json
@@ -8,12 +9,11 @@ import shutil
 import subprocess
 import tarfile
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import lark
 
-import asrppl
 from asrppl import words
 
 HERE = Path(__file__).parent
@@ -31,7 +31,7 @@ WORLDS = sorted((HERE / "worlds").glob("*.asr"))
 WITH = "# with "
 MOST_BYTES = 500_000
 """What our own Python may weigh."""
-NEED_TORCH = {"bind", "lower", "infer"}
+NEED_TORCH = ("asrppl.bind", "asrppl.lower", "asrppl.infer")
 
 
 class BuildError(Exception):
@@ -93,19 +93,34 @@ def archive(path: Path) -> int:
 
 
 def _modules() -> Iterator[tuple[str, Path]]:
-    package = Path(asrppl.__file__).parent
-    for file in package.rglob("*"):
-        inside = file.relative_to(package)
-        if file.suffix in (".py", ".asr", ".md") and inside.parts[0] not in NEED_TORCH:
-            yield f"asrppl/{inside.as_posix()}", file
+    files = [*needed(["examples.playground.engine"]), *(ROOT / "asrppl" / "stdlib").glob("*.asr"), ROOT / "asrppl" / "explanations.md"]
+    for file in files:
+        yield file.relative_to(ROOT).as_posix(), file
     yield "asrppl/grammar/asr.lark", ROOT / "grammar" / "asr.lark"
     parser = Path(lark.__file__).parent
     for file in parser.rglob("*"):
         inside = file.relative_to(parser)
         if file.suffix in (".py", ".lark") and inside.parts[0] not in ("tools", "__pyinstaller"):
             yield f"lark/{inside.as_posix()}", file
-    for name in ("__init__.py", "engine.py", "values.py"):
-        yield f"examples/playground/{name}", HERE / name
+
+
+def needed(names: Iterable[str]) -> list[Path]:
+    """Return the files of modules and of all that they import of this checkout, but for what needs torch."""
+    waiting, found = list(names), dict[str, Path]()
+    while waiting:
+        name = waiting.pop()
+        path = ROOT.joinpath(*name.split("."))
+        file = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+        if name in found or not file.is_file() or name.startswith(NEED_TORCH):
+            continue
+        found[name] = file
+        waiting.append(name.rpartition(".")[0])
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                waiting += [alias.name for alias in node.names]
+            elif isinstance(node, ast.ImportFrom) and node.module is not None:
+                waiting += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+    return list(found.values())
 
 
 def _words() -> dict[str, list[str]]:
@@ -118,7 +133,7 @@ def _words() -> dict[str, list[str]]:
 
 def library() -> Iterator[dict[str, str]]:
     """Yield what the standard library defines of boxes, each with the comment above it."""
-    text = (Path(asrppl.__file__).parent / "stdlib" / "geometry.asr").read_text(encoding="utf-8")
+    text = (ROOT / "asrppl" / "stdlib" / "geometry.asr").read_text(encoding="utf-8")
     says = ""
     for line in text.splitlines():
         if line.startswith("# "):
