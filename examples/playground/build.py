@@ -93,8 +93,9 @@ def archive(path: Path) -> int:
 
 
 def _modules() -> Iterator[tuple[str, Path]]:
-    files = [*needed(["examples.playground.engine"]), *(ROOT / "asrppl" / "stdlib").glob("*.asr"), ROOT / "asrppl" / "explanations.md"]
-    for file in files:
+    package = ROOT / "asrppl"
+    texts = [*(package / "stdlib").glob("*.asr"), package / "explanations.md"]
+    for file in (*needed(["examples.playground.engine"]), *texts):
         yield file.relative_to(ROOT).as_posix(), file
     yield "asrppl/grammar/asr.lark", ROOT / "grammar" / "asr.lark"
     parser = Path(lark.__file__).parent
