@@ -143,24 +143,24 @@ function side() {
 function request(title, message) {
   $("told-title").textContent = title;
   $("told-text").textContent = "…";
-  $("told-worlds").replaceChildren();
+  $("told-offers").replaceChildren();
   $("told").showModal();
   request.id = (request.id ?? 0) + 1;
   worker.postMessage({ ...message, rules: rules.value, values: values.value, id: request.id });
 }
 
-function tell({ lines, worlds = [] }) {
+function tell({ lines, offers = [] }) {
   $("told-text").textContent = lines.join("\n");
-  const buttons = worlds.map(({ title, values: text }) => {
+  const buttons = offers.map(({ label, values: text }) => {
     const button = document.createElement("button");
-    button.textContent = `Take the one that ${title}`;
+    button.textContent = label;
     button.onclick = () => {
       values.value = text;
       ask("value");
     };
     return button;
   });
-  $("told-worlds").replaceChildren(...buttons);
+  $("told-offers").replaceChildren(...buttons);
 }
 
 // ---- values

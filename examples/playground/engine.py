@@ -8,6 +8,7 @@ from typing import Any
 
 from asrppl.check import Checked, RuleInfo, check_file, type_program
 from asrppl.check.modules import standard_definitions
+from asrppl.cli.repl.literals import show_value
 from asrppl.codes import Severity
 from asrppl.core.families import members
 from asrppl.core.labels import indexed, level_name, type_of, weight_text
@@ -26,7 +27,7 @@ from asrppl.worlds.instances import Place, broken, total
 from asrppl.worlds.invent import InventionError, invent
 from asrppl.worlds.told import example_lines, headline, lines_of
 from asrppl.worlds.watched import Watched, everyone
-from examples.playground.values import are_rows, as_text, parse_values
+from examples.playground.values import are_rows, as_text, parse_values, with_entry
 
 NAME = "rules"
 SHOWN = 24
@@ -219,7 +220,13 @@ def tell_why(text: str, values: str, rule: str) -> dict[str, Any]:
         found = why(sheet.source, sheet.read(given), only=[rule], shown=LOOKED_INTO)
     except AsrError as error:
         return {"lines": str(error).split("\n")}
-    return {"lines": [line for one in found for line in lines_of(one)]}
+    mends = {one.mend.entry: one.mend.new for told in found for one in told.instances if one.mend is not None}
+    offers = [
+        {"label": f"Set {entry} to {show_value(new)}", "values": as_text(changed)}
+        for entry, new in mends.items()
+        if (changed := with_entry(given, entry, new)) is not None
+    ]
+    return {"lines": [line for one in found for line in lines_of(one)], "offers": offers}
 
 
 def give_example(text: str, values: str) -> dict[str, Any]:
@@ -237,8 +244,8 @@ def give_example(text: str, values: str) -> dict[str, Any]:
     except (AsrError, InventionError) as error:
         return {"lines": str(error).split("\n")}
     shown = [one for one in (found.keeps, *found.breaks) if one.values is not None]
-    worlds = [{"title": headline(one), "values": as_text(one.values or {})} for one in shown]
-    return {"lines": list(example_lines(found)), "worlds": worlds}
+    offers = [{"label": f"Take the one that {headline(one)}", "values": as_text(one.values or {})} for one in shown]
+    return {"lines": list(example_lines(found)), "offers": offers}
 
 
 _ELSEWHERE = "The command `asrppl example RULES` goes further: it descends on the violations, and asks z3."

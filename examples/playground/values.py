@@ -1,5 +1,7 @@
 """Values as the page has them: a text of lines ``NAME = VALUE``."""
 
+import copy
+import re
 from collections.abc import Mapping
 from typing import Any, cast
 
@@ -44,6 +46,32 @@ def _statements(text: str) -> list[tuple[int, str]]:
 def as_text(values: Mapping[str, object]) -> str:
     """Return values as they would be typed."""
     return "".join(f"{name} = {show_value(value)}\n" for name, value in values.items())
+
+
+_ENTRY = re.compile(r"(\w+)(?:\[([\d, ]+)\])?(?:\.(\w+))?")
+_COLUMNS = {3: ("x", "y", "size"), 4: ("x", "y", "w", "h")}
+
+
+def with_entry(values: Mapping[str, object], entry: str, new: object) -> dict[str, object] | None:
+    """Return values in which the number ``box[0].x`` is another; None where their text does not show it so."""
+    found = _ENTRY.fullmatch(entry)
+    if found is None or found[1] not in values:
+        return None
+    changed: dict[Any, Any] = copy.deepcopy(dict(values))
+    inside: Any = changed
+    path: list[Any] = [found[1], *map(int, filter(None, (found[2] or "").split(",")))]
+    for step in path[:-1]:
+        inside = inside[step]
+        if not isinstance(inside, list):
+            return None
+    if found[3] is not None:
+        inside, last = inside[path[-1]], path[-1]
+        columns = _COLUMNS.get(len(inside), ()) if isinstance(inside, list) else ()
+        if found[3] not in columns:
+            return None
+        path = [last, columns.index(found[3])]
+    inside[path[-1]] = new
+    return changed
 
 
 def are_rows(value: object) -> bool:

@@ -112,7 +112,8 @@ def asks_why(page: Page) -> None:
     page.locator("[data-rule=apart] button").click()
     expect(page.locator("#told-text")).to_contain_text("mend: box[0].x from 12 to 6.5 (by 5.5)", timeout=30_000)
     page.screenshot(path=SHOTS / "why.png")
-    page.keyboard.press("Escape")
+    page.get_by_role("button", name="Set box[0].x to 6.5").click()
+    expect(page.locator("[data-rule=apart] .holds")).to_be_visible()
 
 
 def asks_for_an_example(page: Page) -> None:
@@ -120,9 +121,9 @@ def asks_for_an_example(page: Page) -> None:
     page.locator("#examples").select_option("2")
     expect(page.locator("#total")).to_contain_text("1 broken")
     page.locator("#example").click()
-    expect(page.locator("#told-worlds button").first).to_be_visible(timeout=60_000)
+    expect(page.locator("#told-offers button").first).to_be_visible(timeout=60_000)
     page.screenshot(path=SHOTS / "example.png")
-    page.locator("#told-worlds button").first.click()
+    page.locator("#told-offers button").first.click()
     expect(page.locator("#total")).to_contain_text("all kept")
 
 

@@ -15,7 +15,7 @@ from asrppl.worlds import why
 from examples.playground import engine
 from examples.playground.__main__ import HOST, server
 from examples.playground.build import HERE, MOST_BYTES, PAGE, WORLDS, archive, library, world
-from examples.playground.values import parse_values
+from examples.playground.values import parse_values, with_entry
 from tests.conformance import WITH, programs, read
 
 
@@ -116,11 +116,30 @@ def test_why_is_told_with_a_mend_and_codes_are_explained() -> None:
     assert "For example:" in engine.explain("ASR036")["lines"]
 
 
+def test_a_mend_can_be_taken() -> None:
+    start = world(WORLDS[0])
+    offers = engine.tell_why(start["rules"], start["values"], "apart")["offers"]
+    assert [offer["label"] for offer in offers] == ["Set box[0].x to 6.5", "Set box[1].x to 24.5"]
+    for offer in offers:
+        assert engine.evaluate(start["rules"], offer["values"])["rules"][0]["violation"] == 0
+
+
+def test_entries_are_changed_where_they_are_written_out() -> None:
+    values = {"n": 2, "m": [[1, 2], [3, 4]], "box": [[1, 2, 3]], "title": [1, 2, 3, 4], "z": {"value": [1]}}
+    assert with_entry(values, "n", 5) == {**values, "n": 5}
+    assert with_entry(values, "m[1, 0]", 9) == {**values, "m": [[1, 2], [9, 4]]}
+    assert with_entry(values, "box[0].size", 9) == {**values, "box": [[1, 2, 9]]}
+    assert with_entry(values, "title.h", 9) == {**values, "title": [1, 2, 3, 9]}
+    for entry in ("z[0]", "w", "box[0].w", "box[0].x of datum 1"):
+        assert with_entry(values, entry, 9) is None
+    assert values["m"] == [[1, 2], [3, 4]]
+
+
 def test_examples_are_found_where_worlds_are_few() -> None:
     found = engine.give_example("rule a: x or y\nrule b: not (x and y)\n", "")
-    titles = [one["title"] for one in found["worlds"]]
-    assert titles == ["keeps all rules", "breaks a alone, by 1", "breaks b alone, by 1"]
-    kept, _ = parse_values(found["worlds"][0]["values"])
+    labels = [one["label"].removeprefix("Take the one that ") for one in found["offers"]]
+    assert labels == ["keeps all rules", "breaks a alone, by 1", "breaks b alone, by 1"]
+    kept, _ = parse_values(found["offers"][0]["values"])
     assert sorted(kept.values()) == [False, True]
     assert "infinitely many" in engine.give_example("x <= 1", "")["lines"][0]
     assert engine.give_example("x <=", "")["lines"][0].startswith("error[ASR")
