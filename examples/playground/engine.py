@@ -1,5 +1,6 @@
 """What the page asks of Python: texts in, plain data out. It needs no torch, and runs under Pyodide as it runs here."""
 
+import copy
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -21,10 +22,8 @@ from asrppl.syntax import ast, parse_file
 from asrppl.syntax.mathematics import unicode_mathematics
 from asrppl.words import BUILTINS
 from asrppl.worlds import why
-from asrppl.worlds.data import Data, data_of, signature_of
-from asrppl.worlds.example import example
+from asrppl.worlds.data import Data, Datum, data_of, signature_of
 from asrppl.worlds.instances import Place, broken, total
-from asrppl.worlds.invent import InventionError, invent
 from asrppl.worlds.told import example_lines, headline, lines_of
 from asrppl.worlds.watched import Watched, everyone
 from examples.playground.values import are_rows, as_text, parse_values, with_entry
@@ -175,12 +174,24 @@ def _may_be_boxes(sheet: Sheet, name: str) -> bool:
 
 def _each(sheet: Sheet, data: Data) -> list[tuple[ast.Rule, Watched, tuple[int, ...]]]:
     """Return each rule with the interpreter of each datum that it speaks of, and where in the batch that is."""
-    watched = everyone(lambda datum: Watched(sheet.source, datum), data.values)
+    watched = everyone(lambda datum: _interpreter(sheet.source, datum), data.values)
     found: list[tuple[ast.Rule, Watched, tuple[int, ...]]] = []
     for rule in sheet.checked.rules if watched else ():
         places = list(zip(watched, data.places(), strict=True)) if rule.levels else [(watched[0], ())]
         found += [(one.rule(rule.name), one, place) for one, place in places]
     return found
+
+
+def _interpreter(source: Source, datum: Datum) -> Watched:
+    """Return the interpreter of a datum; its text is read once, and not at every move of a drag."""
+    found = copy.copy(_interpreter_of(source))
+    found.values = dict(datum)
+    return found
+
+
+@lru_cache(maxsize=4)
+def _interpreter_of(source: Source) -> Watched:
+    return Watched(source, {})
 
 
 def _costs(rule: ast.Rule, watched: Watched, datum: tuple[int, ...]) -> dict[str, Any]:
@@ -231,6 +242,9 @@ def tell_why(text: str, values: str, rule: str) -> dict[str, Any]:
 
 def give_example(text: str, values: str) -> dict[str, Any]:
     """Return a world that keeps all rules, and for each one that breaks it alone, where all worlds can be looked at."""
+    from asrppl.worlds.example import example  # not before it is asked for: the first answer does not wait for it
+    from asrppl.worlds.invent import InventionError, invent
+
     sheet = sheet_of(text)
     try:
         lengths = _lengths(sheet, parse_values(values)[0])
