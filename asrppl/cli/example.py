@@ -60,7 +60,9 @@ def add_parser(subparsers: Commands) -> None:
     parser.add_argument("--real", metavar="NAME", action="append", default=[], help="this one is a real (repeatable)")
     parser.add_argument("--data", metavar="N", type=_count, default=1, help="how many data a world has (default: 1)")
     parser.add_argument("--seed", metavar="N", type=int, default=0, help="of the random worlds (default: 0)")
-    parser.add_argument("--seconds", metavar="S", type=float, default=15.0, help="of z3, for a question (default: 15)")
+    parser.add_argument(
+        "--seconds", metavar="S", type=_seconds, default=15.0, help="of z3, for a question (default: 15)"
+    )
     parser.add_argument("--json", action="store_true", help="print plain data instead")
     parser.add_argument("--plot", metavar="FILE.svg", type=Path, help="draw the boxes of the worlds")
     parser.set_defaults(run=_run)
@@ -83,6 +85,16 @@ def _count(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text}: expected a number of data, 1 or more")
     return int(text)
+
+
+def _seconds(text: str) -> float:
+    try:
+        found = float(text)
+    except ValueError:
+        found = 0.0
+    if not 0 < found < 1e6:
+        raise argparse.ArgumentTypeError(f"{text}: expected seconds, more than 0")
+    return found
 
 
 def _run(arguments: argparse.Namespace) -> int:

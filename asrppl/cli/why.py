@@ -1,7 +1,9 @@
 """`asrppl why`: for values, which instances break a rule, by how much, and what would mend it most cheaply."""
 
 import argparse
+import json
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 from asrppl.cli.arguments import add_params, params_of
@@ -42,8 +44,17 @@ def add_parser(subparsers: Commands) -> None:
     add_values(parser)
     add_params(parser)
     parser.add_argument("--rule", action="append", metavar="NAME", help="only this rule (repeatable)")
-    parser.add_argument("--most", type=int, default=SHOWN, metavar="N", help=f"instances of a rule (default: {SHOWN})")
+    parser.add_argument(
+        "--most", type=_count, default=SHOWN, metavar="N", help=f"instances of a rule (default: {SHOWN})"
+    )
+    parser.add_argument("--json", action="store_true", help="print plain data instead")
     parser.set_defaults(run=_run)
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text}: expected how many, 0 or more")
+    return int(text)
 
 
 def _run(arguments: argparse.Namespace) -> int:
@@ -66,7 +77,10 @@ def _run(arguments: argparse.Namespace) -> int:
     except KeyError as error:
         print(printable(f"asrppl why: {error.args[0]}"), file=sys.stderr)
         return 2
-    for one in found:
+    if arguments.json:
+        plain = [{**asdict(one), "violation": one.violation} for one in found]
+        print(json.dumps(plain, indent=2, default=str))  # (of a Normal its text)
+    for one in () if arguments.json else found:
         for line in lines_of(one):
             print(printable(line))
     return 0 if all(one.holds for one in found) else 1

@@ -1,12 +1,14 @@
 """Values as people give them, made into what the reference interpreter takes: plain Python, one datum at a time."""
 
 import itertools
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
 from asrppl.core.families import family, members
 from asrppl.core.free import FreeName, FreeNames
+from asrppl.core.laws import Law
 from asrppl.core.signature import BOX_FIELDS, Entry, Kind, Level, Signature, makes_box
 from asrppl.diagnostics import AsrError, Diagnostic
 from asrppl.reference import Given
@@ -173,6 +175,8 @@ def _lists(use: FreeName, value: object) -> object:
         if len({lengths(item) for item in items}) > 1:
             raise _refused("ASR073", f"the rows of `{use.name}` differ in length", use)
         return items
+    if isinstance(value, float) and not math.isfinite(value):
+        raise _refused("ASR072", f"the value of `{use.name}` has an entry that is not finite: {value!r}", use)
     if isinstance(value, bool | int | float) or value is None or not isinstance(value, str | Mapping | set):
         return value
     raise _refused("ASR072", f"the value of `{use.name}` has an entry that is no number: {value!r}", use)
@@ -251,11 +255,15 @@ def _entry(use: FreeName, value: Given) -> Entry:
         axes = axes if value.fields else axes[:-1]
         squares = use.shape == "box" and ("size" in value.fields or lengths(value.value)[-1:] == (3,))
     support: tuple[int | float, ...] | None = None
+    law: Law | None = None
     if value.probs is not None:
         leaf = value.probs
         while isinstance(leaf, list):
             leaf = cast(list[object], leaf)[0]
-        support = tuple(cast(Mapping[int | float, float], leaf)) if isinstance(leaf, Mapping) else None
+        if isinstance(leaf, Mapping):
+            support = tuple(cast(Mapping[int | float, float], leaf))
+        else:
+            law = Law("Normal")
     kind = {"bool": Kind.BOOL, "int": Kind.INT, "real": Kind.REAL}[value.kind]
     return Entry(
         axes=axes,
@@ -264,6 +272,7 @@ def _entry(use: FreeName, value: Given) -> Entry:
         fields=fields,
         squares=squares,
         support=support,
+        law=law,
         masked=value.mask is not None,
         given=use.given,
         distribution_levels=data,

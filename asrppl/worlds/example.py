@@ -141,7 +141,8 @@ class _Search:
         if came.best is not None:
             self.nearest[Goal()] = came.best[0]
         for goal in self._open():
-            self.tried[goal].append(f"none among all {came.count:,} worlds")
+            all_of_them = f"none among all {came.count:,} worlds" if came.count > 1 else "the rules read nothing"
+            self.tried[goal].append(all_of_them)
         # Laws have others than were listed, and ints and reals go on beyond their ranges.
         if self._open() and all(one.what == "bool" for one in self.invention.unknowns):
             self._prove_by(came)

@@ -50,16 +50,22 @@ def total(triple: Triple) -> float:
     return sum(triple)
 
 
-def broken(watched: Watched, reading: Violation, place: Place) -> Iterator[tuple[Place, Triple]]:
-    """Yield the conjuncts below a formula that are not kept, in each instance of leading ``forall``s."""
+def conjuncts(watched: Watched, place: Place) -> Iterator[Place]:
+    """Yield the parts below a formula that all have to hold, in each instance of leading ``forall``s."""
     found = every(watched, place)
-    if found is not None:
-        for part in found:
-            yield from broken(watched, reading, part)
+    if found is None:
+        yield place
         return
-    triple = place.cost(watched, reading)
-    if total(triple) > NEAR:
-        yield place, triple
+    for part in found:
+        yield from conjuncts(watched, part)
+
+
+def broken(watched: Watched, reading: Violation, place: Place) -> Iterator[tuple[Place, Triple]]:
+    """Yield those of the conjuncts below a formula that are not kept, with what they cost."""
+    for part in conjuncts(watched, place):
+        triple = part.cost(watched, reading)
+        if total(triple) > NEAR:
+            yield part, triple
 
 
 def every(watched: Watched, place: Place) -> Iterator[Place] | None:

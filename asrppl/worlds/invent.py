@@ -11,6 +11,7 @@ from typing import Literal
 from asrppl.check import Checked, type_program
 from asrppl.check.assumed import Lengths, assumed
 from asrppl.check.facts import facts_of, nodes
+from asrppl.codes import Severity
 from asrppl.core.free import FreeName
 from asrppl.core.labels import indexed
 from asrppl.core.signature import BOX_FIELDS, Entry, Kind
@@ -26,6 +27,9 @@ INTS, REALS = (0, 3), (-3.0, 3.0)
 SIDE = 50.0
 """Of the canvas that boxes lie on where the rules mention no number."""
 
+
+_LENGTHS = ("ASR044", "ASR046")
+"""Findings that other lengths may mend."""
 
 Kinds = Mapping[str, Literal["int", "real"]]
 
@@ -53,6 +57,8 @@ def invent(
     Raises:
         InventionError: a name is a function, or no kinds of names fit the rules.
     """
+    if not checked.rules:
+        raise InventionError("there is no rule to keep, or to break")
     for option, names in (("--lengths", lengths), ("--range", ranges or {}), ("--int or --real", kinds or {})):
         for name in names:
             if name not in checked.free and (option != "--lengths" or name not in _indices(checked)):
@@ -110,6 +116,10 @@ class _Inventor:
                     self.name(self.checked.free[name], entry)
                 return self.invention
         assert problem is not None
+        found = next(found for found in problem.diagnostics if found.severity is Severity.ERROR)
+        if found.code in _LENGTHS:
+            name = next(name for name, free in self.checked.free.items() if free.rank)
+            raise InventionError(f"for these lengths: {found.message} ({found.code}); --lengths {name}=5 says others")
         raise problem
 
     def entries(self, finite: Sequence[str], whole: bool) -> dict[str, Entry]:

@@ -59,7 +59,9 @@ class Judge:
     def costs(self, world: World) -> list[float]:
         """Return what each rule costs, summed over the data; a rule about all data costs what it costs once."""
         data = data_of(self.checked.free, self.invention.values(world))
-        for one, datum in zip(self._watched, data.values, strict=True):
+        # Rules that read nothing read the same of all data.
+        values = data.values * (self.invention.data if not data.batch else 1)
+        for one, datum in zip(self._watched, values, strict=True):
             one.values = dict(datum)
         found: list[float] = []
         for rule in self.checked.rules:

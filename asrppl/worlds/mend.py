@@ -4,9 +4,12 @@ A violation falls along its slope until it is 0, or where it has none at once: N
 both directions; what they found is halved back to where it is just enough. Nothing is said that was not tried.
 """
 
+import itertools
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from statistics import NormalDist
+from typing import cast
 
 from asrppl.reference.readings import Violation
 from asrppl.worlds.instances import Place, total
@@ -21,6 +24,8 @@ MOST_TRIES = 1_500
 _NEWTON, _STRIDES, _HALVINGS = 12, 12, 45
 _ROOM, _FINE = 1e-4, 1e-6
 """By which share a number may move farther than it has to, for fewer digits; how finely that is known."""
+_ONE_BY_ONE = 10
+"""Whole steps up to here are tried one by one."""
 _SIDES = ("w", "h", "size")
 
 Number = bool | int | float
@@ -30,11 +35,23 @@ Costs = Callable[[Number], float]
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One number put in place of another."""
+    """One number put in place of another.
+
+    Args:
+        cell: where it stands; the cell of a law, whose probability or parameter it is.
+        old: what it is.
+        new: what it would be.
+        put: what the cell would hold.
+        of: which number of a law: "[2]", ".loc".
+        taken: the value that its probability is taken from.
+    """
 
     cell: Cell
     old: Number
     new: Number
+    put: object
+    of: str = ""
+    taken: float | None = None
 
     @property
     def by(self) -> float:
@@ -49,9 +66,9 @@ def cheapest(watched: Watched, reading: Violation, place: Place) -> list[Change]
     found: list[Change] = []
     tries = _Tries(watched, reading, place)
     for cell in list(noted)[:MOST_CELLS]:
-        if cell.name not in watched.declared and cell.field != "probs":
+        if cell.name not in watched.declared:
             most = min((change.by for change in found), default=math.inf)
-            found += _of(tries, cell, most + NEAR)
+            found += (_of_law if cell.field == "probs" else _of)(tries, cell, most + NEAR)
     least = min((change.by for change in found), default=0.0)
     return [change for change in found if change.by <= least * (1 + _ROOM) + NEAR]
 
@@ -65,9 +82,9 @@ class _Tries:
     place: Place
     left: int = MOST_TRIES
 
-    def of(self, cell: Cell, new: Number) -> float:
+    def of(self, cell: Cell, new: object) -> float:
         self.left -= 1
-        if self.left < 0 or (cell.field in _SIDES and new < 0):
+        if self.left < 0 or (cell.field in _SIDES and cast(float, new) < 0):
             return math.inf
         with self.watched.changed(cell, new):
             return total(self.place.cost(self.watched, self.reading))
@@ -82,9 +99,59 @@ def _of(tries: _Tries, cell: Cell, most: float) -> list[Change]:
         return tries.of(cell, new)
 
     if isinstance(old, bool):
-        return [Change(cell, old, not old)] if costs(not old) <= NEAR else []
-    news = [new for sign in (1, -1) if (new := _along(costs, old, sign, most)) is not None]
-    return [Change(cell, old, new) for new in news]
+        return [Change(cell, old, not old, not old)] if costs(not old) <= NEAR else []
+    return [Change(cell, old, new, new) for new in _both_ways(costs, old, most)]
+
+
+def _of_law(tries: _Tries, cell: Cell, most: float) -> list[Change]:
+    law = tries.watched.value(cell)
+    if isinstance(law, NormalDist):
+        return [*_of_parameter(tries, cell, law, "loc", most), *_of_parameter(tries, cell, law, "scale", most)]
+    shares = cast(Mapping[float, float], law)
+    found: list[Change] = []
+    for giver, taker in itertools.permutations(shares, 2):
+        if shares[giver] > 0:
+            found += _of_share(tries, cell, shares, giver, taker, min([most, *(change.by for change in found)]))
+    return found
+
+
+def _of_share(
+    tries: _Tries, cell: Cell, shares: Mapping[float, float], giver: float, taker: float, most: float
+) -> list[Change]:
+    """Return how much probability has to go from one value to another."""
+
+    def moved(much: float) -> dict[float, float]:
+        return {**shares, giver: shares[giver] - much, taker: shares[taker] + much}
+
+    def costs(much: Number) -> float:
+        return tries.of(cell, moved(much)) if 0 <= much <= shares[giver] else math.inf
+
+    much = _along(costs, 0.0, 1, min(most, shares[giver]))
+    if much is None:
+        return []
+    return [Change(cell, shares[taker], shares[taker] + much, moved(much), f"[{taker:g}]", giver)]
+
+
+def _of_parameter(tries: _Tries, cell: Cell, law: NormalDist, parameter: str, most: float) -> list[Change]:
+    def moved(new: float) -> NormalDist:
+        return NormalDist(new, law.stdev) if parameter == "loc" else NormalDist(law.mean, new)
+
+    def costs(new: Number) -> float:
+        return tries.of(cell, moved(new)) if parameter == "loc" or new > 0 else math.inf
+
+    old = law.mean if parameter == "loc" else law.stdev
+    return [Change(cell, old, new, moved(new), f".{parameter}") for new in _both_ways(costs, old, most)]
+
+
+def _both_ways(costs: Costs, old: int | float, most: float) -> Iterator[int | float]:
+    """Yield the nearest number above at which it is kept, and that below where it is no farther."""
+    above = _along(costs, old, 1, most)
+    if above is not None:
+        yield above
+        most = min(most, above - old)
+    below = _along(costs, old, -1, most)
+    if below is not None:
+        yield below
 
 
 def _along(costs: Costs, old: int | float, sign: int, most: float) -> int | float | None:
@@ -112,7 +179,10 @@ def kept(costs: Costs, new: Number) -> bool:
 
 
 def _steps(costs: Costs, old: int | float, sign: int, most: float) -> Iterator[int | float]:
-    """Yield how far to go: where the slope says that the violation is 0, then ever farther."""
+    """Yield how far to go: where the slope says that the violation is 0, ever farther, at last as far as is of use.
+
+    (What leads to exactly 1 of a probability is such a last step.)
+    """
     whole = isinstance(old, int)
     little = 1 if whole else 1e-6 * max(1.0, abs(old))
     step: int | float = 0
@@ -126,9 +196,13 @@ def _steps(costs: Costs, old: int | float, sign: int, most: float) -> Iterator[i
             break
         yield step
         here = costs(old + step)
+    if whole:
+        yield from (sign * step for step in range(1, _ONE_BY_ONE))
     unit = 1 if whole else max(min(first, 1e6), 1e-3) / 4
     for power in range(_STRIDES):
         yield sign * unit * 4**power
+    if math.isfinite(most):
+        yield sign * (math.floor(most) if whole else most)
 
 
 def _rounded(costs: Costs, old: float, step: float) -> float:

@@ -19,7 +19,9 @@ from asrppl.worlds.unknown import Unknown, z3
 from asrppl.worlds.watched import everyone
 
 _SUBSETS = 200
-"""Sets of rules that are tried one by one for a smallest conflict; beyond, one that cannot be made smaller."""
+"""Sets of rules that are tried one by one for a smallest conflict."""
+_PATIENCE = 4
+"""For how many questions' time they are tried."""
 
 
 @dataclass(slots=True)
@@ -126,23 +128,29 @@ class Solver:
         return came
 
     def conflict(self) -> tuple[tuple[int, ...], bool]:
-        """Return a set of rules that no world keeps together, where there is one, and whether none is smaller."""
-        count = len(self._rules)
-        sizes = itertools.accumulate(math.comb(count, size) for size in range(1, count + 1))
-        largest = sum(1 for total in sizes if total <= _SUBSETS)
+        """Return a set of rules that no world keeps together, where all of them are, and whether none is smaller.
+
+        Small sets are tried first, as long as they are few and time is left; then rules are left out one by one.
+        """
+        count, until = len(self._rules), time.monotonic() + _PATIENCE * self.seconds
+        sets = (chosen for size in range(1, count + 1) for chosen in itertools.combinations(range(count), size))
         certain = True
-        for size in range(1, largest + 1):
-            for chosen in itertools.combinations(range(count), size):
-                answer, _ = self._ask([self._rules[place] for place in chosen])
-                if answer == "unsat":
-                    return chosen, certain
-                certain = certain and answer == "sat"
+        for chosen in itertools.islice(sets, _SUBSETS):
+            if time.monotonic() > until:
+                break
+            answer = self._together(chosen)
+            if answer == "unsat":
+                return chosen, certain
+            certain = certain and answer == "sat"
         left = list(range(count))
         for place in range(count):
             rest = [other for other in left if other != place]
-            if self._ask([self._rules[other] for other in rest])[0] == "unsat":
+            if self._together(rest) == "unsat":
                 left = rest
         return tuple(left), False
+
+    def _together(self, rules: Sequence[int]) -> str:
+        return self._ask([self._rules[place] for place in rules])[0]
 
     def _ask(self, wanted: Sequence[Any]) -> tuple[str, Any]:
         solver = z3.Solver()

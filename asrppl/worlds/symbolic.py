@@ -68,9 +68,10 @@ class Conditions(Reading[Any]):
 
 @dataclass(frozen=True)
 class Claims(Claim[Any]):
-    """Where claims hold, as formulas of z3: as `Holds` has it."""
+    """Where claims cost nothing, as formulas of z3: where they hold, a real ``<`` with the rule's margin."""
 
     undefined: bool = True
+    margin: float = 0.0
 
     def literal(self, value: bool) -> Any:
         """See `Reading`."""
@@ -82,7 +83,8 @@ class Claims(Claim[Any]):
         if z3.is_false(there):
             return z3.BoolVal(self.undefined)
         if atom.operator == "<" and not atom.whole:
-            atom = replace(atom, operator="<=")
+            left = atom.left + self.margin if self.margin and atom.left is not None else atom.left
+            atom = replace(atom, operator="<=", left=left)
         compared = _compared(atom)
         return z3.Or(z3.Not(there), compared) if self.undefined else z3.And(there, compared)
 

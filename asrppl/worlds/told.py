@@ -71,7 +71,7 @@ def _mend(mend: Mend) -> str:
     """Return a mend in words: ``box[0].x from 10 to 6 (by 4), and the rule holds``."""
     change = f"{mend.entry} from {written(mend.old)} to {written(mend.new)}"
     if not isinstance(mend.old, bool):
-        change += f" (by {amount(mend.by)})"
+        change += f" (by {amount(mend.by)}{f', taken from {mend.taken}' if mend.taken else ''})"
     after = "and the rule holds" if mend.left <= NEAR else f"and the rule costs {amount(mend.left)}"
     return change + f", {after}" + (f"; it breaks {_list(mend.breaks)}" if mend.breaks else "")
 

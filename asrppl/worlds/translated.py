@@ -30,7 +30,7 @@ class Translated(Watched):
         self._decider = Refusing()
 
     def holds(self, rule: ast.Rule) -> Any:
-        """Return where a rule holds, a formula of z3.
+        """Return where a rule costs nothing, a formula of z3.
 
         Raises:
             Untranslatable: it says what is not translated.
@@ -39,10 +39,11 @@ class Translated(Watched):
         guards = [option.condition for option in rule.options if isinstance(option, ast.Where)]
         try:
             applies = [self.walk(Conditions(), guard, scope, True) for guard in guards]
-            return z3.Implies(z3.And(*applies), self.walk(Claims(), rule.formula, scope, True))
-        except (TypeError, NotImplementedError, ValueError) as error:
-            # What Python's own functions (an exponential, say) make of an unknown.
-            raise Untranslatable(str(error)) from error
+            return z3.Implies(
+                z3.And(*applies), self.walk(Claims(margin=self.reading(rule).margin), rule.formula, scope, True)
+            )
+        except (TypeError, ValueError) as error:  # what Python's own functions make of an unknown
+            raise Untranslatable("it takes an `exp`, a law or the like of what is not known") from error
 
     # ---- formulas over index variables
 

@@ -8,6 +8,7 @@ from typing import cast
 from asrppl.core.signature import EDGES
 from asrppl.files import Library
 from asrppl.reference import Given, Reference
+from asrppl.reference.arrays import Array
 from asrppl.reference.interpreter import rule_name
 from asrppl.reference.laws import Law
 from asrppl.reference.names import Scope
@@ -19,6 +20,10 @@ from asrppl.worlds.data import Datum
 
 NEAR = 1e-9
 """What costs no more than this is kept: thirds do not add up to 1 in floating point."""
+
+
+Entry = tuple[int, str, tuple[int, ...]]
+"""Which datum, name and entry: what is read together, all fields of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +41,11 @@ class Cell:
     place: tuple[int, ...] = ()
     field: str = ""
     datum: int = 0
+
+    @property
+    def entry(self) -> Entry:
+        """The entry that it is a part of."""
+        return self.datum, self.name, self.place
 
     def __str__(self) -> str:
         index = f"[{', '.join(map(str, self.place))}]" if self.place else ""
@@ -66,6 +76,7 @@ class Watched(Reference):
         self.everyone: Sequence[Watched] = [self]
         self.number = 0
         self._noted: dict[Cell, None] | None = None
+        self._touched: set[Entry] | None = None
 
     def data(self) -> "Sequence[Watched]":
         """Return the interpreter of each datum that an aggregate is taken over."""
@@ -108,6 +119,25 @@ class Watched(Reference):
         finally:
             for one in self.everyone:
                 one._noted = None
+
+    @contextmanager
+    def touching(self) -> Generator[set[Entry]]:
+        """Collect which entries are read inside the ``with``, of all data (its user may empty the set at any time)."""
+        touched: set[Entry] = set()
+        for one in self.everyone:
+            one._touched = touched
+        try:
+            yield touched
+        finally:
+            for one in self.everyone:
+                one._touched = None
+
+    def place(self, array: Array) -> tuple[int, ...] | None:
+        """See `Reference`."""
+        found = super().place(array)
+        if self._touched is not None and array.name is not None and found is not None:
+            self._touched.add((self.number, array.name, found))
+        return found
 
     def _note(self, expr: ast.Expr, scope: Scope, fields: Sequence[str]) -> None:
         if self._noted is None:

@@ -11,14 +11,13 @@ from asrppl.check import check_file, type_program
 from asrppl.check.params import ParamValue
 from asrppl.diagnostics import AsrError, in_order
 from asrppl.files import Folder, Library, read_text
-from asrppl.reference.interpreter import Outcome, rule_name
-from asrppl.reference.names import Scope
-from asrppl.reference.readings import Triple, Violation
+from asrppl.reference.readings import ZERO, Triple, Violation
 from asrppl.source import Source
 from asrppl.suggest import did_you_mean
-from asrppl.syntax import ast, parse_file
+from asrppl.syntax import parse_file
 from asrppl.worlds.data import Values, data_of, signature_of
-from asrppl.worlds.instances import Place, broken, some, total
+from asrppl.worlds.instances import Place, some, total
+from asrppl.worlds.ledger import Books
 from asrppl.worlds.mend import cheapest
 from asrppl.worlds.watched import NEAR, Cell, Watched, everyone
 
@@ -56,6 +55,7 @@ class Mend:
         new: what it would have to be.
         left: what its rule would still cost.
         breaks: the rules that would be broken, and are kept now.
+        taken: of a probability, which one it is taken from: ``q(n)[0]``.
     """
 
     entry: str
@@ -63,6 +63,7 @@ class Mend:
     new: bool | int | float
     left: float
     breaks: tuple[str, ...] = ()
+    taken: str = ""
 
     @property
     def by(self) -> float:
@@ -172,38 +173,31 @@ def why(
         type_program(checked, signature_of(checked.free, datum))
     known = {name: value for name, value in checked.params.items() if name in params}
     watched = everyone(lambda datum: Watched(source, datum, params=known, library=library), data.values)
-    found: list[Why] = []
+    books, found = Books(checked.rules, watched), list[Why]()
     for rule in checked.rules:
         if only is not None and rule.name not in only:
             continue
         if not rule.levels and watched:  # of the whole population there is one value
-            found.append(_why(watched[0], watched[0].rule(rule.name), (), shown))
+            found.append(_why(books, watched[0], rule.name, (), shown))
             continue
         places = zip(data.places(), watched, strict=True)
-        found += [_why(one, one.rule(rule.name), place, shown) for place, one in places]
+        found += [_why(books, one, rule.name, place, shown) for place, one in places]
     return found
 
 
-def _why(watched: Watched, rule: ast.Rule, datum: tuple[int, ...], shown: int) -> Why:
-    name = rule_name(rule)
+def _why(books: Books, watched: Watched, rule: str, datum: tuple[int, ...], shown: int) -> Why:
     try:
-        outcome = watched.outcome(rule)
-        applies = watched.applies(rule)
-        if outcome.cost <= NEAR:
-            return Why(name, datum, True, applies, outcome.triple)
-        reading = watched.reading(rule)
-        place = Place(rule.formula, Scope(watched.module), True)
-        found = sorted(broken(watched, reading, place), key=lambda pair: -total(pair[1]))
-        before = _costs(watched)
-        looked = tuple(_instance(watched, rule, reading, before, *pair) for pair in found[:shown])
+        ledger = books.of(rule, watched.number)
+        found = ledger.broken()
+        looked = tuple(_instance(books, watched, rule, *pair) for pair in found[:shown])
     except NotImplementedError as error:
-        return Why(name, datum, False, True, (0.0, 0.0, 0.0), problem=str(error))
-    return Why(name, datum, False, applies, outcome.triple, looked, len(found) - len(looked))
+        return Why(rule, datum, False, True, ZERO, problem=str(error))
+    holds = total(ledger.parts) <= NEAR
+    return Why(rule, datum, holds, ledger.applies, ledger.parts, looked, len(found) - len(looked))
 
 
-def _instance(
-    watched: Watched, rule: ast.Rule, reading: Violation, before: Mapping[str, float], place: Place, parts: Triple
-) -> Instance:
+def _instance(books: Books, watched: Watched, rule: str, place: Place, parts: Triple) -> Instance:
+    reading = watched.reading(watched.rule(rule))
     branches, note = _branches(watched, reading, place)
     with watched.noting() as noted:
         place.cost(watched, reading)
@@ -212,7 +206,7 @@ def _instance(
     if parts[0] > NEAR and all(cell.name in watched.declared for cell in noted):
         note = note or "it reads only what nothing can change"
     else:
-        mend = _mend(watched, rule, reading, place, before)
+        mend = _mend(books, watched, rule, reading, place)
         note = note or ("" if mend else "no single number mends it")
     return Instance(place.indices, place.text(watched), parts, branches, reads, mend, note)
 
@@ -229,32 +223,18 @@ def _branches(watched: Watched, reading: Violation, place: Place) -> tuple[tuple
     return tuple(Branch(costs[at][0].text(watched), costs[at][1], at == first) for at in sorted(shown)), ""
 
 
-def _mend(
-    watched: Watched, rule: ast.Rule, reading: Violation, place: Place, before: Mapping[str, float]
-) -> Mend | None:
+def _mend(books: Books, watched: Watched, rule: str, reading: Violation, place: Place) -> Mend | None:
     """Return the cheapest mend; of several as cheap, one that breaks and leaves least."""
     mends: list[Mend] = []
     for change in cheapest(watched, reading, place)[:SHOWN]:
-        with watched.changed(change.cell, change.new):
-            after = _costs(watched)
-        breaks = tuple(name for name, cost in after.items() if cost > NEAR and before.get(name, cost) <= NEAR)
-        left = after.get(rule_name(rule), 0.0)
-        mends.append(Mend(_entry(watched, change.cell), change.old, change.new, left, breaks))
+        left = books.of(rule, watched.number).after(change.cell, change.put)
+        breaks = books.breaks(change.cell, change.put)
+        taken = "" if change.taken is None else _entry(watched, change.cell, f"[{change.taken:g}]")
+        mends.append(Mend(_entry(watched, change.cell, change.of), change.old, change.new, left, breaks, taken))
     return min(mends, key=lambda mend: (len(mend.breaks), mend.left), default=None)
 
 
-def _entry(watched: Watched, cell: Cell) -> str:
+def _entry(watched: Watched, cell: Cell, of: str = "") -> str:
     """Return how a rule writes a number, with its datum where several are read."""
-    return str(cell) if cell.datum == watched.number and len(watched.data()) == 1 else f"{cell} of datum {cell.datum}"
-
-
-def _costs(watched: Watched) -> dict[str, float]:
-    """Return what each rule costs, those left out that cannot be told."""
-    found: dict[str, float] = {}
-    for rule in watched.rules:
-        try:
-            outcome: Outcome = watched.outcome(rule)
-        except NotImplementedError:
-            continue
-        found[outcome.name] = outcome.cost
-    return found
+    datum = "" if cell.datum == watched.number and len(watched.data()) == 1 else f" of datum {cell.datum}"
+    return f"{cell}{of}{datum}"

@@ -70,6 +70,8 @@ def test_boxes_are_drawn(run: Run) -> None:
         (RULES, ("--range", "n=3..1"), 2, "expected NAME=LOW..HIGH"),
         (RULES, ("--range", "m=0..1"), 2, "--range: the rules have no `m`; they have n"),
         (RULES, ("--lengths", "m=3"), 2, "--lengths: the rules have no `m`; they have n"),
+        (RULES, ("--seconds", "-1"), 2, "expected seconds, more than 0"),
+        (RULES, ("--int", "m"), 2, "--int or --real: the rules have no `m`; they have n"),
         (RULES, ("--data", "0"), 2, "expected a number of data, 1 or more"),
         ("f(x) <= 1\n", (), 2, "`f` is a function that Python gives"),
         ("x <=\n", (), 1, "error[ASR018]"),

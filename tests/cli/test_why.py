@@ -54,6 +54,13 @@ def test_a_batch_is_told_of_datum_by_datum(run: Run) -> None:
     ]
 
 
+def test_plain_data_on_request(run: Run) -> None:
+    status, out, _ = run("-v", "x=[0, 3]", "--json")
+    low, rising = json.loads(out)
+    assert (status, low["rule"], low["violation"], rising["holds"]) == (1, "low", 2, True)
+    assert low["instances"][0]["mend"] == {"entry": "x[1]", "old": 3, "new": 1, "left": 0, "breaks": [], "taken": ""}
+
+
 def test_only_the_worst_instances_are_shown(run: Run) -> None:
     _, out, _ = run("-v", "x=[2, 3, 4, 5]", "--rule", "low", "--most", "1")
     assert "i=3: x[3] <= most costs 4" in out
