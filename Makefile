@@ -3,15 +3,18 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 OUT ?= runs/demo
+PORT ?= 8000
 READY := $(VENV)/.ready
 
-.PHONY: help demo test lint bench clean
+.PHONY: help demo test lint bench playground playground-test clean
 
 help:
 	@echo "make demo    train AIR with and without rules, side by side, and draw the comparison ($(OUT))"
 	@echo "make test    run the tests"
 	@echo "make lint    ruff, pyright and the import contracts"
 	@echo "make bench   the table of speed ratios (half a minute, on an otherwise idle machine)"
+	@echo "make playground       serve the playground to this machine (takes Pyodide from npm the first time; PORT=8000)"
+	@echo "make playground-test  run it in headless Chromium, and the conformance cases in Pyodide"
 	@echo "make clean   remove $(VENV)"
 
 demo: $(READY)
@@ -30,6 +33,17 @@ lint: $(READY)
 
 bench: $(READY)
 	$(BIN)/python -m benchmarks
+
+playground: $(READY)
+	$(BIN)/python -m examples.playground --port $(PORT)
+
+# Needs Node.js and Chromium, which no test of `make test` does.
+playground-test: $(READY)
+	$(BIN)/python -m examples.playground --build
+	node examples/playground/tests/conformance.mjs runs/playground .
+	$(BIN)/python -c 'import playwright' 2> /dev/null \
+		|| $(BIN)/python -m pip install --quiet --disable-pip-version-check 'playwright==1.65.2'
+	$(BIN)/python -m examples.playground.tests.browser
 
 # A $(PYTHON) of a virtual environment lends only its base's packages to another: the path leads to its own.
 WHERE := import importlib.util, pathlib; print(pathlib.Path(importlib.util.find_spec("torch").origin).parents[1])

@@ -106,7 +106,7 @@ def replay(words: list[str], rest: str, monkeypatch: pytest.MonkeyPatch) -> None
 @pytest.mark.parametrize("page", [page for page in pages_with("sh")])
 def test_commands_are_real(page: str) -> None:
     """As they are written; AIR's tests run the trainings in a short form, since they take minutes to hours."""
-    targets = re.findall(r"^([a-z]+):", text_of("Makefile"), re.MULTILINE)
+    targets = re.findall(r"^([a-z-]+):", text_of("Makefile"), re.MULTILINE)
     for language, block in blocks(page):
         for line in block.splitlines() if language == "sh" else ():
             words = shlex.split(line, comments=True)

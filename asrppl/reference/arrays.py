@@ -12,12 +12,16 @@ from asrppl.syntax import ast
 
 @dataclass(frozen=True)
 class Array:
-    """A given name, or constants in brackets, with indices, each with the scope that it is read in."""
+    """A given name, or constants in brackets, with indices, each with the scope that it is read in.
+
+    ``length`` stands for both where the probabilities of a law are read by value.
+    """
 
     name: str | None
     rows: ast.Vector | None
     scope: Scope
     indices: tuple[tuple[ast.Expr, Scope], ...] = ()
+    length: int | None = None
 
 
 @dataclass(frozen=True)
@@ -35,6 +39,10 @@ class Arrays(Names, ABC):
     @abstractmethod
     def term(self, expr: ast.Expr, scope: Scope) -> Plain | None:
         """Return the value of a term; None where it is undefined."""
+
+    @abstractmethod
+    def law_length(self, expr: ast.Expr, scope: Scope) -> int | None:
+        """Return how many values a distribution has that takes 0, 1, 2, …; None of anything else."""
 
     # ---- entries
 
@@ -57,6 +65,8 @@ class Arrays(Names, ABC):
 
     def lengths(self, array: Array) -> tuple[int, ...]:
         """Return the lengths of all axes of an array, whatever its indices."""
+        if array.length is not None:
+            return (array.length,)
         if array.name is not None:
             return self.values[array.name].axes
         found: list[int] = []
@@ -108,6 +118,11 @@ class Arrays(Names, ABC):
                     for index, index_scope in array.indices:
                         yield from self.accesses(index, index_scope, nested)
                     return
+                length = self.law_length(expr.base, scope) if isinstance(expr, ast.Index) else None
+                if isinstance(expr, ast.Index) and length is not None:
+                    # An index without a domain runs over the values of `q(n)[k]`, but none is skipped outside of
+                    # them: as of what a guard further in reads, the probability there is 0.
+                    yield Access(Array(None, None, scope, ((expr.indices[0], scope),), length), True)
             case _:
                 pass
         for part in children(expr):

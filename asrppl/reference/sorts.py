@@ -1,10 +1,12 @@
 """What is known of an expression without its values: the kind of its numbers, and what can change it."""
 
 from abc import ABC
+from collections.abc import Mapping, Sequence
+from typing import cast
 
 from asrppl.reference.arrays import Arrays
 from asrppl.reference.names import Scope, Variable, children
-from asrppl.reference.values import Kind
+from asrppl.reference.values import Kind, Plain
 from asrppl.syntax import ast
 
 DECIDED, DISCRETE, GRADED = range(3)
@@ -78,6 +80,30 @@ class Sorts(Arrays, ABC):
                 return True
             case _:
                 return isinstance(expr, ast.Restricted)
+
+    def law_length(self, expr: ast.Expr, scope: Scope) -> int | None:
+        """See `Arrays`."""
+        expr, scope = self.unfold(expr, scope)
+        match expr:
+            case ast.Call(function=ast.Name(text="q" | "categorical" as name)):
+                array = self.array(expr.arguments[0].value, scope)
+                if array is None or array.name is None:
+                    return None
+                if name == "categorical":
+                    return self.lengths(array)[-1]
+                law = self.values[array.name].probs
+                while isinstance(law, Sequence):
+                    law = cast(Sequence[object], law)[0]
+                taken = list(cast(Mapping[Plain, float], law)) if isinstance(law, Mapping) else []
+            case ast.Call(function=ast.Name(text="uniform")):
+                taken = self.elements(expr.arguments[0].value, scope)
+            case ast.Call(function=ast.Name(text="aggregate")):
+                return self.law_length(expr.arguments[0].value, scope)
+            case ast.Restricted():
+                return self.law_length(expr.value, scope)
+            case _:
+                return None
+        return len(taken) if taken and sorted(taken) == list(range(len(taken))) else None
 
     def kind(self, expr: ast.Expr, scope: Scope) -> Kind:
         """Return the kind of a term's numbers."""

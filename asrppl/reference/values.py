@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Literal, cast
 
 Kind = Literal["bool", "int", "real"]
@@ -28,7 +29,7 @@ class Given:
     probs: object = None
     function: Callable[..., object] | None = None
 
-    @property
+    @cached_property  # asked for at every access
     def axes(self) -> tuple[int, ...]:
         """The lengths of the axes that may be indexed (of rows also the last, which holds components)."""
         nested = self.value

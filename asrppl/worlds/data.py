@@ -9,7 +9,7 @@ from typing import Any, cast
 from asrppl.core.families import family, members
 from asrppl.core.free import FreeName, FreeNames
 from asrppl.core.laws import Law
-from asrppl.core.signature import BOX_FIELDS, Entry, Kind, Level, Signature
+from asrppl.core.signature import BOX_FIELDS, Entry, Kind, Level, Signature, makes_box
 from asrppl.diagnostics import AsrError, Diagnostic
 from asrppl.reference import Given
 from asrppl.reference.laws import normal
@@ -62,7 +62,10 @@ def data_of(free: FreeNames, values: Values) -> Data:
     for place in itertools.product(*map(range, batch)):
         datum: dict[str, Given] = {}
         for name, parts in whole.items():
-            here = {part: _at(nested, place) if shapes[name] else nested for part, nested in parts.items()}
+            batched = shapes[name] != ()
+            here = {
+                part: _at(nested, place) if batched and part != "support" else nested for part, nested in parts.items()
+            }
             datum[name] = _read(free[name], here)
         data.append(datum)
     return Data(batch, tuple(data))
@@ -130,7 +133,32 @@ def _parts(use: FreeName, value: object) -> dict[str, object]:
     numbers = [name for name in parts if name not in (*_LAWS, *_ABOUT)]
     if use.shape == "box" or any(_has_floats(parts[name]) for name in numbers):
         parts |= {name: _as_reals(parts[name]) for name in numbers}
+    _verify_parts(use, parts)
     return parts
+
+
+_CORNERS = ({"x1", "y1", "x2", "y2"}, {"left", "top", "right", "bottom"})
+
+
+def _verify_parts(use: FreeName, parts: Mapping[str, object]) -> None:
+    """Raise unless a value has the parts that its uses read, and no field that they do not know."""
+    named = parts.keys() - {"value", *_LAWS, *_ABOUT}
+    wanted = set(use.fields or ())
+    fits = named == wanted or (use.shape == "box" and (makes_box(named) or any(named >= made for made in _CORNERS)))
+    if named and not fits:
+        fields = ", ".join(use.fields or BOX_FIELDS) if use.shape in ("box", "record") else ""
+        has = f"it has {fields}" if fields else "it is a number, and has none"
+        raise _refused("ASR074", f"`{use.name}` is given the fields {', '.join(sorted(named))}, and {has}", use)
+    laws = parts.keys() & set(_LAWS)
+    if not (named or "value" in parts or laws):
+        raise _refused("ASR072", f"`{use.name}` is given {', '.join(sorted(parts)) or 'nothing'}, and no value", use)
+    if laws and use.draw and not (named or "value" in parts):
+        raise _refused("ASR072", f"`{use.name}` is given as a law, and rules read its value, too: add `value`", use)
+    row = lengths(parts.get("probs"))[-1:]
+    if "probs" in parts and row in ((), (0,)):
+        raise _refused("ASR075", f"`{use.name}` takes a list of probabilities, those of 0, 1, 2 and so on", use)
+    if "support" in parts and lengths(parts["support"]) != row:
+        raise _refused("ASR075", f"`{use.name}` needs as many probabilities as there are values in `support`", use)
 
 
 def _normals(loc: object, scale: object) -> object:
@@ -205,6 +233,10 @@ def _read(use: FreeName, parts: Mapping[str, object]) -> Given:
         declared = len(use.fields or ()) if use.declared else 0
         if use.shape == "box" and found.value is not None and columns[0] not in ((declared,) if declared else (3, 4)):
             raise ValueError(f"`{use.name}` is a box: 4 columns (x, y, w, h) or 3 (x, y, size), and not {columns[0]}")
+        if use.shape == "record" and found.value is not None and columns[0] != declared:
+            raise ValueError(
+                f"`{use.name}` has {declared} columns, {', '.join(use.fields or ())}, and not {columns[0]}"
+            )
         return found
     except ValueError as error:
         raise _refused("ASR072", str(error), use) from None

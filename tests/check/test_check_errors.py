@@ -1,6 +1,5 @@
 """Golden messages beside each bad program, and what holds of all of them."""
 
-import ast
 import re
 from pathlib import Path
 
@@ -8,10 +7,9 @@ import pytest
 
 from asrppl.check import type_program
 from asrppl.codes import CODES
-from asrppl.core.pathwise import verify_pathwise
-from asrppl.diagnostics import AsrError, Diagnostic, render
-from asrppl.source import Source
+from asrppl.diagnostics import AsrError
 from tests.check.programs import SIGNATURE, check_named
+from tests.conformance import read, said_of_bound, said_of_file
 from tests.golden import check_golden
 
 HERE = Path(__file__).parent
@@ -19,35 +17,14 @@ ERRORS = sorted((HERE / "errors").glob("*.asr"))
 BOUND_ERRORS = sorted((HERE / "bound_errors").glob("*.asr"))
 
 
-def source_of(path: Path) -> tuple[Source, dict[str, object]]:
-    text = path.read_text(encoding="utf-8")
-    first = text.splitlines()[0]
-    params = ast.literal_eval(first.removeprefix("# params: ")) if first.startswith("# params: ") else {}
-    return Source(path.name, text), params
-
-
-def rendered(diagnostics: tuple[Diagnostic, ...]) -> str:
-    return "\n\n".join(map(render, diagnostics)) + "\n"
-
-
 @pytest.mark.parametrize("path", ERRORS, ids=lambda path: path.stem)
 def test_messages_of_a_file_by_itself(path: Path, update_golden: bool) -> None:
-    source, params = source_of(path)
-    found = check_named(source, path.parent, params)
-    check_golden(path.with_suffix(".err"), rendered(found.diagnostics), update=update_golden)
+    check_golden(path.with_suffix(".err"), said_of_file(path), update=update_golden)
 
 
 @pytest.mark.parametrize("path", BOUND_ERRORS, ids=lambda path: path.stem)
 def test_messages_of_a_bound_file(path: Path, update_golden: bool) -> None:
-    source, params = source_of(path)
-    found = check_named(source, path.parent, params)
-    assert not found.failed
-    try:
-        program, diagnostics = type_program(found, SIGNATURE)
-        verify_pathwise(program, SIGNATURE)
-    except AsrError as error:
-        diagnostics = error.diagnostics
-    check_golden(path.with_suffix(".err"), rendered(diagnostics), update=update_golden)
+    check_golden(path.with_suffix(".err"), said_of_bound(path), update=update_golden)
 
 
 def test_every_code_has_a_line_and_every_line_a_case() -> None:
@@ -58,7 +35,7 @@ def test_every_code_has_a_line_and_every_line_a_case() -> None:
 
 
 def test_a_file_with_errors_cannot_be_typed() -> None:
-    source, params = source_of(HERE / "errors" / "sorts.asr")
+    source, params = read(HERE / "errors" / "sorts.asr")
     found = check_named(source, None, params)
     with pytest.raises(AsrError) as raised:
         type_program(found, SIGNATURE)

@@ -1,33 +1,17 @@
 """Worked values: what the interpreter says of them (tests/meaning.json has the reasons)."""
 
-import json
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from asrppl.reference import Reference
-
-CASES: list[dict[str, Any]] = json.loads((Path(__file__).parents[1] / "meaning.json").read_text(encoding="utf-8"))
-
-
-def datum(nested: Any, at: int) -> Any:
-    if isinstance(nested, dict):
-        return {name: datum(part, at) for name, part in nested.items()}
-    return nested[at]
+from tests.conformance import MEANING, costs_as_worked_out
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case["text"])
+@pytest.mark.parametrize("case", MEANING, ids=lambda case: case["text"])
 def test_a_rule_costs_what_the_reference_says(case: Mapping[str, Any]) -> None:
-    batch = case.get("batch", 1)
-    for at in range(batch):
-        values = {name: datum(nested, at) for name, nested in case["values"].items()}
-        cost = sum(outcome.cost for outcome in Reference(case["text"], values).violations())
-        if case["want"] == ">0":
-            assert 0 < cost < float("inf")
-        else:
-            assert cost == (case["want"][at] if isinstance(case["want"], list) else case["want"])
+    assert costs_as_worked_out(case)
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from asrppl.source import Source
 from asrppl.suggest import distance
 from asrppl.syntax import parse_file
 from asrppl.syntax.format import format_file
+from tests.conformance import said_of_syntax
 from tests.golden import check_golden
 
 ERRORS = sorted((Path(__file__).parent / "errors").glob("*.asr"))
@@ -23,9 +24,7 @@ def codes(text: str) -> list[str]:
 
 @pytest.mark.parametrize("path", ERRORS, ids=lambda path: path.stem)
 def test_messages_are_as_they_were_read_and_approved(path: Path, update_golden: bool) -> None:
-    parsed = parse_file(Source(path.name, path.read_bytes().decode()))
-    text = "\n\n".join(render(diagnostic) for diagnostic in parsed.diagnostics) + "\n"
-    check_golden(path.with_suffix(".err"), text, update=update_golden)
+    check_golden(path.with_suffix(".err"), said_of_syntax(path), update=update_golden)
 
 
 def test_every_code_has_a_line_and_every_line_a_case() -> None:
