@@ -41,7 +41,7 @@ class Server(LanguageServer):
         super().__init__(  # pyright: ignore[reportUnknownMemberType]
             "asrppl", __version__, text_document_sync_kind=types.TextDocumentSyncKind.Full
         )
-        self.documents = Documents()
+        self.documents: Documents = Documents()
         self._waiting: dict[str, asyncio.TimerHandle] = {}
 
     def analysis(self, document: types.TextDocumentIdentifier) -> Analysis:

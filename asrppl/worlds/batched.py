@@ -22,7 +22,7 @@ class Compiled:
     """
 
     def __init__(self, program: Program, invention: Invention) -> None:
-        self.rules = len(program.rules)
+        self.rules: int = len(program.rules)
         self._program = program
         self._invention = invention
         self._slots = {

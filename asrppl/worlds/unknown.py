@@ -96,7 +96,11 @@ class Unknown:
     def __truediv__(self, other: object) -> "Unknown":
         return self.new(self.term / exactly(other), other)
 
-    __radd__, __rmul__ = __add__, __mul__
+    def __radd__(self, other: object) -> "Unknown":
+        return self + other
+
+    def __rmul__(self, other: object) -> "Unknown":
+        return self * other
 
     def __pow__(self, exponent: int) -> "Unknown":
         term = z3.RealVal(1)

@@ -66,8 +66,8 @@ class Prompt:
     """
 
     def __init__(self, repl: Repl, *, input: Input | None = None, output: Output | None = None) -> None:
-        self.lock = threading.RLock()
-        self.over = threading.Event()
+        self.lock: threading.RLock = threading.RLock()
+        self.over: threading.Event = threading.Event()
         self._repl = repl
         self._torch: threading.Thread | None = None
         self._seen: tuple[str, Mistake | None] = ("", None)
