@@ -15,7 +15,7 @@ from asrppl.files import Folder, unreadable, write_whole
 from asrppl.worlds.example import example
 from asrppl.worlds.invent import InventionError
 from asrppl.worlds.shown import Example
-from asrppl.worlds.told import example_lines
+from asrppl.worlds.wording import example_lines
 
 _DESCRIPTION = """\
 Make up values for the names that the rules read: a small world that keeps all rules, and for each rule one that breaks

@@ -6,8 +6,8 @@ import zipfile
 from pathlib import Path
 from typing import cast
 
-from asrppl.cli.repl.literals import ASSIGNMENT, LiteralError, parse_value
 from asrppl.files import unreadable
+from asrppl.literals import ASSIGNMENT, LiteralError, parse_value
 
 
 class ValuesError(ValueError):

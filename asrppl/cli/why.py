@@ -12,8 +12,8 @@ from asrppl.cli.values import ValuesError, add_values, values_of
 from asrppl.commands import Commands, printable
 from asrppl.files import Folder, unreadable
 from asrppl.worlds import why
-from asrppl.worlds.told import lines_of
 from asrppl.worlds.why import SHOWN
+from asrppl.worlds.wording import lines_of
 
 _DESCRIPTION = """\
 For values of the names that the rules read, say of each rule whether it holds; and of one that does not, which

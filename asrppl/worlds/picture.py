@@ -6,7 +6,7 @@ from html import escape
 from typing import cast
 
 from asrppl.worlds.shown import Example, Shown
-from asrppl.worlds.told import headline
+from asrppl.worlds.wording import headline
 
 _PANEL, _GAP, _TITLE = 200, 16, 20
 _COLUMNS = 4

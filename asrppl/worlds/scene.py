@@ -12,8 +12,8 @@ from asrppl.reference import Given
 from asrppl.source import Source
 from asrppl.worlds.data import data_of
 from asrppl.worlds.picture import Panel, panels_svg, rectangles
-from asrppl.worlds.told import lines_of
 from asrppl.worlds.why import Why, why
+from asrppl.worlds.wording import lines_of
 
 _LOOKED = 20
 """Broken instances of a rule that are looked into: their boxes are marked."""

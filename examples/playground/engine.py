@@ -9,7 +9,6 @@ from typing import Any
 
 from asrppl.check import Checked, RuleInfo, check_file, type_program
 from asrppl.check.modules import standard_definitions
-from asrppl.cli.repl.literals import show_value
 from asrppl.codes import Severity
 from asrppl.core.families import members
 from asrppl.core.labels import indexed, level_name, type_of, weight_text
@@ -24,9 +23,9 @@ from asrppl.words import BUILTINS
 from asrppl.worlds import why
 from asrppl.worlds.data import Data, Datum, data_of, signature_of
 from asrppl.worlds.instances import Place, broken, total
-from asrppl.worlds.told import example_lines, headline, lines_of
 from asrppl.worlds.watched import Watched, everyone
-from examples.playground.values import are_rows, as_text, parse_values, with_entry
+from asrppl.worlds.wording import assignments, example_lines, headline, lines_of, written
+from examples.playground.values import are_rows, parse_values, with_entry
 
 NAME = "rules"
 SHOWN = 24
@@ -233,11 +232,17 @@ def tell_why(text: str, values: str, rule: str) -> dict[str, Any]:
         return {"lines": str(error).split("\n")}
     mends = {one.mend.entry: one.mend.new for told in found for one in told.instances if one.mend is not None}
     offers = [
-        {"label": f"Set {entry} to {show_value(new)}", "values": as_text(changed)}
+        _offer(sheet, f"Set {entry} to {written(new)}", changed)
         for entry, new in mends.items()
         if (changed := with_entry(given, entry, new)) is not None
     ]
     return {"lines": [line for one in found for line in lines_of(one)], "offers": offers}
+
+
+def _offer(sheet: Sheet, label: str, values: Values) -> dict[str, str]:
+    """Return other values for the page to take, as it has them."""
+    boxes = [name for name, free in sheet.checked.free.items() if free.shape == "box"]
+    return {"label": label, "values": "".join(f"{line}\n" for line in assignments(values, boxes))}
 
 
 def give_example(text: str, values: str) -> dict[str, Any]:
@@ -258,7 +263,7 @@ def give_example(text: str, values: str) -> dict[str, Any]:
     except (AsrError, InventionError) as error:
         return {"lines": str(error).split("\n")}
     shown = [one for one in (found.keeps, *found.breaks) if one.values is not None]
-    offers = [{"label": f"Take the one that {headline(one)}", "values": as_text(one.values or {})} for one in shown]
+    offers = [_offer(sheet, f"Take the one that {headline(one)}", one.values or {}) for one in shown]
     return {"lines": list(example_lines(found)), "offers": offers}
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from asrppl.diagnostics import AsrError
 from asrppl.worlds import Mend, Why, why
-from asrppl.worlds.told import lines_of
+from asrppl.worlds.wording import lines_of
 
 pytestmark = pytest.mark.filterwarnings("ignore::asrppl.AsrWarning")
 
@@ -152,7 +152,7 @@ def test_values_that_do_not_fit_are_refused_with_a_mend(
 
 def test_neither_torch_nor_numpy_is_imported() -> None:
     code = (
-        "import sys; from asrppl.worlds import why; from asrppl.worlds.told import lines_of;"
+        "import sys; from asrppl.worlds import why; from asrppl.worlds.wording import lines_of;"
         "print(*lines_of(why('x <= 1', {'x': 3.0})[0]), sep='\\n');"
         "sys.exit(bool({'torch', 'numpy', 'pyro', 'z3'} & set(sys.modules)))"
     )
@@ -170,7 +170,7 @@ def test_worlds_are_made_up_where_there_is_neither_torch_nor_z3() -> None:
     code = (
         "import sys; sys.modules.update(torch=None, numpy=None, pyro=None, z3=None);"
         "from asrppl.source import Source; from asrppl.worlds.example import example;"
-        "from asrppl.worlds.told import example_lines;"
+        "from asrppl.worlds.wording import example_lines;"
         "print(*example_lines(example(Source('<rules>', 'n in {1, 3}'))), sep='\\n')"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)

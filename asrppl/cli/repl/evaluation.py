@@ -10,9 +10,9 @@ from torch import Tensor
 from asrppl.bind.bound import Bound
 from asrppl.bind.values import bind_values
 from asrppl.cli.repl.given import given_for
-from asrppl.cli.repl.literals import MANY
 from asrppl.cli.repl.places import at_input, moved, whole
 from asrppl.cli.repl.session import Session
+from asrppl.cli.repl.show import MANY
 from asrppl.core.families import members
 from asrppl.core.signature import Kind, Level
 from asrppl.core.typed import AtMost

@@ -13,7 +13,7 @@ from asrppl.diagnostics import AsrError
 from asrppl.files import Kept
 from asrppl.program import Program
 from asrppl.worlds import why as why_of
-from asrppl.worlds.told import example_lines, lines_of
+from asrppl.worlds.wording import example_lines, lines_of
 
 if TYPE_CHECKING:
     from asrppl.cli.repl.session import Session

@@ -8,13 +8,14 @@ from asrppl.cli.repl import files, show
 from asrppl.cli.repl.commands import COMMANDS, SHORT
 from asrppl.cli.repl.laws import TILDE, LawError, read_law
 from asrppl.cli.repl.lines import logical_lines
-from asrppl.cli.repl.literals import ASSIGNMENT, LiteralError, show_value
 from asrppl.cli.repl.places import ReplError, within
 from asrppl.cli.repl.session import Session, SessionStatement
+from asrppl.cli.repl.show import show_value
 from asrppl.cli.repl.values import part_of, read_value, split
 from asrppl.commands import printable
 from asrppl.core.labels import weight_text
 from asrppl.diagnostics import AsrError
+from asrppl.literals import ASSIGNMENT, LiteralError
 from asrppl.suggest import did_you_mean
 from asrppl.syntax import ast
 from asrppl.syntax.lines import starts_statement
