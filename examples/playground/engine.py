@@ -10,7 +10,6 @@ from typing import Any
 from asrppl.check import Checked, RuleInfo, check_file, type_program
 from asrppl.check.modules import standard_definitions
 from asrppl.codes import Severity
-from asrppl.core.families import members
 from asrppl.core.labels import indexed, level_name, type_of, weight_text
 from asrppl.core.signature import Signature
 from asrppl.diagnostics import AsrError, Diagnostic, in_order, render
@@ -21,7 +20,7 @@ from asrppl.syntax import ast, parse_file
 from asrppl.syntax.mathematics import unicode_mathematics
 from asrppl.words import BUILTINS
 from asrppl.worlds import why
-from asrppl.worlds.data import Data, Datum, data_of, signature_of
+from asrppl.worlds.data import Data, Datum, data_of, given_to, lengths_of, signature_of
 from asrppl.worlds.instances import Place, broken, total
 from asrppl.worlds.watched import Watched, everyone
 from asrppl.worlds.wording import assignments, example_lines, headline, lines_of, written
@@ -54,9 +53,7 @@ class Sheet:
 
     def read(self, values: Values) -> Values:
         """Return the values that the rules read, `z_0`, `z_1`, … among them."""
-        free = self.checked.free
-        numbered = {name for use in free.values() for name in members(use, values).values()}
-        return {name: value for name, value in values.items() if name in free or name in numbered}
+        return {name: values[name] for name in given_to(self.checked.free, values)}
 
 
 @lru_cache(maxsize=8)
@@ -252,7 +249,7 @@ def give_example(text: str, values: str) -> dict[str, Any]:
 
     sheet = sheet_of(text)
     try:
-        lengths = _lengths(sheet, parse_values(values)[0])
+        lengths = lengths_of(sheet.checked.free, parse_values(values)[0])  # an example's are to be as long
         count = invent(sheet.checked, lengths, 1).worlds if not sheet.failed else 0.0
         if count > MOST_WORLDS:
             many = "infinitely many worlds" if math.isinf(count) else f"{count:,.0f} worlds"
@@ -268,16 +265,6 @@ def give_example(text: str, values: str) -> dict[str, Any]:
 
 
 _ELSEWHERE = "The command `asrppl example RULES` goes further: it descends on the violations, and asks z3."
-
-
-def _lengths(sheet: Sheet, given: Values) -> dict[str, tuple[int, ...]]:
-    """Return how long the axes of the values are, so that an example's are as long."""
-    try:
-        data = data_of(sheet.checked.free, sheet.read(given)).values[:1]
-    except AsrError:
-        return {}
-    found = dict(signature_of(sheet.checked.free, data[0]).entries) if data else {}
-    return {name: entry.axes for name, entry in found.items() if entry.axes}
 
 
 def explain(code: str) -> dict[str, Any]:

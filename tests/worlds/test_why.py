@@ -6,8 +6,12 @@ from typing import Any
 
 import pytest
 
+from asrppl.check import check_file
 from asrppl.diagnostics import AsrError
+from asrppl.source import Source
+from asrppl.syntax import parse_file
 from asrppl.worlds import Mend, Why, why
+from asrppl.worlds.data import lengths_of
 from asrppl.worlds.wording import lines_of
 
 pytestmark = pytest.mark.filterwarnings("ignore::asrppl.AsrWarning")
@@ -184,3 +188,10 @@ def test_worlds_are_made_up_where_there_is_neither_torch_nor_z3() -> None:
         "breaks line 1 alone, by 1 (enumeration)",
         "  n = 0",
     ]
+
+
+def test_lengths_of_values_are_those_of_the_axes_that_rules_index() -> None:
+    text = "forall i: box[i].w <= 1 and q(n[i])[0] <= 1 and z[i] <= 1 and e[i] <= 1 and r[i].x <= r[i].speed"
+    free = check_file(parse_file(Source("<rules>", text)).file, {}, library=None).free
+    values = {"box": [[[1, 2, 3]] * 2] * 5, "n": [[0.5, 0.5]] * 4, "z_0": 1, "z_1": 2, "e": [], "r": {"x": [1, 2, 3]}}
+    assert lengths_of(free, values) == {"box": (2,), "n": (4,), "z": (2,)}
