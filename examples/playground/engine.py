@@ -227,7 +227,9 @@ def tell_why(text: str, values: str, rule: str) -> dict[str, Any]:
         found = why(sheet.source, sheet.read(given), only=[rule], shown=LOOKED_INTO)
     except AsrError as error:
         return {"lines": str(error).split("\n")}
-    mends = {one.mend.entry: one.mend.new for told in found for one in told.instances if one.mend is not None}
+    # (In a batch, `with_entry` would not know which datum is meant.)
+    broken = [one for told in found if not told.datum for one in told.instances]
+    mends = {one.mend.entry: one.mend.new for one in broken if one.mend is not None}
     offers = [
         _offer(sheet, f"Set {entry} to {written(new)}", changed)
         for entry, new in mends.items()

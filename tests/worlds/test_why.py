@@ -110,6 +110,7 @@ def test_leading_axes_are_a_batch_and_a_rule_about_all_data_is_told_once() -> No
         ("each", (2,), True),
         ("all", (), False),
     ]
+    assert found[1].instances[0].reads == (("x", 4.0),)  # of its own datum
     mend = found[-1].instances[0].mend
     assert mend is not None
     assert (mend.entry, mend.by) == ("x of datum 0", pytest.approx(1.5))
