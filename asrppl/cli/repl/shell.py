@@ -83,7 +83,12 @@ class Repl:
         elif text.split(maxsplit=1)[0] in STATEMENTS and starts_statement(" " + text):
             self._add(text)
         else:
-            self._evaluate(text)
+            try:
+                self._evaluate(text)
+            except AsrError as error:
+                if _is_command(text, error):
+                    raise ReplError(f"a command begins with a colon: `:{text}`") from None
+                raise
 
     def _command(self, text: str) -> None:
         word, rest = (*text[1:].split(maxsplit=1), "", "")[:2]
@@ -210,6 +215,15 @@ def is_term(text: str, error: AsrError) -> bool:
         found.code in ("ASR036", "ASR038") and found.span is not None and found.span.text == text
         for found in error.diagnostics
     )
+
+
+def _is_command(text: str, error: AsrError) -> bool:
+    """Whether what cannot be evaluated is a command without its colon, alone or before what it may be about."""
+    word, _, rest = text.partition(" ")
+    if SHORT.get(word, word) not in COMMANDS:
+        return False
+    is_formula = any(found.code == "ASR070" for found in error.diagnostics)  # of a name that is called so
+    return not rest or (rest.lstrip()[:1].isalnum() and not is_formula)
 
 
 def _uncommented(text: str) -> str:
