@@ -26,7 +26,7 @@ def add_values(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="NAME=VALUE",
-        help="a value as the REPL reads it: 'box=[[10, 10, 8], [14, 12, 8]]' (repeatable)",
+        help="a number, true, false, or lists of them: n=2, 'box=[[10, 10, 8], [14, 12, 8]]' (repeatable)",
     )
 
 
