@@ -130,6 +130,14 @@ def test_what_is_printed_is_the_world_that_was_checked() -> None:
     assert all(one.holds for one in why(text, {name.strip(): parse_value(value) for name, value in printed}))
 
 
+# ---- ranges
+
+
+def test_indices_and_divisors_are_no_sizes() -> None:
+    assert made("nonoverlap(box[0], box[1])").said == ("box[i]: boxes with centres and sides from 0 to 50",)
+    assert made("x[7] / 100 <= 3", lengths={"x": (8,)}).said == ("x[i]: reals from 0 to 4",)
+
+
 # ---- descent
 
 
