@@ -7,6 +7,7 @@ import numpy as np
 import xarray
 from torch import Tensor
 
+from asrppl.core.signature import Level
 from asrppl.infer.elbo import RegularizedELBO
 from asrppl.infer.evaluate import sampled, tables_of
 from asrppl.infer.sample import Sample
@@ -21,15 +22,15 @@ def posterior(elbo: RegularizedELBO, *args: Any, draws: int = 1000, **kwargs: An
 
     ``posterior`` has a variable for each latent of the guide and each `pyro.deterministic`; ``rules`` one for each
     rule: the violation of each draw, and of each datum where it is said of them. Both are along ``chain`` (of length
-    1) and ``draw``, and along plates by their names; axes of an event are ``z_dim_0`` and so on. A rule on means over
-    draws has no axis of draws. The group's attributes have ``left_out``: sites that not every run draws in one shape.
+    1) and ``draw``, and along plates by their names; axes of an event are ``z_dim_0`` and so on. A rule that reads means
+    over draws alone, or point masses, has no axis of draws. The group's attributes have ``left_out``: sites that not every run draws in one shape.
 
     >>> def model():
     ...     mu = pyro.sample("mu", dist.Normal(0.0, 1.0))
-    >>> guide = AutoDelta(model, init_loc_fn=init_to_value(values={"mu": torch.tensor(3.0)}))
-    >>> tree = posterior(asrppl.regularize(model, guide, "rule low: mu <= 1"), draws=4)
-    >>> tree["posterior"]["mu"].values.tolist(), tree["rules"]["low"].values.tolist()
-    ([[3.0, 3.0, 3.0, 3.0]], [[2.0, 2.0, 2.0, 2.0]])
+    >>> tree = posterior(asrppl.regularize(model, AutoNormal(model), "rule low: mu <= 1"), draws=4)
+    >>> mu, low = tree["posterior"]["mu"], tree["rules"]["low"]
+    >>> low.dims, bool(abs(low - (mu - 1).clip(min=0)).max() < 1e-6)
+    (('chain', 'draw'), True)
 
     Nothing is disturbed, as by `asrppl.evaluate`. What a mask leaves out is nan in ``posterior``, and 0 in ``rules``.
 
@@ -101,11 +102,12 @@ def _named(site: Site) -> tuple[tuple[str, ...], np.ndarray[Any, Any]]:
 
 def _rules(sample: Sample) -> dict[str, Variable]:
     found: dict[str, Variable] = {}
-    for name, table in tables_of(sample).items():
-        # What is the same along an axis is expanded there, and said once.
-        drawn, about_data = (
-            size == 1 or table.stride(axis) != 0 for axis, size in enumerate((sample.draws, table.shape[1]))
-        )
+    tables = tables_of(sample)
+    for attached in sample.attachment.rules:
+        name, functional = attached.rule.name, attached.functional
+        levels = attached.rule.levels if functional is None else functional.decomposed.rule.levels
+        drawn, table = Level.DRAW in levels, tables[name]
+        about_data = Level.DATUM in levels or attached.rule.datum is not None
         axes: tuple[str, ...] = _OWN if drawn else ()
         value = _array(table)
         value = value[None] if drawn else value[0]

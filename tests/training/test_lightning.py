@@ -15,9 +15,6 @@ import asrppl
 from asrppl.training.lightning import RulesCallback
 from tests.training.runs import an_objective
 
-# What Lightning says of small runs, and what it calls of torch.
-pytestmark = pytest.mark.filterwarnings("ignore")
-
 
 class Fit(LightningModule):
     def __init__(self) -> None:
@@ -40,6 +37,7 @@ def run(folder: Path, steps: int, *, rules: bool = True, **options: Any) -> tupl
         max_steps=steps,
         accelerator="cpu",
         callbacks=callbacks,
+        enable_checkpointing=False,
         enable_progress_bar=False,
         enable_model_summary=False,
         default_root_dir=folder,

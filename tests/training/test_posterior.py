@@ -30,10 +30,11 @@ def test_each_draw_stands_beside_what_the_rules_say_of_it() -> None:
 
 def test_a_rule_that_speaks_of_no_datum_has_no_axis_of_data() -> None:
     elbo, _, x = an_objective()
-    text = "rule draw: mu <= 0\nrule m: E[mu] <= -5"
+    text = "rule draw: mu <= 0\nrule m: E[mu] <= -5\nrule each: z <= mu\nrule all: aggregate(E[z]) <= 0"
     rules = posterior(asrppl.regularize(elbo.model, elbo.guide, text), x, draws=3)["rules"]
     assert rules["rule_draw"].dims == ("chain", "draw")  # which is the name of an axis
-    assert rules["m"].dims == ()
+    assert rules["m"].dims == rules["all"].dims == ()
+    assert rules["each"].dims == ("chain", "draw", "data")
 
 
 def test_events_auxiliary_draws_and_computed_values() -> None:
