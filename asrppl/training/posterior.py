@@ -22,8 +22,9 @@ def posterior(elbo: RegularizedELBO, *args: Any, draws: int = 1000, **kwargs: An
 
     ``posterior`` has a variable for each latent of the guide and each `pyro.deterministic`; ``rules`` one for each
     rule: the violation of each draw, and of each datum where it is said of them. Both are along ``chain`` (of length
-    1) and ``draw``, and along plates by their names; axes of an event are ``z_dim_0`` and so on. A rule that reads means
-    over draws alone, or point masses, has no axis of draws. The group's attributes have ``left_out``: sites that not every run draws in one shape.
+    1) and ``draw``, and along plates by their names; axes of an event are ``z_dim_0`` and so on. A rule that reads
+    means over draws alone, or point masses, has no axis of draws. The attributes of ``posterior`` have ``left_out``:
+    the sites that not every run draws in one shape.
 
     >>> def model():
     ...     mu = pyro.sample("mu", dist.Normal(0.0, 1.0))

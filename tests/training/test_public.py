@@ -30,8 +30,8 @@ def test_they_are_there_and_their_examples_run(
     value = getattr(home, name)
     assert value.__doc__
     names = {
-        "AutoDelta": AutoDelta, "AutoNormal": AutoNormal, "Path": Path, "asrppl": asrppl, "dist": dist, "init_to_value": init_to_value,
-        "pyro": pyro, "torch": torch, **vars(home),
+        "AutoDelta": AutoDelta, "AutoNormal": AutoNormal, "Path": Path, "asrppl": asrppl, "dist": dist,
+        "init_to_value": init_to_value, "pyro": pyro, "torch": torch, **vars(home),
     }  # fmt: skip
     printed: list[str] = []
     for test in doctest.DocTestFinder().find(value, name, module=home, globs=names):
