@@ -2,10 +2,13 @@
 
 from typing import Any
 
-from lightning.pytorch import Callback, LightningModule, Trainer
-
 from asrppl.infer.elbo import RegularizedELBO
 from asrppl.training.logs import scalars
+
+try:
+    from lightning.pytorch import Callback, LightningModule, Trainer
+except ImportError:
+    raise ImportError("asrppl.training.lightning needs Lightning: pip install 'asrppl[lightning]'") from None
 
 
 class RulesCallback(Callback):

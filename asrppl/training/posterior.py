@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import xarray
 from torch import Tensor
 
 from asrppl.core.signature import Level
@@ -12,6 +11,11 @@ from asrppl.infer.elbo import RegularizedELBO
 from asrppl.infer.evaluate import sampled, tables_of
 from asrppl.infer.sample import Sample
 from asrppl.infer.watch.recording import Recording, Site
+
+try:
+    import xarray
+except ImportError:
+    raise ImportError("asrppl.training.posterior needs xarray: pip install 'asrppl[xarray]'") from None
 
 Variable = tuple[tuple[str, ...], np.ndarray[Any, Any]]
 _OWN = ("chain", "draw")

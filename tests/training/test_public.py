@@ -2,6 +2,7 @@
 
 import doctest
 import re
+import sys
 from importlib import import_module
 from pathlib import Path
 
@@ -37,3 +38,11 @@ def test_they_are_there_and_their_examples_run(
     for test in doctest.DocTestFinder().find(value, name, module=home, globs=names):
         doctest.DocTestRunner().run(test, out=printed.append)
     assert not printed, "".join(printed)
+
+
+@pytest.mark.parametrize(("module", "needs"), [("lightning", "lightning.pytorch"), ("posterior", "xarray")])
+def test_what_is_not_installed_is_named(module: str, needs: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, needs, None)
+    monkeypatch.delitem(sys.modules, f"asrppl.training.{module}", raising=False)
+    with pytest.raises(ImportError, match=r"pip install 'asrppl\[(lightning|xarray)\]'"):
+        import_module(f"asrppl.training.{module}")
