@@ -1,4 +1,4 @@
-"""The page of the standard library is what `python -m tests.standard_library` makes of its files, and names all of it."""
+"""The page of the standard library is what `python -m tests.standard_library` makes, and names all of it."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""docs/writing-rules.md: each sentence's rule holds in the world that keeps it, and does not in the one that breaks it."""
+"""docs/writing-rules.md: each sentence's rule holds in the world that keeps it, and not in the one that breaks it."""
 
 import re
 from pathlib import Path
@@ -11,7 +11,10 @@ from asrppl.worlds import why
 from tests.conformance import values_in
 from tests.test_corpus_compiled import as_given
 
-PAGE = Path(__file__).parents[1] / "docs" / "writing-rules.md"
+ROOT = Path(__file__).parents[1]
+PAGE = ROOT / "docs" / "writing-rules.md"
+ASSISTANTS = (ROOT / "docs" / "llms.txt").read_text(encoding="utf-8")
+HERE = "https://github.com/asrppl/asrppl/blob/main/"
 BLOCKS = re.findall(r"^```asr\n# (.+?)\n(.*?)^```", PAGE.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
 WORLD = re.compile(r"^# (keeps|breaks) (.+)$", re.MULTILINE)
 
@@ -37,3 +40,16 @@ def test_a_sentence_is_what_its_rule_says(text: str) -> None:
         for name, violation in program.violations(given).items():
             wanted = [one.violation for one in said if one.rule == name]
             assert violation.expand(len(wanted)).tolist() == pytest.approx(wanted, rel=1e-9, abs=1e-9)
+
+
+def test_the_page_for_assistants_names_what_is_there() -> None:
+    links = re.findall(rf"\]\({HERE}([^)]+)\)", ASSISTANTS)
+    assert links
+    for link in links:
+        assert (ROOT / link).is_file(), link
+    assert f"{len(BLOCKS)} pairs" in ASSISTANTS
+    for name in set(re.findall(r"asrppl\.(\w+)\(", ASSISTANTS)):
+        assert hasattr(asrppl, name), name
+    for name in set(re.findall(r"elbo\.(\w+)", ASSISTANTS)):
+        assert hasattr(asrppl.RegularizedELBO, name), name
+    assert max(map(len, ASSISTANTS.splitlines())) <= 120
