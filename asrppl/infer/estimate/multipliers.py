@@ -60,6 +60,10 @@ _SPREAD_RATE = 0.01
 _NOISE_RATE = 0.1
 _DECAY = 0.9995
 _TINY = 1e-30
+_ALIKE = 1e-4
+"""Instances of a comparison have one unit: where two sides are still equal, the others tell what is a large step."""
+_EQUAL = 1e-6
+"""What a hard comparison may be off by and hold: where all begins equal, rounding alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,6 +200,7 @@ class Multipliers:
                 counted = [run.counted[name] for run, _ in runs if name in run.counted]
                 self._follow(name, value)
                 reach = (value.abs() - CERTAIN * self.noise[name].sqrt()).clamp_min(0)
+                reach = torch.where(spread > 0, reach, value.abs())  # without draws no change is noise
                 scale = self._scale(name, spread, reach)
                 if name not in self.multipliers:
                     self.multipliers[name] = torch.zeros_like(value)
@@ -300,8 +305,9 @@ class Multipliers:
     ) -> None:
         """Let a multiplier go a step up its comparison, in place, where the formula asks for that."""
         kappa = QUICK if name in self.quick else KAPPA
-        if self.hard:
+        if self.hard is not None:
             value = value - self.hard
+            value = torch.where(value.abs() > _EQUAL, value, 0.0)
         if counted is not None:
             value = value * (counted > 0)
         multiplier.addcdiv_(value, scale, value=kappa)
@@ -323,7 +329,8 @@ class Multipliers:
         return self._scale_of(name)
 
     def _scale_of(self, name: str) -> Tensor:
-        return torch.addcmul(self.spreads[name], self.reach[name], self.reach[name]).clamp_min_(_TINY)
+        scale = torch.addcmul(self.spreads[name], self.reach[name], self.reach[name]).clamp_min_(_TINY)
+        return torch.maximum(scale, _ALIKE * scale.amax()) if scale.dim() else scale
 
     # ---- state
 
