@@ -72,17 +72,18 @@ def as_tensor(name: str, value: object) -> Tensor:
         if len({part.device for part in parts}) > 1:
             refuse("ASR072", f"the tensors in the list given for `{name}` are on several devices", ONE_DEVICE)
         return torch.stack(parts)
-    if np.ma.isMaskedArray(cast(Any, value)):
-        help = f'give {{"{name}": {{"value": array.data, "mask": ~numpy.ma.getmaskarray(array)}}}}'
-        refuse("ASR072", f"the value of `{name}` is a masked array, whose mask would be lost", help)
+    if isinstance(value, np.ma.MaskedArray):
+        mend = f'give {{"{name}": {{"value": array.data, "mask": ~numpy.ma.getmaskarray(array)}}}}'
+        refuse("ASR072", f"the value of `{name}` is a masked array, whose mask would be lost", mend)
+    given: object = cast(object, value)
     try:
-        array: np.ndarray[tuple[int, ...], np.dtype[Any]] = np.asarray(value)
+        array: np.ndarray[tuple[int, ...], np.dtype[Any]] = np.asarray(given)
     except (ValueError, TypeError) as error:
         refuse("ASR072", f"the value of `{name}` is not an array of numbers: {error}")
     if isinstance(value, int) and array.dtype.kind in "uO":
         refuse("ASR072", f"the value of `{name}` is too large to be held exactly", "give it as a float")
     if array.dtype.kind not in "biuf":
-        refuse("ASR072", f"the value of `{name}` is a {type_name(value)}, not a number, an array or a tensor")
+        refuse("ASR072", f"the value of `{name}` is a {type_name(given)}, not a number, an array or a tensor")
     # NumPy reads a Python float as float64, which says nothing about the precision that is wanted.
     python = array.dtype.kind == "f" and isinstance(value, float | int | list | tuple)
     native = _native(name, array)

@@ -78,7 +78,8 @@ def _recipe_in(path: Path) -> dict[str, Any] | None:
         return None
 
 
-def _read(path: Path, recipe: str) -> Scenes | None:
+def read_kept(path: Path, recipe: str) -> Scenes | None:
+    """The scenes in a file; None where it is damaged, or of another recipe."""
     try:
         with zipfile.ZipFile(io.BytesIO(unseal(path.read_bytes()))) as archive:
             if archive.read("recipe.json").decode() != recipe:
@@ -125,7 +126,7 @@ def cached_scenes(data: DataSet, digits: Digits | None, number: int, seed: int, 
         return make_scenes(data, digits, number, seed, antialias=antialias)
     recipe = recipe_of(data, digits if DATA_SETS[data].source == "digits" else None, number, seed, antialias)
     path = folder / f"{data}-{hashlib.sha256(recipe.encode()).hexdigest()[:24]}.npz"
-    found = _read(path, recipe)
+    found = read_kept(path, recipe)
     if found is not None:
         return found
     scenes = make_scenes(data, digits, number, seed, antialias=antialias)

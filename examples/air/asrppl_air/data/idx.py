@@ -37,17 +37,18 @@ def find_idx(folder: Path, name: str) -> Path:
     raise IdxError(folder / name, "missing (plain or with .gz); `asrppl air data mnist` gets all four files")
 
 
-def idx_content(path: Path) -> bytes:
+def idx_content(path: Path, size: int | None = None) -> bytes:
     """The bytes of a file, unpacked if it is gzipped; raises `IdxError` where it cannot be.
 
-    No more is unpacked than the header says, and a byte: a small file may unpack to more than there is memory for.
+    No more is read than `size`, or what the header says, and a byte: a small file may unpack to more than there is
+    memory for.
     """
     with path.open("rb") as file:
         packed = file.read(2) == b"\x1f\x8b"
     try:
         with gzip.open(path) if packed else path.open("rb") as file:
             head = file.read(_HEADER)
-            return head + file.read(max(0, _declared(head) - len(head)) + 1)
+            return head + file.read(max(0, (_declared(head) if size is None else size) - len(head)) + 1)
     except EOFError:
         raise IdxError(path, "the gzip file is cut short; download it again") from None
     except (gzip.BadGzipFile, zlib.error) as error:
