@@ -197,3 +197,24 @@ def test_how_far_a_draw_moves_a_comparison_is_the_same_for_any_number_of_particl
         elbo.loss_and_grads(prior, own)
     (spread,) = next(iter(elbo.memory.rules.values())).spreads.values()
     assert spread == pytest.approx(1.0, abs=0.4)  # the variance of z
+
+
+@pytest.mark.parametrize("claim", ["E[z] + sd(q(z)) <= -5", "aggregate(E[z]) + aggregate(sd(q(z))) <= -5"])
+def test_what_a_comparison_reads_beside_its_means_is_trained_too(claim: str) -> None:
+    def prior() -> None:
+        pyro.sample("z", dist.Normal(0.0, 1.0))
+
+    def own() -> None:
+        m, s = pyro.param("m", torch.tensor(0.5)), pyro.param("s", torch.tensor(0.8))
+        pyro.sample("z", dist.Normal(m, s))
+
+    gradients: list[Tensor] = []
+    for objective in (asrppl.regularize(prior, own, f"rule r weight 2: {claim}"), Trace_ELBO()):
+        pyro.clear_param_store()
+        for call in range(20):
+            pyro.set_rng_seed(call)
+            for _, leaf in pyro.get_param_store().named_parameters():
+                leaf.grad = None
+            objective.loss_and_grads(prior, own)
+        gradients.append(torch.stack([leaf.grad for _, leaf in pyro.get_param_store().named_parameters()]))
+    assert (gradients[0] - gradients[1])[1] == pytest.approx(2.0, abs=0.1)

@@ -57,12 +57,12 @@ class Derivatives(Integrands):
         return violation, speaking.get(self.functional.name), cotangents, counted
 
     def _is_one_for_all(self) -> bool:
-        """Whether the rule is one comparison of what all data have together, in tracked means of this run alone."""
+        """Whether the rule is one comparison of what all data have together, a function of tracked means alone."""
         if not self.functional.is_one or self.batch.mask is not None or self.batch.shared is not None:
             return False
         (comparison,) = self.functional.comparisons
         plain = self.tracked and all(map(self.is_plain, self.by_name))
-        return bool(plain) and not (comparison.variables or comparison.excess.levels)
+        return bool(plain) and not (comparison.variables or comparison.excess.levels) and self._is_closed()
 
     def is_plain(self, name: str) -> bool:
         """Whether a moment is the value of its leaf, which is tracked."""
