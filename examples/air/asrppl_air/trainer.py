@@ -232,7 +232,7 @@ class Trainer:
         self.elbo.load_state_dict({**state.get("rules", {}), "step": self.step})
         self.seconds = state["seconds"]
 
-    def evaluate(self) -> Metrics:
-        """The four measures on held-out digits, under the priors that the run ends with."""
+    def evaluate(self, between: Callable[[], None] = lambda: None) -> Metrics:
+        """The four measures on held-out digits, under the priors that the run ends with (`between`: see `evaluate`)."""
         self.model.move_scale_prior(self.options.scale_mean(self.options.steps))
-        return evaluate(self.model, self.guide, held_out(self.options), self.options.seed)
+        return evaluate(self.model, self.guide, held_out(self.options), self.options.seed, between=between)

@@ -15,10 +15,14 @@ from asrppl.cli.main import main
 from asrppl_air.checkpoint import FORMAT, CheckpointError, load_checkpoint, save_checkpoint
 from asrppl_air.cli.arguments import directory, threads
 from asrppl_air.locks import locked
+from asrppl_air.metrics import Metrics
 from asrppl_air.options import OptionError, TrainOptions
+from asrppl_air.reproduce.grid import Cell, Regime
+from asrppl_air.reproduce.jobs import train_cell
+from asrppl_air.reproduce.state import state_of
 from asrppl_air.run import FolderInUseError, RunFolder
 from asrppl_air.sealed import DamagedError, read_json
-from asrppl_air.train import Interrupted, Progress, stop_signals, train
+from asrppl_air.train import Interrupted, Progress, drained, stop_signals, train
 from asrppl_air.trainer import Trainer
 
 
@@ -163,3 +167,20 @@ def test_arguments_that_would_crash_or_surprise_are_refused() -> None:
     with pytest.raises(argparse.ArgumentTypeError, match="the name of the folder is empty"):
         directory("")
     assert (threads("2"), directory("runs")) == (2, Path("runs"))
+
+
+def test_what_is_asked_to_stop_while_it_is_measured_stops(
+    tmp_path: Path, options: TrainOptions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[bool] = []
+    measure = Trainer.evaluate
+
+    def stopped_then(self: Trainer, between: Callable[[], None]) -> Metrics:
+        asked.append(True)
+        return measure(self, between)
+
+    monkeypatch.setattr(Trainer, "evaluate", stopped_then)
+    cell = Cell("table1", "air", "13", 0, Regime("custom", options.mnist, epochs=1.0), options)
+    with pytest.raises(Interrupted, match="stopped after step 2"):
+        drained(train_cell(cell, tmp_path, stop=lambda: bool(asked)), lambda progress: None)
+    assert state_of(cell, tmp_path).stage == "begun"
