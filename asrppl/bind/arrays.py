@@ -33,7 +33,7 @@ def fitting(name: str, value: Tensor) -> Tensor:
     """Return a tensor that rules can be evaluated on: the value itself.
 
     Raises:
-        RefusalError: it is complex, sparse, nested, quantized, without numbers, or of too few digits (ASR072).
+        RefusalError: it is complex, sparse, nested, quantized, or of too small a range (ASR072).
     """
     wrong: str | None = None
     help: str | None = None
@@ -45,8 +45,6 @@ def fitting(name: str, value: Tensor) -> Tensor:
         wrong, help = "a quantized tensor", "give value.dequantize()"
     elif value.layout != torch.strided:
         wrong, help = "a sparse tensor", "give value.to_dense()"
-    elif value.device.type == "meta":
-        wrong = "on the device meta, which holds no numbers"
     elif value.dtype == torch.float16 or (value.is_floating_point() and value.element_size() == 1):
         # 1/x at 0 and its slope, exp, log: what rules do at their boundaries needs the range of float32.
         what = str(value.dtype).removeprefix("torch.")

@@ -36,7 +36,7 @@ def test_arrays_of_any_layout_are_read(value: object) -> None:
     ("values", "message", "help"),
     [
         ({"w": torch.eye(3).to_sparse()}, "`w` is a sparse tensor", "give value.to_dense()"),
-        ({"w": torch.zeros(3, device="meta")}, "on the device meta", None),
+        ({"w": [torch.zeros(1), torch.zeros(1, device="meta")]}, "are on several devices", "with .to(device)"),
         ({"w": torch.zeros(3, dtype=torch.float16)}, "float16, which has too small a range", "give value.float()"),
         ({"w": NUMBERS.astype("f2")}, "float16, which has too small a range", "give value.float()"),
         ({"w": [torch.zeros(2), torch.zeros(2, dtype=torch.float16)]}, "float16", "give value.float()"),
@@ -56,6 +56,11 @@ def test_what_rules_cannot_be_evaluated_on_is_refused_with_a_mend(
     assert found.code == "ASR072"
     assert message in found.message
     assert help is None or help in (found.help or "")
+
+
+def test_values_on_several_devices_are_refused() -> None:
+    with pytest.raises(AsrError, match="the values are on several devices: `w` on cpu, `v` on meta"):
+        parse("forall k: w[k] <= v[k]").violations({"w": torch.zeros(3), "v": torch.zeros(3, device="meta")})
 
 
 @pytest.mark.filterwarnings("ignore:The PyTorch API of nested tensors:UserWarning")
