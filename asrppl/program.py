@@ -31,6 +31,7 @@ if TYPE_CHECKING:  # torch takes seconds to import, and rules are read without i
     from asrppl.bind.bound import Bound
     from asrppl.lower import Plan
     from asrppl.lower.means import Means
+    from asrppl.module import RuleModule
 
 _KEPT = 8
 """Plans that a program keeps: one a signature that it meets, the least recently used dropped first."""
@@ -329,10 +330,7 @@ class Program:
         Raises:
             AsrError: as `violations` does, or a rule is ``hard`` (ASR079).
         """
-        hard = [rule for rule in self.rules if rule.hard is not None]
-        if hard:
-            message = "a hard rule has no weight: its penalty is a multiplier, raised in training until the rule holds"
-            raise AsrError([Diagnostic("ASR079", message, rule.span, help="give it a weight") for rule in hard])
+        self._verify_weighted()
         from asrppl.bind.values import bind_values
 
         bound = bind_values(self.free, values)
@@ -344,6 +342,45 @@ class Program:
                 term = weight * violations[rule.name].mean()
                 total = term if total is None else total + term
         return total if total is not None else _zero(bound)
+
+    @public
+    def module(self, shapes: Mapping[str, tuple[int | None, ...] | Tensor], *, penalty: bool = False) -> RuleModule:
+        """Return the rules as a `torch.nn.Module`, for `torch.compile`, `torch.export` and `torch.vmap`.
+
+        Its ``forward`` takes the tensors, by place or by name, and returns what `violations` does::
+
+            >>> rules = asrppl.parse("rule low weight 0 -> 10 over 100 steps: forall i: x[i] <= 1")
+            >>> rules.module({"x": (None, 2)})(x=torch.tensor([[0.0, 3.0], [0.0, 1.0]]))
+            {'low': tensor([2., 0.])}
+            >>> rules.module({"x": (None, 2)}, penalty=True).at(50)(torch.tensor([[0.0, 3.0], [0.0, 1.0]]))
+            tensor(5.)
+
+        Args:
+            shapes: by name, as `violations` takes values: of tensors, the columns of a box or record last. None is the
+                length of a batch axis that is not known; values may have more batch axes, or none. What are no
+                floating numbers is said by a tensor in place of its shape.
+            penalty: return the weighted sum, as `penalty` does, with the weights of step 0; ``module.at(step)`` sets
+                those of another step.
+
+        Means over the batch (``aggregate``) are over what a call hands over: under `torch.vmap` over one entry. What is
+        no number is not warned of, as `violations` does: this would read the values.
+
+        Raises:
+            AsrError: a name without a shape, a shape that does not fit, what is no tensor (``q(x)``, a function), or
+                with ``penalty`` a hard rule (ASR079).
+            ValueError: None for an axis that a rule indexes.
+        """
+        from asrppl.module import RuleModule
+
+        if penalty:
+            self._verify_weighted()
+        return RuleModule(self, shapes, penalty=penalty)
+
+    def _verify_weighted(self) -> None:
+        hard = [rule for rule in self.rules if rule.hard is not None]
+        if hard:
+            message = "a hard rule has no weight: its penalty is a multiplier, raised in training until the rule holds"
+            raise AsrError([Diagnostic("ASR079", message, rule.span, help="give it a weight") for rule in hard])
 
     def warn_once(self, signature: Signature) -> None:
         """Raise the warnings that only show against what the names were bound to, the first time that they are met."""

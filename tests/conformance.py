@@ -18,10 +18,10 @@ from typing import Any
 
 from asrppl.check import Checked, check_file, type_program
 from asrppl.cli.explained import Explanation, Style
-from asrppl.cli.repl.literals import ASSIGNMENT, parse_value
 from asrppl.codes import Severity
 from asrppl.core.pathwise import verify_pathwise
 from asrppl.diagnostics import AsrError, Diagnostic, in_order, render
+from asrppl.literals import ASSIGNMENT, parse_value
 from asrppl.reference import Reference
 from asrppl.source import Source
 from asrppl.syntax import parse_file

@@ -58,7 +58,8 @@ def _hidden(member: object) -> bool:
 def test_the_api_page_lists_what_is_public_and_says_that_the_rest_is_not() -> None:
     page = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
     listed = re.findall(r"^\| `([A-Za-z_.]+)", page, re.MULTILINE)
-    assert len(listed) == len(set(listed)) < 40
+    listed = [name for name in listed if not name.startswith("training.")]  # tests/training: they are extras
+    assert len(listed) == len(set(listed)) < 50
     tops = {name.partition(".")[0] for name in listed if not name.startswith("commands.")}
     assert tops == set(asrppl.__all__)
     for name in listed:

@@ -1,7 +1,7 @@
 """What stands at a place of a rule file: what people see who point at it."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from pygments.token import Keyword, Operator
@@ -12,13 +12,13 @@ from asrppl.assist.types import type_of_definition, type_of_free
 from asrppl.assist.vocabulary import VOCABULARY
 from asrppl.check import RuleInfo
 from asrppl.check.expand.values import Definition
+from asrppl.check.facts import cost_in, nodes
 from asrppl.check.modules import standard_definitions
 from asrppl.core.labels import indexed, level_name, weight_text
 from asrppl.diagnostics import Sink
 from asrppl.highlight import AsrLexer
 from asrppl.source import Source, Span
 from asrppl.syntax import ast
-from asrppl.syntax.costs import cost_of
 from asrppl.syntax.lines import cut
 from asrppl.syntax.mathematics import unicode_mathematics
 
@@ -75,7 +75,7 @@ def describe_definition(analysis: Analysis, definition: Definition) -> tuple[str
     if isinstance(node, ast.Def):
         lines += [f"= {unicode_mathematics(node.body)}"]
         if lines[0] == "formula":
-            lines.append(f"costs {unicode_mathematics(cost_of(node.body, is_def=_is_def(analysis)))}")
+            lines.append(f"costs {unicode_mathematics(cost_in(analysis.checked, node.body))}")
     return tuple(line for line in (*lines, comment_of(node.span)) if line)
 
 
@@ -113,7 +113,7 @@ def _named(analysis: Analysis, found: Occurrence) -> Description | None:
 
 
 def _rule(analysis: Analysis, rule: RuleInfo) -> tuple[str, ...]:
-    cost = cost_of(rule.formula, is_def=_is_def(analysis), margin=rule.margin, power=rule.power)
+    cost = cost_in(analysis.checked, rule.formula, rule)
     lines = [
         f"{weight_text(rule.weight, rule.hard)}, {level_name(rule.levels)} level",
         unicode_mathematics(rule.formula),
@@ -122,14 +122,6 @@ def _rule(analysis: Analysis, rule: RuleInfo) -> tuple[str, ...]:
     if rule.where is not None:
         lines.append(f"where {unicode_mathematics(rule.where)}: of other data it asks nothing")
     return (*lines, *filter(None, [comment_of(rule.span)]))
-
-
-def _is_def(analysis: Analysis) -> Callable[[str], bool]:
-    """Return what tells names that rules define from those that a guide gives."""
-    module = analysis.checked.module
-    return lambda name: (
-        module.find_def(name) is not None or (name not in analysis.checked.params and module.find(name) is not None)
-    )
 
 
 def _free(analysis: Analysis, symbol: Symbol) -> tuple[str, tuple[str, ...]]:
@@ -145,7 +137,7 @@ def _free(analysis: Analysis, symbol: Symbol) -> tuple[str, tuple[str, ...]]:
 
 def _index(analysis: Analysis, symbol: Symbol) -> str:
     """Return what an index runs over."""
-    for part in _nodes(analysis.file.statements):
+    for part in (part for statement in analysis.file.statements for part in nodes(statement)):
         if isinstance(part, ast.Binder) and any(name.span == symbol.home for name in part.names):
             if part.domain is None:
                 return "an index: all values that keep what it indexes inside its axes"
@@ -160,17 +152,6 @@ def _owner(analysis: Analysis, symbol: Symbol) -> str:
         if isinstance(node, ast.Def) and any(each.name.span == symbol.home for each in node.parameters):
             return signature(node).removeprefix("def ")
     return "a def"
-
-
-def _nodes(tree: object) -> Iterator[ast.Node]:
-    pending: list[object] = [tree]
-    while pending:
-        part = pending.pop()
-        if isinstance(part, tuple):
-            pending.extend(part)  # pyright: ignore[reportUnknownArgumentType]  # a generic walk has no types
-        elif isinstance(part, ast.Node):
-            yield part
-            pending.extend(ast.parts(part))
 
 
 # ---- words and signs
@@ -201,8 +182,7 @@ def _rule_at(analysis: Analysis, span: Span) -> Description:
 
 
 def _cost(analysis: Analysis, claim: ast.Expr, rule: RuleInfo) -> str:
-    cost = cost_of(claim, is_def=_is_def(analysis), margin=rule.margin, power=rule.power)
-    return f"costs {unicode_mathematics(cost)}"
+    return f"costs {unicode_mathematics(cost_in(analysis.checked, claim, rule))}"
 
 
 def _claim_around(analysis: Analysis, offset: int, text: str) -> tuple[ast.Expr, RuleInfo] | None:

@@ -8,6 +8,7 @@ from asrppl.check.checker import Checked
 from asrppl.check.rules import RuleInfo
 from asrppl.check.unfolded import unfolded
 from asrppl.syntax import ast, format_expression
+from asrppl.syntax.costs import cost_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,19 @@ class Facts:
     choices: list[str] = field(default_factory=list[str])
     strict: bool = False
     counts: bool = False
+
+
+def cost_in(checked: Checked, claim: ast.Expr, rule: RuleInfo | None = None) -> ast.Expr:
+    """Return what a claim of a rule, or of a definition, costs; of what the file defines, ``cost(name(..))``."""
+    module = checked.module
+
+    def is_def(name: str) -> bool:
+        value = name not in checked.params and module.find(name) is not None
+        return value or module.find_def(name) is not None
+
+    if rule is None:
+        return cost_of(claim, is_def=is_def)
+    return cost_of(claim, is_def=is_def, margin=rule.margin, power=rule.power)
 
 
 def facts_of(checked: Checked, rule: RuleInfo) -> Facts | None:

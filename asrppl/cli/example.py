@@ -9,13 +9,13 @@ from pathlib import Path
 from asrppl.check.assumed import Lengths
 from asrppl.cli.arguments import add_params, params_of
 from asrppl.cli.lengths import lengths_of
-from asrppl.cli.report import read_source
+from asrppl.cli.report import opened
 from asrppl.commands import Commands, printable
-from asrppl.files import Folder, unreadable, write_whole
+from asrppl.files import write_whole
 from asrppl.worlds.example import example
 from asrppl.worlds.invent import InventionError
 from asrppl.worlds.shown import Example
-from asrppl.worlds.told import example_lines
+from asrppl.worlds.wording import example_lines
 
 _DESCRIPTION = """\
 Make up values for the names that the rules read: a small world that keeps all rules, and for each rule one that breaks
@@ -105,17 +105,16 @@ def _run(arguments: argparse.Namespace) -> int:
     if plot is not None and plot.suffix != ".svg":
         print(printable(f"asrppl example: --plot {plot}: a picture is an .svg file"), file=sys.stderr)
         return 2
-    try:
-        source, folder = read_source(arguments.file)
-    except (OSError, UnicodeDecodeError) as error:
-        print(printable(f"asrppl example: {arguments.file}: {unreadable(error)}"), file=sys.stderr)
+    read = opened(arguments.file, "example")
+    if read is None:
         return 1
+    source, library = read
     lengths: Lengths = arguments.lengths or {}
     try:
         found = example(
             source,
             params,
-            library=None if folder is None else Folder(arguments.file, folder),
+            library=library,
             lengths=lengths,
             ranges=dict(arguments.range),
             kinds={**dict.fromkeys(arguments.int, "int"), **dict.fromkeys(arguments.real, "real")},

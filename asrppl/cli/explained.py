@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TypeGuard, cast
 
 from asrppl.check import Checked, RuleInfo
-from asrppl.check.facts import Facts, Mean, facts_of, nodes
+from asrppl.check.facts import Facts, Mean, cost_in, facts_of, nodes
 from asrppl.cli.lengths import code_of, grid_of, lengths_of, sized
 from asrppl.cli.output import level, weight
 from asrppl.cli.report import FileReport
@@ -18,7 +18,6 @@ from asrppl.core.labels import indexed, type_of
 from asrppl.core.rules import TypedRule
 from asrppl.core.signature import Level
 from asrppl.syntax import ast
-from asrppl.syntax.costs import cost_of
 from asrppl.syntax.mathematics import latex_mathematics, unicode_mathematics
 
 _INDENT, _LABEL = 4, 9
@@ -79,7 +78,7 @@ class Explanation:
             yield from self.row("power", f"{rule.power:g}: of every amount")
         if rule.margin:
             yield from self.row("margin", f"{rule.margin:g}: what `<` costs beyond `<=`")
-        cost = cost_of(formula, is_def=self.is_def, margin=rule.margin, power=rule.power)
+        cost = cost_in(self.checked, formula, rule)
         yield from self.formula("costs", cost)
         if facts is None:
             yield from self.row("reads", "more than is shown: its definitions expand to too much")
@@ -143,11 +142,6 @@ class Explanation:
         yield from self.row("grid", text)
         if warning is not None:
             yield from self.row("warning", warning)
-
-    def is_def(self, name: str) -> bool:
-        """Whether the rules, or the standard library, define a name."""
-        module = self.checked.module
-        return name not in self.checked.params and (module.find(name) or module.find_def(name)) is not None
 
     def formula(self, label: str | None, expression: ast.Expr, after: str = "") -> Iterator[str]:
         """Yield an expression in lines, behind a label (None: without room for one)."""

@@ -22,8 +22,8 @@ _DESCRIPTION = """\
 Rules, as text, about what a Pyro guide infers.
 
 A rule file (.asr) says what must hold: `forall i != j: nonoverlap(box[i], box[j])` is a whole one. `asrppl.regularize`
-makes an ELBO that trains the guide to keep the rules. Check, fmt, explain, why, example and repl are about rules; the
-other commands come from packages beside this one, as those of the paper's AIR do.
+makes an ELBO that trains the guide to keep the rules. The commands from check to lsp are about rules; the others
+come from packages beside this one, as those of the paper's AIR do.
 """
 _EPILOG = """\
 examples:
@@ -31,7 +31,7 @@ examples:
   asrppl check *.asr -p S=64          with a param set
   asrppl fmt overlap.asr              put its white space in order
   asrppl explain overlap.asr          each rule as mathematics, what it costs, reads and varies with
-  asrppl why overlap.asr -v n=2       which instances of values break a rule, and what mends them
+  asrppl why number.asr -v n=2        which instances of values break a rule, and what mends them
   asrppl example overlap.asr          a world that keeps all rules, and one that breaks each alone
   asrppl repl overlap.asr             give names values and see which rules hold
   asrppl demo                         train AIR with and without rules, side by side

@@ -8,9 +8,10 @@ from typing import Any
 
 from asrppl.check import Checked, RuleInfo, check_file
 from asrppl.cli.output import count_errors
+from asrppl.commands import printable
 from asrppl.core.free import FreeName
 from asrppl.diagnostics import Diagnostic, in_order
-from asrppl.files import Folder, read_stream, read_text, unreadable
+from asrppl.files import Folder, Library, read_stream, read_text, unreadable
 from asrppl.source import Source
 from asrppl.syntax import parse_file
 
@@ -44,6 +45,16 @@ def read_source(file: str) -> tuple[Source, Path | None]:
     if file == "-":
         return Source("<stdin>", read_stream(sys.stdin.buffer, "<stdin>")), None
     return Source(file, read_text(file)), Path(file).parent
+
+
+def opened(file: str, command: str) -> tuple[Source, Library | None] | None:
+    """Return a rule file's text, and where its imports are; None, with the problem printed, where it cannot be read."""
+    try:
+        source, folder = read_source(file)
+    except (OSError, UnicodeDecodeError) as error:
+        print(printable(f"asrppl {command}: {file}: {unreadable(error)}"), file=sys.stderr)
+        return None
+    return source, None if folder is None else Folder(file, folder)
 
 
 def check_path(file: str, params: Mapping[str, Any], *, alone: bool = True) -> FileReport:

@@ -6,8 +6,8 @@ import zipfile
 from pathlib import Path
 from typing import cast
 
-from asrppl.cli.repl.literals import ASSIGNMENT, LiteralError, parse_value
 from asrppl.files import unreadable
+from asrppl.literals import ASSIGNMENT, LiteralError, parse_value
 
 
 class ValuesError(ValueError):
@@ -26,7 +26,7 @@ def add_values(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="NAME=VALUE",
-        help="a value as the REPL reads it: 'box=[[10, 10, 8], [14, 12, 8]]' (repeatable)",
+        help="a number, true, false, or lists of them: n=2, 'box=[[10, 10, 8], [14, 12, 8]]' (repeatable)",
     )
 
 

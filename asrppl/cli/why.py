@@ -4,16 +4,14 @@ import argparse
 import json
 import sys
 from dataclasses import asdict
-from pathlib import Path
 
 from asrppl.cli.arguments import add_params, params_of
-from asrppl.cli.report import read_source
+from asrppl.cli.report import opened
 from asrppl.cli.values import ValuesError, add_values, values_of
 from asrppl.commands import Commands, printable
-from asrppl.files import Folder, unreadable
 from asrppl.worlds import why
-from asrppl.worlds.told import lines_of
 from asrppl.worlds.why import SHOWN
+from asrppl.worlds.wording import lines_of
 
 _DESCRIPTION = """\
 For values of the names that the rules read, say of each rule whether it holds; and of one that does not, which
@@ -66,12 +64,10 @@ def _run(arguments: argparse.Namespace) -> int:
     except ValuesError as error:
         print(printable(f"asrppl why: {error}"), file=sys.stderr)
         return 2
-    try:
-        source, folder = read_source(arguments.file)
-    except (OSError, UnicodeDecodeError) as error:
-        print(printable(f"asrppl why: {arguments.file}: {unreadable(error)}"), file=sys.stderr)
+    read = opened(arguments.file, "why")
+    if read is None:
         return 1
-    library = None if folder is None else Folder(arguments.file, Path(folder))
+    source, library = read
     try:
         found = why(source, values, params, library=library, shown=arguments.most, only=arguments.rule)
     except KeyError as error:

@@ -19,6 +19,7 @@ from asrppl.core.free import FreeName
 from asrppl.core.labels import weight_text
 from asrppl.diagnostics import Diagnostic, public, warn_of
 from asrppl.infer.bindings import Bindings, bindings_of
+from asrppl.infer.curves import curves
 from asrppl.infer.estimate.memory import Memory
 from asrppl.infer.estimate.ranks import Group, Ranks
 from asrppl.infer.estimate.tally import Tally
@@ -287,6 +288,25 @@ class RegularizedELBO(ELBO):
         ([0, 1, 2], True)
         """
         return tuple(self._history)
+
+    @public
+    def plot(self) -> Any:
+        """Return `history` as a `matplotlib.figure.Figure`: loss, violations and weights over the steps.
+
+        The extra ``asrppl[plot]`` installs what it takes. A notebook shows the figure; else save it:
+
+        >>> def model():
+        ...     mu = pyro.sample("mu", dist.Normal(0.0, 1.0))
+        >>> elbo = asrppl.regularize(model, AutoNormal(model), "rule low weight 0 -> 5 over 50 steps: mu <= -1")
+        >>> svi = SVI(model, elbo.guide, pyro.optim.Adam({"lr": 0.1}), loss=elbo)
+        >>> losses = [svi.step() for _ in range(3)]
+        >>> elbo.plot().savefig("run.png")
+
+        Raises:
+            ImportError: matplotlib is not installed.
+            ValueError: no training call has been made.
+        """
+        return curves(self.history, [rule.name for rule in self.program.rules if rule.hard is not None])
 
     @public
     def bindings(self, *args: Any, **kwargs: Any) -> Bindings:

@@ -8,9 +8,7 @@ from typing import Any, NoReturn
 import torch
 from torch import Tensor
 
-from asrppl.bind.bound import InputKey
-from asrppl.bind.shapes import broadcast_shape
-from asrppl.core.signature import Level, Signature
+from asrppl.core.signature import Level
 from asrppl.diagnostics import AsrError, Diagnostic, public, warn_of
 from asrppl.infer.attach import attach
 from asrppl.infer.elbo import RegularizedELBO
@@ -18,7 +16,6 @@ from asrppl.infer.estimate.attachment import Attachment
 from asrppl.infer.estimate.batch import Batch
 from asrppl.infer.estimate.channels import AttachedRule, Rerun
 from asrppl.infer.estimate.evaluation import Evaluation
-from asrppl.infer.estimate.factor import in_the_data_plate
 from asrppl.infer.estimate.here import about_data
 from asrppl.infer.estimate.intervals import interval
 from asrppl.infer.estimate.means import Mean
@@ -26,10 +23,10 @@ from asrppl.infer.estimate.moments import evaluate as evaluate_moments
 from asrppl.infer.estimate.tally import HELD, run_of
 from asrppl.infer.regularize import regularize
 from asrppl.infer.report import Interval, Report
+from asrppl.infer.sample import Sample
 from asrppl.infer.sites.layout import Reading
-from asrppl.infer.sites.plates import frame_of
 from asrppl.infer.watch.recorder import Watcher, kept_rng, run_apart, runs_apart
-from asrppl.infer.watch.recording import Frame, Recording, full_size
+from asrppl.infer.watch.recording import Recording
 from asrppl.infer.watch.untouched import kept_params, untouched
 from asrppl.infer.worst import Run
 from asrppl.program import Program
@@ -109,6 +106,27 @@ def evaluate(
     else:
         elbo = rules
         weights = elbo.weights or {rule.name: rule.weight.at(elbo.step) for rule in elbo.program.rules}
+    sample = sampled(elbo, model, guide, args, kwargs, num_samples)
+    return _report(elbo, sample, weights, num_samples, level)
+
+
+def sampled(
+    elbo: RegularizedELBO,
+    model: Callback,
+    guide: Callback,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    count: int,
+    see: Callable[[Recording], None] | None = None,
+) -> Sample:
+    """Return runs of guide and model as one, which disturb nothing.
+
+    Args:
+        elbo: whose rules are bound to them.
+        model, guide, args, kwargs: what is run.
+        count: how many runs; one is made where the rules read no draws, unless each is to be seen.
+        see: is shown each of them.
+    """
     with torch.no_grad(), kept_rng(), kept_params(), untouched(model, guide):
         recording = run_apart(model, guide, args, kwargs)
 
@@ -116,10 +134,24 @@ def evaluate(
             return run_apart(model, guide, args, kwargs, tracker)
 
         attachment = _attach(elbo, recording, rerun)
-        count = num_samples if _reads_draws(attachment) else 1
-        runs = runs_apart(model, guide, args, kwargs, recording.subsamples, count)
-        sample = _Sample(attachment, recording, [attachment.read(run) for run in runs])
-    return _report(elbo, sample, weights, num_samples, level)
+        count = count if see is not None or _reads_draws(attachment) else 1
+        readings: list[Reading] = []
+        for run in runs_apart(model, guide, args, kwargs, recording.subsamples, count):
+            readings.append(attachment.read(run))
+            if see is not None:
+                see(run)
+        return Sample(attachment, recording, readings)
+
+
+def tables_of(sample: Sample) -> dict[str, Tensor]:
+    """Return by rule its violations ``(draws, data)``; what is the same along an axis is expanded there."""
+    plain = sample.attachment.plan.evaluate(sample.tensors, sample.attachment.functions)[0]
+    found: dict[str, Tensor] = {}
+    for attached in sample.attachment.rules:
+        name = attached.rule.name
+        violation = plain[name] if attached.functional is None else _evaluation(attached, sample).violation
+        found[name] = sample.table_of(attached, violation)
+    return found
 
 
 def _attach(elbo: RegularizedELBO, recording: Recording, rerun: Rerun) -> Attachment:
@@ -161,91 +193,8 @@ def _reads_draws(attachment: Attachment) -> bool:
     return any(Level.DRAW in entry.levels | entry.distribution_levels for entry in entries)
 
 
-class _Sample:
-    """Several runs as one, draws along a first axis: tensors ``(draws, *plates, *index axes)``.
-
-    Args:
-        attachment: the rules, bound.
-        recording: of one run.
-        readings: of all.
-    """
-
-    def __init__(self, attachment: Attachment, recording: Recording, readings: list[Reading]) -> None:
-        self.attachment = attachment
-        self.frames = readings[0].frames
-        self.draws = len(readings)
-        self.data: Frame | None = frame_of(attachment.resolution.data, recording)
-        self.index = None if self.data is None else recording.subsamples.get(self.data.name)
-        self.size = attachment.resolution.size or (1 if self.data is None else full_size(self.data))
-        functionals = [rule.functional for rule in attachment.rules if rule.functional is not None]
-        signatures = [attachment.signature, *(functional.signature for functional in functionals)]
-        shapes = {key: self._batch(key, tensor, signatures) for key, tensor in readings[0].tensors.items()}
-        self.plates = max(map(len, shapes.values()), default=0)
-        self.tensors = {
-            key: _stacked([reading.tensors[key] for reading in readings], len(shape), self.plates)
-            for key, shape in shapes.items()
-        }
-        self.masks = {
-            name: _stacked([reading.masks[name] for reading in readings], mask.dim(), self.plates)
-            for name, mask in readings[0].masks.items()
-        }
-
-    @staticmethod
-    def _batch(key: InputKey, tensor: Tensor, signatures: list[Signature]) -> tuple[int, ...]:
-        entries = (entry for signature in signatures if (entry := signature.get(key[0])) is not None)
-        entry = next(entries, None)
-        axes = (0 if entry is None else len(entry.axes)) + (key[1] == "log_probs")
-        return tuple(tensor.shape[: tensor.dim() - axes])
-
-    def mask(self, attached: AttachedRule) -> Tensor | None:
-        """Return which data are there for a rule."""
-        found: Tensor | None = None
-        for mask in {id(self.masks[name]): self.masks[name] for name in attached.names if name in self.masks}.values():
-            found = mask if found is None else found & mask
-        return found
-
-    def table(self, value: Tensor, axes: int = 0) -> Tensor:
-        """Return ``(*axes, *draws, *plates)`` as ``(*axes, draws, data)``: the mean over further plates."""
-        missing = self.plates + 1 - (value.dim() - axes)
-        value = value.reshape((*value.shape[:axes], *(1,) * missing, *value.shape[axes:]))
-        dim = None if self.data is None else self.data.dim
-        size = 1
-        if self.data is not None and dim is not None and -dim <= self.plates:
-            value, size = value.movedim(dim, axes + 1), self.data.size
-        else:
-            value = value.unsqueeze(axes + 1)
-        value = value.flatten(axes + 2).mean(-1) if value.dim() > axes + 2 else value
-        return value.expand(*value.shape[:axes], self.draws, size)
-
-    def table_of(self, attached: AttachedRule, value: Tensor) -> Tensor:
-        """Return what a rule says, a number of each draw and datum, as such a table; what is absent counts as 0."""
-        if attached.rule.datum is not None and (self.data is None or self.data.dim is None):
-            value = value.reshape((*(1,) * (self.plates + 2 - value.dim()), *value.shape))  # run through one by one
-            return value.flatten(1, -2).mean(1).expand(self.draws, value.shape[-1])
-        return self.table(self.masked(attached, self.placed(attached, value)))
-
-    def placed(self, attached: AttachedRule, value: Tensor) -> Tensor:
-        """Return it with the data along the axis of their plate."""
-        return value if attached.rule.datum is None else in_the_data_plate(value, (), self.data)[0]
-
-    def masked(self, attached: AttachedRule, value: Tensor) -> Tensor:
-        """Return it with 0 for the data that are not there."""
-        mask = self.mask(attached) if about_data(attached) else None
-        return value if mask is None else torch.where(mask, value, torch.zeros_like(value))
-
-
-def _stacked(tensors: list[Tensor], batch: int, plates: int) -> Tensor:
-    """Return what runs have in common as it is, else along a first axis before those of plates."""
-    first = tensors[0]
-    if all(other is first or torch.equal(other, first) for other in tensors[1:]):
-        return first
-    shape = broadcast_shape(tensor.shape for tensor in tensors)
-    stacked = torch.stack([tensor.expand(shape) for tensor in tensors])
-    return stacked.reshape((len(tensors), *(1,) * (plates - batch), *shape))
-
-
 def _report(
-    elbo: RegularizedELBO, sample: _Sample, weights: Mapping[str, float | Tensor], asked: int, level: float
+    elbo: RegularizedELBO, sample: Sample, weights: Mapping[str, float | Tensor], asked: int, level: float
 ) -> Report:
     attachment = sample.attachment
     plain, speaking = attachment.plan.evaluate(sample.tensors, attachment.functions)
@@ -282,7 +231,7 @@ def _report(
     return replace(found, **tables, intervals=intervals, penalty=penalty, runs=runs)
 
 
-def _evaluation(attached: AttachedRule, sample: _Sample) -> Evaluation:
+def _evaluation(attached: AttachedRule, sample: Sample) -> Evaluation:
     """Return what a rule that reads means comes to, each of them the sample's own, with its slopes."""
     assert attached.functional is not None
     with torch.enable_grad():
@@ -298,7 +247,7 @@ def _evaluation(attached: AttachedRule, sample: _Sample) -> Evaluation:
 
 
 def _interval(
-    attached: AttachedRule, sample: _Sample, table: Tensor, evaluation: Evaluation | None, level: float
+    attached: AttachedRule, sample: Sample, table: Tensor, evaluation: Evaluation | None, level: float
 ) -> Interval:
     entries = (sample.attachment.signature.get(name) for name in attached.names)
     if attached.rule.datum is None and any(entry is not None and entry.data is not None for entry in entries):

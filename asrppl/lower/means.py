@@ -130,7 +130,7 @@ def _beside(value: Tensor, tensors: Tensors) -> Tensor:
 def _mean(moment: Moment, body: Tensor, where: Tensor | None, plates: int) -> dict[InputKey, Tensor]:
     """Return what is read of a moment: ``(*batch, *axes)``, the batch without what the mean is taken over."""
     axes = len(moment.variables)
-    support = moment.entry.support is not None
+    support = moment.support is not None
     found: dict[InputKey, Tensor] = {}
     if where is None:
         value = body.mean(dims) if (dims := _dims(body, axes + support, moment, plates)) else body

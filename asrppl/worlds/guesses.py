@@ -117,10 +117,20 @@ def _is_entry(expr: ast.Expr, name: str) -> bool:
 
 
 def _written(tree: ast.Node) -> Iterator[float]:
-    """Yield the numbers that are written in an expression."""
-    negated = [part.operand for part in nodes(tree) if isinstance(part, ast.Negate)]
-    for part in nodes(tree):
-        if isinstance(part, ast.Number):
+    """Yield the numbers that are written in an expression, but for those that say nothing of how large values are."""
+    parts = list(nodes(tree))
+    negated = [part.operand for part in parts if isinstance(part, ast.Negate)]
+    silent: list[ast.Expr] = []
+    for part in parts:
+        match part:
+            case ast.Binary(operator="/"):  # as in half of a box's side
+                silent.append(part.right)
+            case ast.Index(base=ast.Name()) if not _is_mean(part):
+                silent += part.indices
+            case _:
+                pass
+    for part in parts:
+        if isinstance(part, ast.Number) and not any(part is one for one in silent):
             yield -float(part.value) if any(part is one for one in negated) else float(part.value)
 
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from asrppl.reference.names import Scope, Variable
 from asrppl.reference.readings import Triple, Violation
 from asrppl.syntax import ast
+from asrppl.worlds.instantiated import number, text_of
 from asrppl.worlds.watched import NEAR, Watched
-from asrppl.worlds.written import text_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,14 +129,9 @@ def _elements(watched: Watched, place: Place, expr: ast.Member) -> list[Place] |
     if not isinstance(container, ast.SetLiteral):
         return None
     return [
-        place.part(ast.Chain(expr.span, (expr.value, _literal(expr, value)), ("==",)), True)
+        place.part(ast.Chain(expr.span, (expr.value, number(expr, value)), ("==",)), True)
         for value in watched.elements(container, scope)
     ]
-
-
-def _literal(expr: ast.Expr, value: float) -> ast.Expr:
-    number = ast.Number(expr.span, abs(value))
-    return number if value >= 0 else ast.Negate(expr.span, number)
 
 
 def _pairs(expr: ast.Chain) -> list[ast.Expr]:

@@ -99,6 +99,11 @@ class Books:
             found = self._kept[rule, datum] = Ledger(self._data[datum], rule)
         return found
 
+    def entry(self, rule: str, watched: Watched, cell: Cell, of: str = "") -> str:
+        """Return how a rule writes a number, with its datum unless that is the one which is spoken of."""
+        here = cell.datum == watched.number and (len(self._data) == 1 or not self._population[rule])
+        return f"{cell}{of}" if here else f"{cell}{of} of datum {cell.datum}"
+
     def breaks(self, cell: Cell, new: object) -> tuple[str, ...]:
         """Return the rules that another number in a cell breaks, which are kept now."""
         found: list[str] = []

@@ -6,7 +6,7 @@ from html import escape
 from typing import cast
 
 from asrppl.worlds.shown import Example, Shown
-from asrppl.worlds.told import headline
+from asrppl.worlds.wording import headline
 
 _PANEL, _GAP, _TITLE = 200, 16, 20
 _COLUMNS = 4
@@ -65,11 +65,21 @@ def rectangles(name: str, nested: object) -> Iterator[tuple[str, Rectangle]]:
     row = cast(Sequence[object], nested)
     if isinstance(row[0], Sequence):
         for index, inner in enumerate(row):
-            yield from rectangles(f"{name}[{index}]" if name[-1] != "]" else f"{name[:-1]}, {index}]", inner)
+            yield from rectangles(indexed(name, index), inner)
         return
     x, y, w, *rest = cast(Sequence[float], row)
     h = rest[0] if rest else w
     yield name, (x - w / 2, y - h / 2, w, h)
+
+
+def indexed(label: str, index: int) -> str:
+    """Return the label of an entry: of ``box`` ``box[1]``, of that ``box[1, 0]``."""
+    return f"{label[:-1]}, {index}]" if label[-1] == "]" else f"{label}[{index}]"
+
+
+def short_label(label: str) -> str:
+    """Return what is written into a box: of ``box[0]`` its number, of ``frame`` its name."""
+    return label.partition("[")[2].rstrip("]") or label
 
 
 def _drawn(panel: Panel, left: float, top: float, low: float, scale: float) -> Iterator[str]:
@@ -83,5 +93,4 @@ def _drawn(panel: Panel, left: float, top: float, low: float, scale: float) -> I
         edge = _BROKEN if name in panel.broken else f'stroke="{colour}"'
         yield f'<rect {place} {size} fill="{colour}" fill-opacity="0.35" {edge}><title>{escape(name)}</title></rect>'
         middle = f'x="{left + (x + w / 2 - low) * scale:.1f}" y="{top + (y + h / 2 - low) * scale + 4:.1f}"'
-        label = name.partition("[")[2].rstrip("]") or name
-        yield f'<text {middle} font-size="11" text-anchor="middle" fill="#333">{escape(label)}</text>'
+        yield f'<text {middle} font-size="11" text-anchor="middle" fill="#333">{escape(short_label(name))}</text>'

@@ -11,9 +11,9 @@ from asrppl.notebook import text
 from asrppl.reference import Given
 from asrppl.source import Source
 from asrppl.worlds.data import data_of
-from asrppl.worlds.picture import Panel, panels_svg, rectangles
-from asrppl.worlds.told import lines_of
+from asrppl.worlds.picture import Panel, indexed, panels_svg, rectangles
 from asrppl.worlds.why import Why, why
+from asrppl.worlds.wording import lines_of
 
 _LOOKED = 20
 """Broken instances of a rule that are looked into: their boxes are marked."""
@@ -92,7 +92,7 @@ def _entries(name: str, nested: object) -> dict[str, object]:
         return {name: nested}
     found: dict[str, object] = {}
     for index, inner in enumerate(cast(list[object], nested)):
-        found |= _entries(f"{name}[{index}]" if name[-1] != "]" else f"{name[:-1]}, {index}]", inner)
+        found |= _entries(indexed(name, index), inner)
     return found
 
 

@@ -19,7 +19,7 @@ from asrppl.worlds.data import Values, data_of, signature_of
 from asrppl.worlds.instances import Place, some, total
 from asrppl.worlds.ledger import Books
 from asrppl.worlds.mend import cheapest
-from asrppl.worlds.watched import NEAR, Cell, Watched, everyone
+from asrppl.worlds.watched import NEAR, Watched, everyone
 
 SHOWN = 5
 """Instances of a rule that are looked into, where nothing else is asked for."""
@@ -201,7 +201,7 @@ def _instance(books: Books, watched: Watched, rule: str, place: Place, parts: Tr
     branches, note = _branches(watched, reading, place)
     with watched.noting() as noted:
         place.cost(watched, reading)
-    reads = tuple((_entry(watched, cell), watched.value(cell)) for cell in noted)
+    reads = tuple((books.entry(rule, watched, cell), watched.value(cell)) for cell in noted)
     mend = None
     if parts[0] > NEAR and all(cell.name in watched.declared for cell in noted):
         note = note or "it reads only what nothing can change"
@@ -229,12 +229,7 @@ def _mend(books: Books, watched: Watched, rule: str, reading: Violation, place: 
     for change in cheapest(watched, reading, place)[:SHOWN]:
         left = books.of(rule, watched.number).after(change.cell, change.put)
         breaks = books.breaks(change.cell, change.put)
-        taken = "" if change.taken is None else _entry(watched, change.cell, f"[{change.taken:g}]")
-        mends.append(Mend(_entry(watched, change.cell, change.of), change.old, change.new, left, breaks, taken))
+        entry = books.entry(rule, watched, change.cell, change.of)
+        taken = "" if change.taken is None else books.entry(rule, watched, change.cell, f"[{change.taken:g}]")
+        mends.append(Mend(entry, change.old, change.new, left, breaks, taken))
     return min(mends, key=lambda mend: (len(mend.breaks), mend.left), default=None)
-
-
-def _entry(watched: Watched, cell: Cell, of: str = "") -> str:
-    """Return how a rule writes a number, with its datum where several are read."""
-    datum = "" if cell.datum == watched.number and len(watched.data()) == 1 else f" of datum {cell.datum}"
-    return f"{cell}{of}{datum}"

@@ -9,9 +9,7 @@ from typing import Any
 
 from asrppl.check import Checked, RuleInfo, check_file, type_program
 from asrppl.check.modules import standard_definitions
-from asrppl.cli.repl.literals import show_value
 from asrppl.codes import Severity
-from asrppl.core.families import members
 from asrppl.core.labels import indexed, level_name, type_of, weight_text
 from asrppl.core.signature import Signature
 from asrppl.diagnostics import AsrError, Diagnostic, in_order, render
@@ -22,11 +20,11 @@ from asrppl.syntax import ast, parse_file
 from asrppl.syntax.mathematics import unicode_mathematics
 from asrppl.words import BUILTINS
 from asrppl.worlds import why
-from asrppl.worlds.data import Data, Datum, data_of, signature_of
+from asrppl.worlds.data import Data, Datum, data_of, given_to, lengths_of, signature_of
 from asrppl.worlds.instances import Place, broken, total
-from asrppl.worlds.told import example_lines, headline, lines_of
 from asrppl.worlds.watched import Watched, everyone
-from examples.playground.values import are_rows, as_text, parse_values, with_entry
+from asrppl.worlds.wording import assignments, example_lines, headline, lines_of, written
+from examples.playground.values import are_rows, parse_values, with_entry
 
 NAME = "rules"
 SHOWN = 24
@@ -55,9 +53,7 @@ class Sheet:
 
     def read(self, values: Values) -> Values:
         """Return the values that the rules read, `z_0`, `z_1`, … among them."""
-        free = self.checked.free
-        numbered = {name for use in free.values() for name in members(use, values).values()}
-        return {name: value for name, value in values.items() if name in free or name in numbered}
+        return {name: values[name] for name in given_to(self.checked.free, values)}
 
 
 @lru_cache(maxsize=8)
@@ -231,13 +227,21 @@ def tell_why(text: str, values: str, rule: str) -> dict[str, Any]:
         found = why(sheet.source, sheet.read(given), only=[rule], shown=LOOKED_INTO)
     except AsrError as error:
         return {"lines": str(error).split("\n")}
-    mends = {one.mend.entry: one.mend.new for told in found for one in told.instances if one.mend is not None}
+    # (In a batch, `with_entry` would not know which datum is meant.)
+    broken = [one for told in found if not told.datum for one in told.instances]
+    mends = {one.mend.entry: one.mend.new for one in broken if one.mend is not None}
     offers = [
-        {"label": f"Set {entry} to {show_value(new)}", "values": as_text(changed)}
+        _offer(sheet, f"Set {entry} to {written(new)}", changed)
         for entry, new in mends.items()
         if (changed := with_entry(given, entry, new)) is not None
     ]
     return {"lines": [line for one in found for line in lines_of(one)], "offers": offers}
+
+
+def _offer(sheet: Sheet, label: str, values: Values) -> dict[str, str]:
+    """Return other values for the page to take, as it has them."""
+    boxes = [name for name, free in sheet.checked.free.items() if free.shape == "box"]
+    return {"label": label, "values": "".join(f"{line}\n" for line in assignments(values, boxes))}
 
 
 def give_example(text: str, values: str) -> dict[str, Any]:
@@ -247,7 +251,7 @@ def give_example(text: str, values: str) -> dict[str, Any]:
 
     sheet = sheet_of(text)
     try:
-        lengths = _lengths(sheet, parse_values(values)[0])
+        lengths = lengths_of(sheet.checked.free, parse_values(values)[0])  # an example's are to be as long
         count = invent(sheet.checked, lengths, 1).worlds if not sheet.failed else 0.0
         if count > MOST_WORLDS:
             many = "infinitely many worlds" if math.isinf(count) else f"{count:,.0f} worlds"
@@ -258,21 +262,11 @@ def give_example(text: str, values: str) -> dict[str, Any]:
     except (AsrError, InventionError) as error:
         return {"lines": str(error).split("\n")}
     shown = [one for one in (found.keeps, *found.breaks) if one.values is not None]
-    offers = [{"label": f"Take the one that {headline(one)}", "values": as_text(one.values or {})} for one in shown]
+    offers = [_offer(sheet, f"Take the one that {headline(one)}", one.values or {}) for one in shown]
     return {"lines": list(example_lines(found)), "offers": offers}
 
 
 _ELSEWHERE = "The command `asrppl example RULES` goes further: it descends on the violations, and asks z3."
-
-
-def _lengths(sheet: Sheet, given: Values) -> dict[str, tuple[int, ...]]:
-    """Return how long the axes of the values are, so that an example's are as long."""
-    try:
-        data = data_of(sheet.checked.free, sheet.read(given)).values[:1]
-    except AsrError:
-        return {}
-    found = dict(signature_of(sheet.checked.free, data[0]).entries) if data else {}
-    return {name: entry.axes for name, entry in found.items() if entry.axes}
 
 
 def explain(code: str) -> dict[str, Any]:

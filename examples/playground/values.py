@@ -5,7 +5,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, cast
 
-from asrppl.cli.repl.literals import ASSIGNMENT, LiteralError, parse_value, show_value
+from asrppl.literals import ASSIGNMENT, LiteralError, parse_value
 
 
 def parse_values(text: str) -> tuple[dict[str, object], list[dict[str, Any]]]:
@@ -41,11 +41,6 @@ def _statements(text: str) -> list[tuple[int, str]]:
         elif code.strip():
             found.append((number, code))
     return found
-
-
-def as_text(values: Mapping[str, object]) -> str:
-    """Return values as they would be typed."""
-    return "".join(f"{name} = {show_value(value)}\n" for name, value in values.items())
 
 
 _ENTRY = re.compile(r"(\w+)(?:\[([\d, ]+)\])?(?:\.(\w+))?")

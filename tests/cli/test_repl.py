@@ -8,9 +8,9 @@ import pytest
 
 from asrppl.cli.main import main
 from asrppl.cli.repl.lines import logical_lines
-from asrppl.cli.repl.literals import LiteralError, parse_value
 from asrppl.cli.repl.session import Session
 from asrppl.cli.repl.shell import Repl
+from asrppl.literals import LiteralError, parse_value
 
 BOXES = "box = [[10, 10, 8], [14, 12, 8]]"
 

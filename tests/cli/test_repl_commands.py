@@ -38,6 +38,13 @@ def test_help_lists_every_command(say) -> None:
     assert max(map(len, said.splitlines())) <= 110
 
 
+def test_a_command_without_its_colon_is_known(say) -> None:
+    for text in ("quit", "exit", "help", "why apart", "load rules.asr", "explain x < 2"):
+        assert say(text) == f"error: a command begins with a colon: `:{text}`\n"
+    assert say("why <= 3").startswith("error[ASR070]")
+    assert say("names = 2", "names <= 3", "names") == "holds\n2\n"
+
+
 def test_rules_have_weights_and_a_total(say) -> None:
     say(
         "x = 3.0",
@@ -214,3 +221,11 @@ def test_a_terminal_shows_the_way_of_a_descent(say, monkeypatch: pytest.MonkeyPa
     assert first.startswith(plain.partition("after:\n")[0])
     assert len(way) >= 20
     assert last == plain.partition("after:\n")[2]
+
+
+def test_boxes_of_a_table_have_the_indices_that_rules_give_them(say, tmp_path: Path) -> None:
+    say("box = [[[10, 10, 8], [34, 12, 8]], [[10, 40, 8], [34, 40, 8]]]", "rule r: forall i, j: box[i, j].x <= 40")
+    drawn = say(":plot")
+    assert all(label in drawn for label in ("0, 0", "0, 1", "1, 0", "1, 1"))
+    say(f":plot {tmp_path / 'boxes.svg'}")
+    assert "<title>box[1, 0]</title>" in (tmp_path / "boxes.svg").read_text()

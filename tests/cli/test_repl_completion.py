@@ -123,3 +123,16 @@ def test_errors_show_where_they_are_while_a_line_is_typed(session: Session, text
 )
 def test_what_is_being_typed_is_no_error_yet(session: Session, text: str) -> None:
     assert mistake_in(session, text) is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "forall i != j: nonoverlap(box[i], box[j])",
+        "rule a weight 3 where on: if x <= 3 then y else z <= 1",
+        "let mid = (a + b) / 2",
+    ],
+)
+def test_no_letter_of_a_good_line_is_an_error(session: Session, text: str) -> None:
+    for end in range(len(text) + 1):
+        assert mistake_in(session, text[:end]) is None, text[:end]

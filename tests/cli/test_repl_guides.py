@@ -91,12 +91,12 @@ def test_a_module_takes_its_state(say, tmp_path: Path) -> None:
     ("line", "message"),
     [
         (":guide", "error: :guide FILE.py [CHECKPOINT] [BATCH.npz]"),
-        (":guide none.py", "error: none.py: FileNotFoundError"),
+        (":guide none.py", "error: none.py: there is no such file"),
         (":guide guide.py", "error: guide.py: TypeError: guide() missing"),
         (":guide empty.py", "error: empty.py has no `guide`"),
         (":guide broken.py", "error: broken.py: ZeroDivisionError"),
         (":guide guide.py none.npz", "error: none.npz: No such file or directory"),
-        (":guide guide.py none.pt batch.npz", "error: guide.py: FileNotFoundError"),
+        (":guide guide.py none.pt batch.npz", "error: none.pt: there is no such file"),
     ],
 )
 def test_what_goes_wrong(say, tmp_path: Path, line: str, message: str) -> None:

@@ -168,6 +168,17 @@ def test_many_particles_come_to_the_mixture_over_all_draws(vectorised: bool) -> 
     assert float(param.grad / weight / N) == pytest.approx(float(gradient), rel=0.1 * slack)
 
 
+def test_looped_particles_of_a_first_call_are_one_mixture_too() -> None:
+    # Each run reads the mean over those before it: by its own draw alone it would cost four times as much.
+    model, guide = sampling()
+    elbo = asrppl.regularize(model, guide, f"rule a: {RULES['mixture']}", elbo=Trace_ELBO(500, max_plate_nesting=1))
+    pyro.set_rng_seed(0)
+    with pyro.validation_enabled(False):
+        elbo.loss(model, guide)
+    exact = float(mixture(torch.tensor(0.3, dtype=torch.float64)))
+    assert float(elbo.report.violations["a"]) == pytest.approx(exact, rel=0.3)
+
+
 def test_other_rules_are_evaluated_in_each_run() -> None:
     pyro.clear_param_store()
     program = Fixed(vectorised=False)

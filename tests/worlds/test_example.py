@@ -6,6 +6,7 @@ import pytest
 
 from asrppl.check import check_file
 from asrppl.diagnostics import AsrError
+from asrppl.literals import parse_value
 from asrppl.program import parse
 from asrppl.source import Source
 from asrppl.syntax import parse_file
@@ -14,7 +15,7 @@ from asrppl.worlds.example import MOST_WORLDS, example
 from asrppl.worlds.invent import InventionError, invent
 from asrppl.worlds.picture import svg
 from asrppl.worlds.shown import Example
-from asrppl.worlds.told import example_lines
+from asrppl.worlds.wording import example_lines
 
 pytestmark = pytest.mark.filterwarnings("ignore::asrppl.AsrWarning")
 
@@ -115,6 +116,26 @@ def test_rules_that_read_nothing_have_one_world() -> None:
     assert made("1 <= 2", data=2).keeps.values == {}
     never = made("2 <= 1", data=2)
     assert (never.keeps.proved, never.keeps.how, never.conflict) == (True, "the rules read nothing", ("line 1",))
+
+
+# ---- printed
+
+
+def test_what_is_printed_is_the_world_that_was_checked() -> None:
+    """A real that happens to be whole must not come back as an integer, of which `x < 0` asks more."""
+    text = "rule r: x < 0 and y < x\nrule s: x >= 0"
+    lines = list(example_lines(made(text)))
+    printed = [line.split(" = ") for line in lines[lines.index("keeps all rules (z3)") + 1 :][:2]]
+    assert printed == [["  x", "0.0"], ["  y", "0.0"]]
+    assert all(one.holds for one in why(text, {name.strip(): parse_value(value) for name, value in printed}))
+
+
+# ---- ranges
+
+
+def test_indices_and_divisors_are_no_sizes() -> None:
+    assert made("nonoverlap(box[0], box[1])").said == ("box[i]: boxes with centres and sides from 0 to 50",)
+    assert made("x[7] / 100 <= 3", lengths={"x": (8,)}).said == ("x[i]: reals from 0 to 4",)
 
 
 # ---- descent

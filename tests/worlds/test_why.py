@@ -6,9 +6,13 @@ from typing import Any
 
 import pytest
 
+from asrppl.check import check_file
 from asrppl.diagnostics import AsrError
+from asrppl.source import Source
+from asrppl.syntax import parse_file
 from asrppl.worlds import Mend, Why, why
-from asrppl.worlds.told import lines_of
+from asrppl.worlds.data import lengths_of
+from asrppl.worlds.wording import lines_of
 
 pytestmark = pytest.mark.filterwarnings("ignore::asrppl.AsrWarning")
 
@@ -106,6 +110,7 @@ def test_leading_axes_are_a_batch_and_a_rule_about_all_data_is_told_once() -> No
         ("each", (2,), True),
         ("all", (), False),
     ]
+    assert found[1].instances[0].reads == (("x", 4.0),)  # of its own datum
     mend = found[-1].instances[0].mend
     assert mend is not None
     assert (mend.entry, mend.by) == ("x of datum 0", pytest.approx(1.5))
@@ -152,7 +157,7 @@ def test_values_that_do_not_fit_are_refused_with_a_mend(
 
 def test_neither_torch_nor_numpy_is_imported() -> None:
     code = (
-        "import sys; from asrppl.worlds import why; from asrppl.worlds.told import lines_of;"
+        "import sys; from asrppl.worlds import why; from asrppl.worlds.wording import lines_of;"
         "print(*lines_of(why('x <= 1', {'x': 3.0})[0]), sep='\\n');"
         "sys.exit(bool({'torch', 'numpy', 'pyro', 'z3'} & set(sys.modules)))"
     )
@@ -170,7 +175,7 @@ def test_worlds_are_made_up_where_there_is_neither_torch_nor_z3() -> None:
     code = (
         "import sys; sys.modules.update(torch=None, numpy=None, pyro=None, z3=None);"
         "from asrppl.source import Source; from asrppl.worlds.example import example;"
-        "from asrppl.worlds.told import example_lines;"
+        "from asrppl.worlds.wording import example_lines;"
         "print(*example_lines(example(Source('<rules>', 'n in {1, 3}'))), sep='\\n')"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
@@ -184,3 +189,10 @@ def test_worlds_are_made_up_where_there_is_neither_torch_nor_z3() -> None:
         "breaks line 1 alone, by 1 (enumeration)",
         "  n = 0",
     ]
+
+
+def test_lengths_of_values_are_those_of_the_axes_that_rules_index() -> None:
+    text = "forall i: box[i].w <= 1 and q(n[i])[0] <= 1 and z[i] <= 1 and e[i] <= 1 and r[i].x <= r[i].speed"
+    free = check_file(parse_file(Source("<rules>", text)).file, {}, library=None).free
+    values = {"box": [[[1, 2, 3]] * 2] * 5, "n": [[0.5, 0.5]] * 4, "z_0": 1, "z_1": 2, "e": [], "r": {"x": [1, 2, 3]}}
+    assert lengths_of(free, values) == {"box": (2,), "n": (4,), "z": (2,)}

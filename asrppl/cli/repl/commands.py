@@ -4,11 +4,12 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from asrppl.cli.repl import about, docs, files, guides, reasons, training
-from asrppl.cli.repl.literals import exact, show_value
 from asrppl.cli.repl.places import ReplError
 from asrppl.cli.repl.registry import Command
+from asrppl.cli.repl.show import show_value
 from asrppl.commands import printable
 from asrppl.core.labels import indexed, type_of
+from asrppl.literals import exact
 from asrppl.syntax import ast
 
 if TYPE_CHECKING:

@@ -8,9 +8,9 @@ from asrppl.assist.analysis import Analysis, analyse
 from asrppl.assist.describe import describe, describe_definition, signature
 from asrppl.assist.vocabulary import VOCABULARY
 from asrppl.check.modules import standard_definitions
-from asrppl.cli.repl.literals import show_value
 from asrppl.cli.repl.places import ReplError
 from asrppl.cli.repl.registry import Command
+from asrppl.cli.repl.show import show_value
 from asrppl.cli.repl.types import value_type
 from asrppl.commands import printable
 from asrppl.explanations import explanations

@@ -10,16 +10,16 @@ from torch import Tensor
 from asrppl.bind.bound import Bound
 from asrppl.bind.values import bind_values
 from asrppl.cli.repl.given import given_for
-from asrppl.cli.repl.literals import MANY
 from asrppl.cli.repl.places import at_input, moved, whole
 from asrppl.cli.repl.session import Session
-from asrppl.core.families import members
+from asrppl.cli.repl.show import MANY
 from asrppl.core.signature import Kind, Level
 from asrppl.core.typed import AtMost
 from asrppl.diagnostics import AsrError, Diagnostic
 from asrppl.lower.instances import Instance, instances, plain, value_of
 from asrppl.program import Program
 from asrppl.suggest import did_you_mean
+from asrppl.worlds.data import given_to
 
 _PROBE = "the_value"  # what a term is compared with, to have it typed
 
@@ -118,13 +118,7 @@ def values_of(program: Program, values: Mapping[str, object]) -> dict[str, Any]:
     Raises:
         AsrError: one is a law, or draws, that do not fit to what is read.
     """
-    wanted = {
-        known: free
-        for name, free in program.free.items()
-        for known in (name, *members(free, values).values())
-        if known in values
-    }
-    return given_for(wanted, values)
+    return given_for(given_to(program.free, values), values)
 
 
 def _bind(session: Session, program: Program, more: Mapping[str, object], text: str, shown: str | None = None) -> Bound:

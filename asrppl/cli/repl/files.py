@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from asrppl.cli.output import counted
-from asrppl.cli.repl.literals import LiteralError, exact, verify
 from asrppl.cli.repl.places import ReplError
 from asrppl.cli.repl.registry import Command
 from asrppl.cli.repl.types import value_type
@@ -12,6 +11,7 @@ from asrppl.cli.report import read_source
 from asrppl.cli.values import ValuesError, read_values
 from asrppl.commands import printable
 from asrppl.files import unreadable, write_whole
+from asrppl.literals import LiteralError, exact, verify
 from asrppl.syntax import ast
 
 if TYPE_CHECKING:

@@ -30,6 +30,9 @@ def guide(repl: "Repl", text: str) -> None:
     from asrppl.infer.draws import CheckpointError, draws_of, load_params
 
     file, checkpoint, batch = _files(text)
+    for name in (file, checkpoint):  # what raises below is the user's own code
+        if name is not None and not Path(name).is_file():
+            raise ReplError(f"{name}: there is no such file")
     program = _guide_of(file)
     args, kwargs = _arguments(program, {} if batch is None else _batch(batch))
     try:

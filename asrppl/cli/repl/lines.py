@@ -4,8 +4,8 @@ import re
 from collections.abc import Iterable, Iterator
 
 from asrppl.cli.repl.laws import TILDE
-from asrppl.cli.repl.literals import ASSIGNMENT
 from asrppl.cli.repl.places import INPUT
+from asrppl.literals import ASSIGNMENT
 from asrppl.source import Source
 from asrppl.syntax import parse_file
 from asrppl.syntax.lines import depth_of, starts_statement

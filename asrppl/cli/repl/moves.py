@@ -1,5 +1,6 @@
 """`:grad` and `:descend`: which way training would move the session's values, and where they settle."""
 
+import itertools
 import math
 import warnings
 from collections.abc import Callable, Mapping
@@ -176,7 +177,8 @@ def boxes(program: Program, given: Mapping[str, Any]) -> dict[str, Box]:
         size = math.prod(entry.axes)
         tensors = [bound.tensors[name, part].detach().reshape(-1)[:size] for part in "xywh"]
         columns = [cast(list[float], plain(tensor)) for tensor in tensors]
-        for number, (x, y, w, h) in enumerate(zip(*columns, strict=True)):
+        places = itertools.product(*map(range, entry.axes))
+        for place, (x, y, w, h) in zip(places, zip(*columns, strict=True), strict=True):
             if all(map(math.isfinite, (x, y, w, h))):
-                found[f"{name}[{number}]" if entry.axes else name] = Box(x, y, w, h)
+                found[f"{name}{list(place)}" if place else name] = Box(x, y, w, h)
     return found

@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+from asrppl.worlds.picture import short_label
+
 
 class Box(NamedTuple):
     """Centre and sides; y grows downwards."""
@@ -70,11 +72,7 @@ def text_picture(
             put(row, column, sign)
     for label, box in boxes.items():  # above all lines
         row, column = round((box.edges[1] - top) * scale / 2), round((box.edges[0] - left) * scale)
-        for place, sign in enumerate(_short(label)):
+        for place, sign in enumerate(short_label(label)):
             if column + 1 + place < columns:
                 canvas[row][column + 1 + place] = sign
     return ["".join(row).rstrip() for row in canvas]
-
-
-def _short(label: str) -> str:
-    return label.partition("[")[2].rstrip("]") or label

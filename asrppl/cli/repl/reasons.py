@@ -7,16 +7,14 @@ from asrppl.cli.repl.laws import Law
 from asrppl.cli.repl.places import ReplError, moved
 from asrppl.cli.repl.registry import Command, subject
 from asrppl.commands import printable
-from asrppl.core.families import members
 from asrppl.core.free import FreeName
 from asrppl.diagnostics import AsrError
 from asrppl.files import Kept
-from asrppl.program import Program
 from asrppl.worlds import why as why_of
-from asrppl.worlds.told import example_lines, lines_of
+from asrppl.worlds.data import given_to, lengths_of
+from asrppl.worlds.wording import example_lines, lines_of
 
 if TYPE_CHECKING:
-    from asrppl.cli.repl.session import Session
     from asrppl.cli.repl.shell import Repl
 
 _SECONDS = 5.0
@@ -30,7 +28,8 @@ def why(repl: "Repl", text: str) -> None:
     formula = subject(repl, text)
     program, _ = bound_of(repl.session, formula)  # what lacks a value, or does not fit, is told as elsewhere
     name = program.rules[-1].name
-    values = {known: _plain(free, repl.session.values[known]) for known, free in _read(repl.session, program)}
+    given = repl.session.values
+    values = {known: _plain(free, given[known]) for known, free in given_to(program.free, given).items()}
     try:
         params, library = program.to_dict()["params"], Kept(program.files)
         found = why_of(program.source, values, params, library=library, only=[name])
@@ -40,16 +39,6 @@ def why(repl: "Repl", text: str) -> None:
         shown = dataclasses.replace(one, rule=" ".join(formula.split())) if one.rule.startswith("line ") else one
         for line in lines_of(shown):
             print(printable(line))
-
-
-def _read(session: "Session", program: Program) -> list[tuple[str, FreeName]]:
-    """Return the names with values that a program reads, members of numbered families by themselves."""
-    return [
-        (known, free)
-        for name, free in program.free.items()
-        for known in (name, *members(free, session.values).values())
-        if known in session.values
-    ]
 
 
 def _plain(free: FreeName, value: object) -> object:
@@ -77,7 +66,7 @@ def example(repl: "Repl", text: str) -> None:
         program = session.checked(formula)
     else:
         formula, program = "", session.program()
-    lengths = {name: found for name, free in _read(session, program) if (found := _lengths(free, session.values[name]))}
+    lengths = lengths_of(program.free, session.values)
     try:
         params, library = program.to_dict()["params"], Kept(program.files)
         found = example_of(program.source, params, library=library, lengths=lengths, seconds=_SECONDS)
@@ -87,17 +76,6 @@ def example(repl: "Repl", text: str) -> None:
         raise ReplError(str(error)) from None
     for line in example_lines(found):
         print(printable(line))
-
-
-def _lengths(free: FreeName, value: object) -> tuple[int, ...]:
-    """Return how long the axes are that rules index, of a plain list."""
-    shape: list[int] = []
-    while isinstance(value, list) and value:
-        items = cast(list[object], value)
-        shape.append(len(items))
-        value = items[0]
-    inner = shape[: len(shape) - (free.shape in ("box", "record", "distribution", "probabilities"))]
-    return tuple(inner[len(inner) - free.rank :]) if free.rank and len(inner) >= free.rank else ()
 
 
 COMMANDS = {

@@ -8,13 +8,14 @@ from asrppl.cli.repl import files, show
 from asrppl.cli.repl.commands import COMMANDS, SHORT
 from asrppl.cli.repl.laws import TILDE, LawError, read_law
 from asrppl.cli.repl.lines import logical_lines
-from asrppl.cli.repl.literals import ASSIGNMENT, LiteralError, show_value
 from asrppl.cli.repl.places import ReplError, within
 from asrppl.cli.repl.session import Session, SessionStatement
+from asrppl.cli.repl.show import show_value
 from asrppl.cli.repl.values import part_of, read_value, split
 from asrppl.commands import printable
 from asrppl.core.labels import weight_text
 from asrppl.diagnostics import AsrError
+from asrppl.literals import ASSIGNMENT, LiteralError
 from asrppl.suggest import did_you_mean
 from asrppl.syntax import ast
 from asrppl.syntax.lines import starts_statement
@@ -82,7 +83,12 @@ class Repl:
         elif text.split(maxsplit=1)[0] in STATEMENTS and starts_statement(" " + text):
             self._add(text)
         else:
-            self._evaluate(text)
+            try:
+                self._evaluate(text)
+            except AsrError as error:
+                if _is_command(text, error):
+                    raise ReplError(f"a command begins with a colon: `:{text}`") from None
+                raise
 
     def _command(self, text: str) -> None:
         word, rest = (*text[1:].split(maxsplit=1), "", "")[:2]
@@ -209,6 +215,15 @@ def is_term(text: str, error: AsrError) -> bool:
         found.code in ("ASR036", "ASR038") and found.span is not None and found.span.text == text
         for found in error.diagnostics
     )
+
+
+def _is_command(text: str, error: AsrError) -> bool:
+    """Whether what cannot be evaluated is a command without its colon, alone or before what it may be about."""
+    word, _, rest = text.partition(" ")
+    if SHORT.get(word, word) not in COMMANDS:
+        return False
+    is_formula = any(found.code == "ASR070" for found in error.diagnostics)  # of a name that is called so
+    return not rest or (rest.lstrip()[:1].isalnum() and not is_formula)
 
 
 def _uncommented(text: str) -> str:

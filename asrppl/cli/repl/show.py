@@ -2,13 +2,39 @@
 
 from typing import TYPE_CHECKING, cast
 
-from asrppl.cli.repl.literals import MANY, show_value
+from asrppl.cli.repl.laws import Law
 from asrppl.commands import printable
 
 if TYPE_CHECKING:
     from asrppl.cli.repl.evaluation import Outcome
 
 _INSTANCES = 5
+MANY = 40
+"""Numbers that are shown one by one, at most."""
+
+
+def show_value(value: object) -> str:
+    """Return a value as it would be typed, long lists cut short; a tuple is a set."""
+    match value:
+        case bool():
+            return "true" if value else "false"
+        case float():
+            return f"{value:g}"
+        case Law():
+            if value.family == "categorical":
+                return show_value(value.parameters[0])
+            return f"{value.family}({', '.join(map(show_value, value.parameters))})"
+        case list():
+            items = cast(list[object], value)
+            shown = [*map(show_value, items[:MANY])]
+            return f"[{', '.join(shown)}{f', … {len(items):,} in all' if len(items) > MANY else ''}]"
+        case tuple() | set():
+            return "{" + ", ".join(map(show_value, cast(tuple[object, ...], value))) + "}"
+        case dict():
+            parts = cast(dict[str, object], value).items()
+            return "{" + ", ".join(f"{name}: {show_value(part)}" for name, part in parts) + "}"
+        case _:
+            return str(value)
 
 
 def print_outcome(prefix: str, outcome: "Outcome") -> None:

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from asrppl.cli.output import counted
-from asrppl.cli.repl.literals import show_value
 from asrppl.cli.repl.picture import Box, frame_of, text_picture
 from asrppl.cli.repl.places import ReplError
 from asrppl.cli.repl.registry import Command, subject
+from asrppl.cli.repl.show import show_value
 from asrppl.commands import printable
 from asrppl.files import unreadable, write_whole
 from asrppl.worlds.picture import Panel, panels_svg

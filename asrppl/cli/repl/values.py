@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable
 from typing import cast
 
-from asrppl.cli.repl.literals import LiteralError, is_literal, parse_value, verify
+from asrppl.literals import LiteralError, is_literal, parse_value, verify
 
 _FIELD = re.compile(r'\s*"?([A-Za-z_][A-Za-z0-9_]*)"?\s*:(.*)', re.DOTALL)
 

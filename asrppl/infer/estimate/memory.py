@@ -57,6 +57,7 @@ class Memory:
         self.rules: dict[tuple[str, str], Multipliers] = {}  # by rule, and the lengths of what it indexes
         self._seen: tuple[Tensor, ...] = ()
         self._same = True
+        self._training = False
         self._looked = False
         self._touched: dict[tuple[str, str], tuple[float | Tensor, frozenset[str]]] = {}
         self._said: set[str] = set()
@@ -77,6 +78,7 @@ class Memory:
         Raises:
             AsrError: the rules of processes differ (ASR098).
         """
+        self._training = training
         self._looked = False
         self._touched = {}
         self._open = []
@@ -198,6 +200,8 @@ class Memory:
             if share is not None and about and axis is not None and (place is not None or kept.hard is not None):
                 joined = share.joined(found, place, axis, about)
             kept.add(*joined)
+            if not self._training:
+                kept.meet(found)
 
         if not attached.fixed:
             self._touched[key] = (weight, about)

@@ -115,6 +115,7 @@ class Multipliers:
         self.stuck: bool = False
         self.quick: frozenset[str] = frozenset()  # comparisons with means that answer in the same step
         self._clock: Tensor | None = None
+        self._met: dict[Leaf, tuple[Tensor, int]] = {}  # of what is not tracked yet: its mean over this call's runs
         self._equal: Tensor = torch.ones(())  # the rate at which all calls weigh the same
         self._runs: list[tuple[Evaluation, Place | None]] = []
 
@@ -123,6 +124,7 @@ class Multipliers:
     def means_at(self, place: Place | None, about_data: frozenset[str]) -> dict[Leaf, Tensor]:
         """Return the tracked means, of moments ``about_data`` those of the batch's data (none where it is unknown)."""
         found = _at(self.means, place, about_data)
+        found |= {leaf: mean for leaf, (mean, _) in self._met.items()}
         for leaf in found.keys() & self.recent.keys():
             apart = (self.recent[leaf] - found[leaf]).abs() > self._band(leaf)
             found[leaf] = torch.where(apart, self.recent[leaf], found[leaf])
@@ -159,13 +161,20 @@ class Multipliers:
         """Keep what a run of this call has found."""
         self._runs.append((evaluation, place))
 
+    def meet(self, evaluation: Evaluation) -> None:
+        """Let the runs after this one, in a call that is no training step, read its means where none are tracked."""
+        for leaf, mean in evaluation.estimates.items():
+            if leaf not in self.means:
+                before, count = self._met.get(leaf, (mean, 0))
+                self._met[leaf] = (mean - before) / (count + 1) + before, count + 1
+
     def forget(self) -> None:
         """Leave out what the runs of a call have found that was no training step."""
-        self._runs = []
+        self._runs, self._met = [], {}
 
     def advance(self, weight: float | Tensor, about_data: frozenset[str]) -> None:
         """Go one training step on: of what is ``about_data``, for the data of the runs."""
-        runs, self._runs = self._runs, []
+        runs, self._runs, self._met = self._runs, [], {}
         if not runs:
             return
         self.calls += 1
@@ -336,14 +345,14 @@ class Multipliers:
             for text, kept in state[name].items():
                 _keep(table, _key(text), kept)
         self._rewind(state)
-        self._runs = []
+        self._runs, self._met = [], {}
 
     def forget_all(self) -> None:
         """Begin anew, in the tensors that are there."""
         self.calls, self.visits = 0, None
         self.looked_back = math.inf, 0.0
         self._rewind({"multipliers": {}, "together": {}, "recent": {}})
-        self._runs = []
+        self._runs, self._met = [], {}
 
     def _rewind(self, state: Mapping[str, Any]) -> None:
         tables = dict(self._tables())

@@ -124,6 +124,13 @@ def test_a_mend_can_be_taken() -> None:
         assert engine.evaluate(start["rules"], offer["values"])["rules"][0]["violation"] == 0
 
 
+def test_what_a_mend_leaves_alone_stays_as_it_was_typed() -> None:
+    many = ", ".join(f"[{9 * at}, 0, 8]" for at in range(50))
+    values = f"box = [{many}]\nthird = 0.3333333333333333\nreal = 2.0\nn = 5\n"
+    (offer,) = engine.tell_why("rule r: n <= 3 and third <= 1 and real <= 3 and box[0].w <= 9", values, "r")["offers"]
+    assert offer["values"] == values.replace("n = 5", "n = 3")
+
+
 def test_entries_are_changed_where_they_are_written_out() -> None:
     values = {"n": 2, "m": [[1, 2], [3, 4]], "box": [[1, 2, 3]], "title": [1, 2, 3, 4], "z": {"value": [1]}}
     assert with_entry(values, "n", 5) == {**values, "n": 5}

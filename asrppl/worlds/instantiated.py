@@ -15,7 +15,7 @@ LONGEST = 160
 
 def text_of(watched: Watched, expr: ast.Expr, scope: Scope, positive: bool) -> str:
     """Return a formula, or its negation, for the values that its index variables have now."""
-    tree = written(watched, expr, scope)
+    tree = instantiated(watched, expr, scope)
     if positive and tree == expr:  # nothing is written in: as its author has it
         text = " ".join(expr.span.text.split())
     else:
@@ -35,27 +35,27 @@ def _negated(tree: ast.Expr) -> ast.Expr:
             return ast.Not(tree.span, tree)
 
 
-def written(watched: Watched, expr: ast.Expr, scope: Scope) -> ast.Expr:
+def instantiated(watched: Watched, expr: ast.Expr, scope: Scope) -> ast.Expr:
     """Return an expression with what its scope has for its names; what the file defines stays a name."""
     match expr:
         case ast.Name():
             bound = scope.names.get(expr.text)
             if isinstance(bound, Variable):
-                return expr if bound.value is None else _number(expr, bound.value)
-            return written(watched, bound.expr, bound.scope) if isinstance(bound, Closure) else expr
+                return expr if bound.value is None else number(expr, bound.value)
+            return instantiated(watched, bound.expr, bound.scope) if isinstance(bound, Closure) else expr
         case ast.Quantified() | ast.Reduced() | ast.Count():
             inner, _ = scope.bind(expr.binder.names)
-            domain = None if expr.binder.domain is None else written(watched, expr.binder.domain, scope)
-            where = None if expr.binder.where is None else written(watched, expr.binder.where, inner)
+            domain = None if expr.binder.domain is None else instantiated(watched, expr.binder.domain, scope)
+            where = None if expr.binder.where is None else instantiated(watched, expr.binder.where, inner)
             binder = replace(expr.binder, domain=domain, where=where)
-            return replace(expr, binder=binder, body=written(watched, expr.body, inner))
+            return replace(expr, binder=binder, body=instantiated(watched, expr.body, inner))
         case ast.Index():
             indices = tuple(_index(watched, index, scope) for index in expr.indices)
-            return replace(expr, base=written(watched, expr.base, scope), indices=indices)
+            return replace(expr, base=instantiated(watched, expr.base, scope), indices=indices)
         case ast.Field():
-            return replace(expr, base=written(watched, expr.base, scope))
+            return replace(expr, base=instantiated(watched, expr.base, scope))
         case ast.Call():
-            arguments = tuple(replace(part, value=written(watched, part.value, scope)) for part in expr.arguments)
+            arguments = tuple(replace(part, value=instantiated(watched, part.value, scope)) for part in expr.arguments)
             return replace(expr, arguments=arguments)
         case _:
             return _rebuilt(watched, expr, scope)
@@ -68,10 +68,11 @@ def _rebuilt(watched: Watched, expr: ast.Expr, scope: Scope) -> ast.Expr:
         if isinstance(value, tuple):
             items = cast(tuple[object, ...], value)
             changed[part.name] = tuple(
-                written(watched, cast(ast.Expr, item), scope) if isinstance(item, ast.Node) else item for item in items
+                instantiated(watched, cast(ast.Expr, item), scope) if isinstance(item, ast.Node) else item
+                for item in items
             )
         elif isinstance(value, ast.Node) and part.name not in ("span", "function"):
-            changed[part.name] = written(watched, cast(ast.Expr, value), scope)
+            changed[part.name] = instantiated(watched, cast(ast.Expr, value), scope)
     return cast(ast.Expr, replace(cast(Any, expr), **changed))
 
 
@@ -83,10 +84,11 @@ def _index(watched: Watched, expr: ast.Expr, scope: Scope) -> ast.Expr:
         except TypeError:  # it reads a variable that is bound further in, and has no value yet
             value = None
         if isinstance(value, int):
-            return _number(expr, value)
-    return written(watched, expr, scope)
+            return number(expr, value)
+    return instantiated(watched, expr, scope)
 
 
-def _number(expr: ast.Expr, value: int) -> ast.Expr:
-    number = ast.Number(expr.span, abs(value))
-    return number if value >= 0 else ast.Negate(expr.span, number)
+def number(expr: ast.Expr, value: float) -> ast.Expr:
+    """Return a number, in the place of an expression."""
+    found = ast.Number(expr.span, abs(value))
+    return found if value >= 0 else ast.Negate(expr.span, found)

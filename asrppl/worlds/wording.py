@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import cast
 
+from asrppl.literals import exact
 from asrppl.worlds.shown import Example, Shown
 from asrppl.worlds.watched import NEAR
 from asrppl.worlds.why import Branch, Instance, Mend, Why
@@ -13,7 +14,7 @@ _READ = 8
 
 
 def written(value: object) -> str:
-    """Return a value as the REPL reads it, the very same: what is shown was checked."""
+    """Return a value to the last digit, reals without a point where they are whole."""
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, Mapping):
@@ -107,22 +108,31 @@ def example_lines(example: Example) -> Iterator[str]:
         yield f"{names} never holds" if alone else f"These rules stand against each other: {names} ({least})"
     for shown in (example.keeps, *example.breaks):
         yield ""
-        yield from _world(shown)
+        yield from _world(shown, example.boxes)
 
 
-def _world(shown: Shown) -> Iterator[str]:
+def _world(shown: Shown, boxes: Sequence[str]) -> Iterator[str]:
     if not shown.proved and shown.values is not None:
         yield f"{headline(shown)} ({shown.how})"
-        yield from _values(shown.values)
+        yield from _values(shown.values, boxes)
         return
     what = f"no world breaks {shown.rule} alone" if shown.rule else "no world keeps all rules"
     yield f"{what}: {shown.how}"
     if shown.nearest is not None and not shown.rule and not shown.proved:
         broken = {rule: cost for rule, cost in shown.costs.items() if cost > NEAR}
         yield f"least broken: {', '.join(f'{rule} by {amount(cost)}' for rule, cost in broken.items())}"
-        yield from _values(shown.nearest)
+        yield from _values(shown.nearest, boxes)
 
 
-def _values(values: Mapping[str, object]) -> Iterator[str]:
+def _values(values: Mapping[str, object], boxes: Sequence[str]) -> Iterator[str]:
+    yield from (f"  {line}" for line in assignments(values, boxes))
+
+
+def assignments(values: Mapping[str, object], boxes: Sequence[str]) -> Iterator[str]:
+    """Yield values as the REPL reads them, the very same, a line each: what is shown was checked.
+
+    A real keeps its point: rules ask other things of integers (`x < 0` holds of 0.0). The numbers of ``boxes`` are
+    reals however they are written.
+    """
     for name, value in values.items():
-        yield f"  {name} = {written(value)}"
+        yield f"{name} = {written(value) if name in boxes else exact(value)}"

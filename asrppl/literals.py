@@ -4,16 +4,13 @@ import ast
 import math
 import re
 import reprlib
+from collections.abc import Iterable, Mapping
 from typing import cast
-
-from asrppl.cli.repl.laws import Law
 
 MAX_LENGTH = 1_000_000
 ASSIGNMENT = re.compile(r"\s*([A-Za-z_][A-Za-z0-9_]*)\s*=(?!=)(.*)", re.DOTALL)
 
 _NO_LITERAL = (ValueError, SyntaxError, TypeError, MemoryError, RecursionError)
-MANY = 40
-"""Numbers that are shown one by one, at most."""
 _WORDS = {"true": "True", "false": "False"}
 _FIELD = re.compile(r'("[^"]*")|\b(true|false)\b|([{,]\s*)([A-Za-z_][A-Za-z0-9_]*)(\s*:)')
 
@@ -94,33 +91,19 @@ def _shape(value: object) -> tuple[int, ...]:
     raise LiteralError(f"{reprlib.repr(value)} is not a number")
 
 
-def show_value(value: object) -> str:
-    """Return a value as it would be typed, long lists cut short; a tuple is a set."""
+def exact(value: object, *, is_list: bool = False) -> str:
+    """Return a value as it would be typed, to the last digit; a real keeps its point.
+
+    A tuple, as params have them, is a set unless it ``is_list``.
+    """
     match value:
         case bool():
             return "true" if value else "false"
-        case float():
-            return f"{value:g}"
-        case Law():
-            if value.family == "categorical":
-                return show_value(value.parameters[0])
-            return f"{value.family}({', '.join(map(show_value, value.parameters))})"
-        case list():
-            items = cast(list[object], value)
-            shown = [*map(show_value, items[:MANY])]
-            return f"[{', '.join(shown)}{f', … {len(items):,} in all' if len(items) > MANY else ''}]"
-        case tuple() | set():
-            return "{" + ", ".join(map(show_value, cast(tuple[object, ...], value))) + "}"
-        case dict():
-            parts = cast(dict[str, object], value).items()
-            return "{" + ", ".join(f"{name}: {show_value(part)}" for name, part in parts) + "}"
+        case Mapping():
+            parts = cast(Mapping[str, object], value).items()
+            return "{" + ", ".join(f"{name}: {exact(part)}" for name, part in parts) + "}"
+        case list() | tuple() | set() | frozenset():
+            inside = ", ".join(exact(part, is_list=is_list) for part in cast(Iterable[object], value))
+            return f"[{inside}]" if is_list or isinstance(value, list) else f"{{{inside}}}"
         case _:
-            return str(value)
-
-
-def exact(value: object, *, is_list: bool = False) -> str:
-    """Return a param's value as a rule file writes it, to the last digit; a tuple is a set unless it ``is_list``."""
-    if isinstance(value, tuple):
-        inside = ", ".join(exact(part, is_list=is_list) for part in cast(tuple[object, ...], value))
-        return f"[{inside}]" if is_list else f"{{{inside}}}"
-    return str(value).lower() if isinstance(value, bool) else f"{value!r}"
+            return f"{value!r}"
