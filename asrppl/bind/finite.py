@@ -1,5 +1,7 @@
 """Distributions with finitely many values, as log-probabilities."""
 
+import math
+
 import torch
 from torch import Tensor
 from torch.distributions import Bernoulli, Categorical, Distribution, OneHotCategorical
@@ -66,7 +68,10 @@ def observed_log_probs(distribution: Distribution, value: Tensor) -> tuple[Suppo
     if support != tuple(range(len(support))):
         values = torch.tensor(support, dtype=log_probs.dtype, device=value.device)
     there = value.unsqueeze(-1) == values
-    return support, torch.where(there, 0.0, LOG_ZERO).to(log_probs.dtype)
+    log_mass = torch.where(there, 0.0, LOG_ZERO).to(log_probs.dtype)
+    if value.is_floating_point():  # of nan nothing is known: were it nowhere, its divergences would be 0
+        log_mass = torch.where(value.unsqueeze(-1).isnan(), math.nan, log_mass)
+    return support, log_mass
 
 
 def _enumerated(distribution: Distribution) -> tuple[Support, Tensor] | None:

@@ -2,13 +2,13 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, NoReturn, cast
+from typing import cast
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.distributions import Distribution, constraints
 
+from asrppl.bind.arrays import ONE_DEVICE, RefusalError, as_tensor, fitting, refuse, several_devices, type_name
 from asrppl.bind.bound import Bound, InputKey
 from asrppl.bind.draws import aligned
 from asrppl.bind.finite import Support, finite_log_probs
@@ -74,6 +74,10 @@ def bind_values(free: FreeNames, given: Mapping[str, object], *, plain_is_data: 
     binder.sink.raise_if_failed()
     tensors, plates = aligned(binder.tensors, binder.entries, frozenset(binder.drawn), free, binder.sink)
     binder.sink.raise_if_failed()
+    wrong = several_devices({name: tensor for (name, _), tensor in tensors.items()})
+    if wrong is not None:
+        binder.sink.add("ASR072", None, wrong, help=ONE_DEVICE)
+        binder.sink.raise_if_failed()
     bound = Bound(Signature.of(binder.entries), tensors, binder.functions, plates)
     _verify_batches(bound, free, binder.sink)
     binder.sink.raise_if_failed()
@@ -143,7 +147,7 @@ class _Binder:
             elif use.law:
                 if use.draw:
                     what = "the distribution" if isinstance(value, Distribution) else "the value"
-                    _refuse(
+                    refuse(
                         "ASR075",
                         f"both `q({use.name})` and the value of `{use.name}` are read, but only {what} was given",
                         f'give {{"{use.name}": {{"value": ..., "distribution": ...}}}}',
@@ -151,14 +155,14 @@ class _Binder:
                 self._entry(use, self._distribution(use, value), draw=False)
             else:
                 self._entry(use, self._columns(use, self._tensor(use, value)))
-        except _RefusalError as refusal:
+        except RefusalError as refusal:
             self.sink.add(refusal.code, use.span, refusal.message, help=refusal.help)
 
     # ---- the forms of a value
 
     def _function(self, use: FreeName, value: object) -> None:
         if not callable(value) or isinstance(value, Tensor):
-            _refuse("ASR077", f"`{use.name}` is called in the rules, but a {_type_name(value)} was given for it")
+            refuse("ASR077", f"`{use.name}` is called in the rules, but a {type_name(value)} was given for it")
         self.functions[use.name] = WatchedFunction(value, use)
         self.entries[use.name] = Entry(function=True, levels=frozenset(), origin=_ORIGIN)
 
@@ -182,48 +186,42 @@ class _Binder:
             components |= self._fields(use, rest)
             rest = {}
         if rest:
-            _refuse("ASR074", f"a value of `{use.name}` has no part `{next(iter(rest))}`")
+            refuse("ASR074", f"a value of `{use.name}` has no part `{next(iter(rest))}`")
         if mask is not None:
             components["mask"] = present = self._tensor(use, mask)
             if bool(((present != 0) & (present != 1)).any()):
-                _refuse(
-                    "ASR072", f"the mask of `{use.name}` says 1 or 0 (true or false) of each entry, nothing between"
-                )
+                refuse("ASR072", f"the mask of `{use.name}` says 1 or 0 (true or false) of each entry, nothing between")
         draw = any(name != "mask" and not is_of_law(name) for name in components)
         if use.draw and not draw and not (use.expected and not use.bare):
-            _refuse("ASR072", f"the value of `{use.name}` is read, but only its distribution was given")
+            refuse("ASR072", f"the value of `{use.name}` is read, but only its distribution was given")
         if use.law and not any(map(is_of_law, components)):
-            _refuse("ASR075", f"`q({use.name})` is read, but only the value of `{use.name}` was given")
+            refuse("ASR075", f"`q({use.name})` is read, but only the value of `{use.name}` was given")
         self._entry(use, components, draw=draw)
 
     def _tensor(self, use: FreeName, value: object) -> Tensor:
         if isinstance(value, _Family):
             first, lengths = value.names.members[0], value.names.lengths
             if value.names.missing is not None:
-                _refuse(
-                    "ASR073", f"values were given for {_list(value.names.members)}, and not `{value.names.missing}`"
-                )
+                refuse("ASR073", f"values were given for {_list(value.names.members)}, and not `{value.names.missing}`")
             self.first[use.name] = value.names.first
             parts = [self._tensor(use, member) for member in value.members]
             if len({part.shape for part in parts}) > 1:
                 shapes = ", ".join(str(tuple(part.shape)) for part in parts)
-                _refuse("ASR073", f"the values numbered from `{first}` differ in shape: {shapes}")
+                refuse("ASR073", f"the values numbered from `{first}` differ in shape: {shapes}")
             inner = (use.rank or 1) - len(lengths) + (use.shape in ("box", "record", "probabilities"))
             if parts[0].ndim < inner:
-                _refuse("ASR073", f"`{first}` has shape {tuple(parts[0].shape)}, and needs {inner} axes")
+                refuse("ASR073", f"`{first}` has shape {tuple(parts[0].shape)}, and needs {inner} axes")
             stacked, batch = torch.stack(parts, parts[0].ndim - inner), parts[0].ndim - inner
             return stacked.reshape(*stacked.shape[:batch], *lengths, *stacked.shape[batch + 1 :])
-        kind = _type_name(value)
+        kind = type_name(value)
         if isinstance(value, Tensor):
-            if value.is_complex():
-                _refuse("ASR072", f"the value of `{use.name}` is complex")
-            return value
+            return fitting(use.name, value)
         if isinstance(value, Distribution):
             help = f'give draws of it: {{"{use.name}": {{"draws": law.sample((1000,))}}}}'
-            _refuse("ASR072", f"the value of `{use.name}` is read, but a {kind} was given", help)
+            refuse("ASR072", f"the value of `{use.name}` is read, but a {kind} was given", help)
         if callable(value):
-            _refuse("ASR077", f"`{use.name}` is a value in the rules, but a {kind} was given for it")
-        return _as_tensor(use.name, value)
+            refuse("ASR077", f"`{use.name}` is a value in the rules, but a {kind} was given for it")
+        return as_tensor(use.name, value)
 
     def _columns(self, use: FreeName, tensor: Tensor) -> dict[str | None, Tensor]:
         if use.shape == "probabilities":
@@ -231,21 +229,21 @@ class _Binder:
         if use.shape not in ("box", "record"):
             return {None: tensor}
         if tensor.ndim == 0:
-            _refuse("ASR074", f"`{use.name}` is a {use.shape} in the rules, but one number was given")
+            refuse("ASR074", f"`{use.name}` is a {use.shape} in the rules, but one number was given")
         try:
             fields = from_columns(use, tensor.unbind(-1), f"the value given, of shape {tuple(tensor.shape)},")
         except RecordError as error:
-            _refuse("ASR074", error.message, error.help)
+            refuse("ASR074", error.message, error.help)
         return {**fields}
 
     def _fields(self, use: FreeName, parts: Mapping[str, object]) -> dict[str | None, Tensor]:
         if use.shape not in ("box", "record"):
-            _refuse("ASR074", f"`{use.name}` has no fields in the rules, but {', '.join(sorted(parts))} were given")
+            refuse("ASR074", f"`{use.name}` has no fields in the rules, but {', '.join(sorted(parts))} were given")
         given = {name: self._tensor(use, part) for name, part in parts.items()}
         try:
             tensors = from_fields(use, given, "the value given")
         except RecordError as error:
-            _refuse("ASR074", error.message, error.help)
+            refuse("ASR074", error.message, error.help)
         shape = broadcast_shape(tensor.shape for tensor in tensors.values())
         # Fields that are one tensor (the sides of squares) stay one.
         spread = {id(tensor): tensor.expand(shape) for tensor in tensors.values()}
@@ -261,17 +259,17 @@ class _Binder:
                 self.booleans.add(use.name)
             return {"log_probs": log_probs}
         if not use.law:
-            _refuse(
+            refuse(
                 "ASR075",
                 f"the law of `{use.name}` needs a distribution over finitely many numbers; "
-                f"a {_type_name(value)} was given",
+                f"a {type_name(value)} was given",
                 f'give draws of it: {{"{use.name}": {{"draws": law.sample((1000,))}}}}',
             )
         read = law_of(value) if isinstance(value, Distribution) else None
         if read is None:
-            _refuse(
+            refuse(
                 "ASR075",
-                f"`q({use.name})` needs a distribution whose law is known; a {_type_name(value)} was given",
+                f"`q({use.name})` needs a distribution whose law is known; a {type_name(value)} was given",
                 "give a torch.distributions.Categorical or Normal, say",
             )
         self.laws[use.name] = read.law
@@ -291,13 +289,13 @@ class _Binder:
             tail = 1 if part == "log_probs" else 0
             if use.name in self.drawn and part != "mask" and not is_of_law(part) and tensor.ndim < index_axes + 1:
                 what = f"the draws of `{use.name}` have shape {tuple(tensor.shape)}"
-                _refuse("ASR073", f"{what}: their first axis is that of draws, and {rank} further ones are read")
+                refuse("ASR073", f"{what}: their first axis is that of draws, and {rank} further ones are read")
             if tensor.ndim < index_axes + tail:
                 what = f"`{use.name}` has {rank} {'index' if rank == 1 else 'indices'} in the rules"
-                _refuse("ASR073", f"{what}, but the value given has shape {tuple(tensor.shape[: tensor.ndim - tail])}")
+                refuse("ASR073", f"{what}, but the value given has shape {tuple(tensor.shape[: tensor.ndim - tail])}")
             shape = tuple(tensor.shape[tensor.ndim - index_axes - tail : tensor.ndim - tail])
             if axes is not None and shape != axes:
-                _refuse("ASR073", f"the parts of `{use.name}` differ in shape: {axes} and {shape}")
+                refuse("ASR073", f"the parts of `{use.name}` differ in shape: {axes} and {shape}")
             axes = shape
             self.tensors[use.name, part] = tensor
         fields = fields_of(components)
@@ -309,7 +307,7 @@ class _Binder:
                 if part in components and (message := misfit(use.name, use.kind, components[part])) is not None
             ]
             if wrong:
-                _refuse("ASR072", wrong[0])
+                refuse("ASR072", wrong[0])
         support = self.supports.get(use.name)
         law = self.laws.get(use.name)
         drawn = None if support is None else Kind.BOOL if use.name in self.booleans else _support_kind(support)
@@ -350,7 +348,7 @@ def _verify_probabilities(name: str, tensor: Tensor) -> None:
     off = (found.sum(-1) - 1.0).abs()
     if bool((found < 0).any()) or bool((off > _OFF).any()):
         worst = "some are negative" if bool((found < 0).any()) else f"a sum is off by {float(off.max()):.3g}"
-        _refuse("ASR072", f"`categorical({name}…)` takes probabilities along the last axis, which sum to 1: {worst}")
+        refuse("ASR072", f"`categorical({name}…)` takes probabilities along the last axis, which sum to 1: {worst}")
 
 
 def _kind(use: FreeName, components: Mapping[str | None, Tensor], drawn: Kind | None) -> Kind:
@@ -381,24 +379,6 @@ def _is_boolean(distribution: object) -> bool:
     return support is constraints.boolean
 
 
-def _as_tensor(name: str, value: object) -> Tensor:
-    kind = _type_name(value)
-    if isinstance(value, list | tuple) and any(isinstance(part, Tensor) for part in cast(list[object], value)):
-        parts = [part if isinstance(part, Tensor) else _as_tensor(name, part) for part in cast(list[object], value)]
-        if len({part.shape for part in parts}) > 1:
-            _refuse("ASR073", f"the tensors in the list given for `{name}` differ in shape")
-        return torch.stack(parts)
-    try:
-        array: np.ndarray[tuple[int, ...], np.dtype[Any]] = np.asarray(value)
-    except (ValueError, TypeError) as error:
-        _refuse("ASR072", f"the value of `{name}` is not an array of numbers: {error}")
-    if array.dtype.kind not in "biuf":
-        _refuse("ASR072", f"the value of `{name}` is a {kind}, not a number, an array or a tensor")
-    # NumPy reads a Python float as float64, which says nothing about the precision that is wanted.
-    python = array.dtype.kind == "f" and isinstance(value, float | int | list | tuple)
-    return torch.tensor(array, dtype=torch.get_default_dtype() if python else None)
-
-
 def _verify_batches(bound: Bound, free: FreeNames, sink: Sink) -> None:
     """Note an error where batch axes do not broadcast."""
     known: tuple[int, ...] = ()
@@ -410,19 +390,3 @@ def _verify_batches(bound: Bound, free: FreeNames, sink: Sink) -> None:
         except RuntimeError:
             message = f"batch axes of `{name}` do not fit to those of the other values: {own} and {known}"
             sink.add("ASR073", free[name].span, message)
-
-
-class _RefusalError(Exception):
-    def __init__(self, code: str, message: str, help: str | None) -> None:
-        super().__init__(message)
-        self.code = code
-        self.message = message
-        self.help = help
-
-
-def _refuse(code: str, message: str, help: str | None = None) -> NoReturn:
-    raise _RefusalError(code, message, help)
-
-
-def _type_name(value: object) -> str:
-    return type(value).__name__

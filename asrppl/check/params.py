@@ -13,6 +13,7 @@ from asrppl.check.modules import names_in
 from asrppl.core.typed import Constant
 from asrppl.suggest import did_you_mean
 from asrppl.syntax import ast
+from asrppl.syntax.build import MAX_INTEGER
 
 ParamValue = float | bool | Iterable[float] | Iterable[Iterable[float]]
 """What a ``param`` may be set to: a number or a Boolean, or the numbers of a set, of a list or of rows."""
@@ -86,7 +87,8 @@ def _overridden(ctx: Context, definition: ParamDefinition, default: Given | None
             wanted, found = "a number", None if isinstance(given, Iterable) else _number(given)
     if found is None:
         shown = reprlib.repr(given)  # a set may have a million numbers
-        ctx.add("ASR032", definition.node.name.span, f"the param `{name}` is {wanted}, and was given {shown}")
+        why = ", too large to be held exactly" if _too_large(given) else ""
+        ctx.add("ASR032", definition.node.name.span, f"the param `{name}` is {wanted}, and was given {shown}{why}")
         return default
     return found
 
@@ -118,11 +120,18 @@ def _number(value: object) -> float | None:
     if isinstance(value, bool | str):
         return None
     if isinstance(value, int):
-        return value
+        return None if abs(value) > MAX_INTEGER else value
     try:
         number = float(value)  # pyright: ignore[reportArgumentType]  # whatever converts is welcome
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None
     if not math.isfinite(number):
         return None
     return number
+
+
+def _too_large(given: object) -> bool:
+    """Whether there is an integer in what was given that no float holds."""
+    if isinstance(given, Iterable) and not isinstance(given, str):
+        return any(map(_too_large, cast(Iterable[object], given)))
+    return isinstance(given, int) and abs(given) > MAX_INTEGER

@@ -64,6 +64,8 @@ def power(base: Tensor, exponent: float) -> Tensor:
     """
     if exponent < 0:
         return 1 / away_from_zero(power(base, -exponent))
+    if exponent == 0:
+        return torch.where(base.isnan(), base, 1.0)  # torch has nan ^ 0 = 1
     if exponent == int(exponent):
         return base.pow(int(exponent))
     if exponent < 1:
@@ -76,7 +78,8 @@ def integer_power(base: Tensor, exponent: Tensor) -> Tensor:
     exponent = exponent.detach()
     base, exponent = broadcast(base, exponent)
     # 0 ^ 0 is 1 with slope 0; a negative exponent divides by the base, which may not be zero then.
-    return torch.where(exponent < 0, away_from_zero(base), base).pow(exponent)
+    result = torch.where(exponent < 0, away_from_zero(base), base).pow(exponent)
+    return torch.where(base.isnan() | exponent.isnan(), math.nan, result)  # torch has nan ^ 0 = 1 and 1 ^ nan = 1
 
 
 def real_power(base: Tensor, exponent: Tensor) -> Tensor:
@@ -237,7 +240,9 @@ def variance(p: Tensor, support: Tensor) -> Tensor:
 
 def point_mass(at: Tensor, support: Tensor) -> Tensor:
     """Return the log-probabilities over ``support`` of the distributions that always give ``at``."""
-    return torch.where(at.unsqueeze(-1) == support, torch.zeros_like(support), LOG_ZERO)
+    at = at.unsqueeze(-1)
+    # Of nan nothing is known: were it nowhere, its divergences would be 0.
+    return torch.where(at.isnan(), math.nan, torch.where(at == support, torch.zeros_like(support), LOG_ZERO))
 
 
 def align(log_probs: Tensor, places: Tensor) -> Tensor:

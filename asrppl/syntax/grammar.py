@@ -63,7 +63,7 @@ def parser() -> Parser:
     """Return the parser of one statement, from the cache where the grammar has not changed since."""
     grammar = grammar_text()
     file = _cache_file(grammar)
-    kept = _load(file) if file is not None else None
+    kept = read_table(file) if file is not None else None
     if file is not None and kept is not None:
         _mark_used(file)
         return kept
@@ -129,7 +129,8 @@ def _mark_used(file: Path) -> None:
             os.utime(file)
 
 
-def _load(file: Path) -> Parser | None:
+def read_table(file: Path) -> Parser | None:
+    """Return the parser that a file of the cache holds; None where it is damaged."""
     try:
         digest, _, payload = file.read_text(encoding="utf-8").partition("\n")
         if hashlib.sha256(payload.encode()).hexdigest() != digest:

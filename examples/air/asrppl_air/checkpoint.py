@@ -2,7 +2,6 @@
 
 import io
 import os
-import pickle
 import platform
 from pathlib import Path
 from typing import Any, cast
@@ -11,7 +10,10 @@ import numpy as np
 import pyro
 import torch
 
-FORMAT = 2
+from asrppl_air.sealed import DamagedError, is_sealed, seal, unseal
+
+FORMAT = 3
+_UNSEALED = 2  # the format before this one is the same, without a digest at the end of the file
 
 
 class CheckpointError(RuntimeError):
@@ -50,20 +52,35 @@ def versions() -> dict[str, str]:
 
 
 def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
-    """Write `state` (tensors, numbers, strings, containers) atomically to `path`, with format and versions."""
+    """Write `state` (tensors, numbers, strings, containers) atomically to `path`, with format, versions and digest."""
     buffer = io.BytesIO()
     torch.save({"format": FORMAT, "versions": versions(), **state}, buffer)
-    write_atomically(path, buffer.getvalue())
+    write_atomically(path, seal(buffer.getvalue()))
 
 
 def load_checkpoint(path: Path, device: str = "cpu") -> dict[str, Any]:
     """What `save_checkpoint` wrote; nothing in the file is executed. Raises `CheckpointError`."""
     if not path.is_file():
         raise CheckpointError(f"{path}: there is no checkpoint")
+    content = path.read_bytes()
+    sealed = is_sealed(content)
     try:
-        state: Any = torch.load(path, map_location=device, weights_only=True)
-    except (RuntimeError, EOFError, pickle.UnpicklingError, ValueError, KeyError) as error:
+        content = unseal(content) if sealed else content
+    except DamagedError as error:
+        raise CheckpointError(f"{path}: a damaged checkpoint: {error}") from error
+    try:
+        state: Any = torch.load(io.BytesIO(content), map_location=device, weights_only=True)
+    except Exception as error:  # a file that is none raises whatever its bytes lead to
         raise CheckpointError(f"{path}: not a checkpoint, or a damaged one ({error})") from error
-    if not isinstance(state, dict) or cast(dict[str, Any], state).get("format") != FORMAT:
+    found = cast(dict[str, Any], state).get("format") if isinstance(state, dict) else None
+    if isinstance(found, int) and found > FORMAT:
+        raise CheckpointError(
+            f"{path}: written by a newer asrppl (format {found}; this one reads up to {FORMAT}): install that one"
+        )
+    if found == FORMAT and not sealed:
+        raise CheckpointError(f"{path}: a damaged checkpoint: the digest at its end is gone")
+    if found not in (FORMAT, _UNSEALED):
         raise CheckpointError(f"{path}: not a checkpoint of asrppl, or of another version (format {FORMAT} is read)")
+    if not isinstance(cast(dict[str, Any], state).get("options"), dict):
+        raise CheckpointError(f"{path}: a checkpoint without the options of its run")
     return cast(dict[str, Any], state)

@@ -1,6 +1,5 @@
 """The demonstration: one AIR trained twice, side by side, with and without the rules of `number.asr`."""
 
-import json
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
@@ -17,7 +16,8 @@ from asrppl_air.metrics import Metrics
 from asrppl_air.options import TrainOptions
 from asrppl_air.processes import SideBySide, Update
 from asrppl_air.reproduce.recipe import Method
-from asrppl_air.run import FolderInUseError, RunFolder, new_folder
+from asrppl_air.run import PATIENCE, FolderInUseError, RunFolder
+from asrppl_air.sealed import read_json
 from asrppl_air.train import Training, training
 from asrppl_air.untyped import seed
 
@@ -49,10 +49,11 @@ def _train(
     folder: Path, options: TrainOptions | None, checkpoint_seconds: float, stop: Callable[[], bool] | None
 ) -> Training[Metrics]:
     run = RunFolder(folder)
-    trainer = yield from training(run, options, checkpoint_seconds=checkpoint_seconds, stop=stop)
-    metrics = trainer.evaluate()
-    run.write_json(run.metrics, metrics.to_dict())
-    return metrics
+    with run.alone(PATIENCE):
+        trainer = yield from training(run, options, checkpoint_seconds=checkpoint_seconds, stop=stop)
+        metrics = trainer.evaluate()
+        run.write_json(run.metrics, metrics.to_dict())
+        return metrics
 
 
 def train_both(
@@ -104,7 +105,7 @@ def began_with(out: Path) -> TrainOptions:
     if not settings.is_file():
         raise CheckpointError(f"{settings}: there is no run to resume in {out}")
     try:
-        return TrainOptions.from_dict(json.loads(settings.read_text(encoding="utf-8")))
+        return TrainOptions.from_dict(read_json(settings.read_bytes()))
     except (ValueError, TypeError, AttributeError) as error:
         raise CheckpointError(f"{settings}: not the settings of a demo, or damaged ones ({error})") from error
 
@@ -121,29 +122,28 @@ def run_demo(
     From the start with `options`, or (None) on from where the demonstration in `out` stopped. Raises
     `FolderInUseError` where `out` holds a run and `options` are given, `CheckpointError` the other way round.
     """
-    resume = options is None
-    if options is None:
-        options = began_with(out)
-    elif RunFolder(out).settings.exists() or _holds_run(out):
-        raise FolderInUseError(
-            f"{out} already holds a run: continue it with --resume, or give another folder with --out"
-        )
-    settings = RunFolder(out).settings
-    with new_folder(out):
-        if not resume:
-            RunFolder(out).write_json(settings, options.to_dict())
+    folder = RunFolder(out)
+    with folder.alone():
+        resume = options is None
+        if options is None:
+            options = began_with(out)
+        elif folder.settings.exists() or _holds_run(out):
+            raise FolderInUseError(
+                f"{out} already holds a run: continue it with --resume, or give another folder with --out"
+            )
+        else:
+            folder.write_json(folder.settings, options.to_dict())
         try:
             metrics = train_both(out, options, resume=resume, checkpoint_seconds=checkpoint_seconds, progress=progress)
         except DemoError:
             if not _holds_run(out):  # neither could begin: there is nothing that a second try would overwrite
-                settings.unlink()
+                folder.settings.unlink()
                 for name in NAMES:  # a child that was stopped as it began may have left its folder, empty
                     with suppress(OSError):
                         (out / name).rmdir()
             raise
-    folder = RunFolder(out)
-    folder.write_json(folder.metrics, {name: metrics[name].to_dict() for name in ("rules", "no_rules")})
-    draw_demo(out, options, metrics)
+        folder.write_json(folder.metrics, {name: metrics[name].to_dict() for name in ("rules", "no_rules")})
+        draw_demo(out, options, metrics)
     return metrics
 
 

@@ -1,6 +1,6 @@
 """A trained AIR on images: what it infers, and how well."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -55,8 +55,18 @@ def _parts(scenes: Scenes, batch: int) -> Iterator[Tensor]:
 
 
 @torch.no_grad()
-def evaluate(model: Model, guide: Guide, scenes: Scenes, seed: int = 0, batch: int = 250) -> Metrics:
-    """The four measures on `scenes`, one draw of z an image; the generator's state is left as it was."""
+def evaluate(
+    model: Model,
+    guide: Guide,
+    scenes: Scenes,
+    seed: int = 0,
+    batch: int = 250,
+    between: Callable[[], None] = lambda: None,
+) -> Metrics:
+    """The four measures on `scenes`, one draw of z an image; the generator's state is left as it was.
+
+    `between` is called before each batch, and may raise.
+    """
     device = next(model.parameters()).device
     elbo: Any = TraceEnum_ELBO(max_plate_nesting=1, strict_enumeration_warning=False)
     loss, error = 0.0, 0.0
@@ -65,6 +75,7 @@ def evaluate(model: Model, guide: Guide, scenes: Scenes, seed: int = 0, batch: i
     with kept_random(device):
         set_seed(seed)
         for indices in _parts(scenes, batch):
+            between()
             images = scenes.batch(indices).to(device)
             loss += float(elbo.loss(model, guide, images))
             found = infer(model, guide, images)

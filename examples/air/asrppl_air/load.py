@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from asrppl_air.checkpoint import CheckpointError
 from asrppl_air.data.cache import cached_scenes
 from asrppl_air.data.digits import Digits, load_digits, load_validation
 from asrppl_air.data.scenes import DATA_SETS, Scenes
@@ -14,11 +15,14 @@ HELD_OUT_SEEDS: dict[Split, int] = {"test": 1_000_003, "validation": 2_000_003}
 
 
 def restore(state: dict[str, Any], device: str = "cpu") -> tuple[Model, Guide]:
-    """Model and guide with the parameters in a checkpoint's `state`."""
-    settings = AIRSettings.from_dict(state["settings"])
-    model, guide = Model(settings).to(device), Guide(settings).to(device)
-    model.load_state_dict(state["model"])
-    guide.load_state_dict(state["guide"])
+    """Model and guide with the parameters in a checkpoint's `state`; raises `CheckpointError`."""
+    try:
+        settings = AIRSettings.from_dict(state["settings"])
+        model, guide = Model(settings).to(device), Guide(settings).to(device)
+        model.load_state_dict(state["model"])
+        guide.load_state_dict(state["guide"])
+    except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+        raise CheckpointError(f"the checkpoint does not hold a model and a guide ({error})") from error
     return model, guide
 
 

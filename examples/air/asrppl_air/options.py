@@ -1,7 +1,7 @@
 """What a training run is made of, as data: kept in `settings.json` and in every checkpoint."""
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Literal
 
@@ -130,8 +130,14 @@ class TrainOptions:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "TrainOptions":
-        """What `to_dict` wrote."""
-        known = {**values}  # what is no mapping raises TypeError
-        if "shrink" in known:
-            known["shrink"] = tuple(known["shrink"])  # JSON knows no tuples
-        return cls(**known)
+        """What `to_dict` wrote. Raises `OptionError` where options are missing, unknown, or of another type."""
+        missing = [field.name for field in fields(cls) if field.name not in values]
+        unknown = [name for name in values if name not in cls.__dataclass_fields__]
+        if missing or unknown:
+            what = f"lack `{missing[0]}`" if missing else f"have `{unknown[0]}`, which this asrppl does not know"
+            raise OptionError(f"the run's options {what}")
+        try:
+            known: dict[str, Any] = {**values, "shrink": tuple(values["shrink"])}  # JSON knows no tuples
+            return cls(**known)
+        except (TypeError, KeyError, AttributeError) as error:
+            raise OptionError(f"the run's options are not those of a run ({error})") from error

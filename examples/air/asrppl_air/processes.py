@@ -19,7 +19,7 @@ from typing import Any, Generic, Self, TypeVar, cast
 import torch
 
 from asrppl_air.errors import RUN_ERRORS
-from asrppl_air.train import Interrupted, Progress, Training, drained
+from asrppl_air.train import Interrupted, Progress, Training, drained, stop_signals
 from asrppl_air.untyped import put_random, random_states
 
 K = TypeVar("K")
@@ -72,7 +72,7 @@ def _work(of: object, begin: Begin[R], updates: Connection) -> None:
 
 
 class Together(ABC, Generic[K, R]):
-    """The trainings that run now; inside `with`, Ctrl-C and SIGTERM are passed on to them, once they can act on it.
+    """The trainings that run now; inside `with`, `stop_signals` are passed on to them, once they can act on it.
 
     `stopping` says that they were asked to stop: each writes its checkpoint, and ends.
     """
@@ -82,7 +82,7 @@ class Together(ABC, Generic[K, R]):
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> Self:
-        self._before = {number: signal.signal(number, self._asked) for number in (signal.SIGINT, signal.SIGTERM)}
+        self._before = {number: signal.signal(number, self._asked) for number in stop_signals()}
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:

@@ -1,16 +1,20 @@
 """A run's folder: what is in it, and who may write there."""
 
 import json
-from collections.abc import Generator, Iterable
-from contextlib import contextmanager, suppress
+from collections.abc import Generator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from asrppl_air.checkpoint import write_atomically
+from asrppl_air.checkpoint import CheckpointError, write_atomically
+from asrppl_air.locks import InUseError, locked
+from asrppl_air.sealed import read_json, seal_json
+
+PATIENCE = 15.0  # what a run whose command was killed takes to notice, and to write its checkpoint
 
 
 class FolderInUseError(RuntimeError):
-    """The output folder already holds a run, or another command trains it."""
+    """The output folder already holds a run, or another command is at it."""
 
 
 @contextmanager
@@ -41,6 +45,17 @@ class RunFolder:
         """Whether a run has been started here."""
         return any(file.exists() for file in (self.settings, self.log, self.checkpoint, self.metrics))
 
+    @contextmanager
+    def alone(self, patience: float = 0.0) -> Generator[None]:
+        """Hold the folder, made if need be, and sweep it; raises `FolderInUseError` where another command has it."""
+        with new_folder(self.path), ExitStack() as held:
+            try:
+                held.enter_context(locked(self.path, patience))
+            except InUseError as error:
+                raise FolderInUseError(f"{error}, which trains it") from error
+            self.sweep()
+            yield
+
     def verify_free(self) -> None:
         """Raise `FolderInUseError` where a run is in the folder already."""
         if self.holds_run():
@@ -49,34 +64,38 @@ class RunFolder:
             )
 
     def sweep(self) -> None:
-        """Remove what a kill in the middle of a write left behind."""
+        """Remove what a kill in the middle of a write left behind; only for who holds the folder."""
         for part in self.path.glob(".*.part"):
             part.unlink(missing_ok=True)
 
     def write_json(self, path: Path, values: dict[str, Any]) -> None:
-        """Write `values` to one of the folder's files, atomically."""
-        write_atomically(path, (json.dumps(values, indent=2) + "\n").encode())
+        """Write `values` and their digest to one of the folder's files, atomically."""
+        write_atomically(path, (json.dumps(seal_json(values), indent=2) + "\n").encode())
 
     def append_log(self, entry: dict[str, Any]) -> None:
         """Add a line to the log."""
         with self.log.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(entry) + "\n")
+            file.write(json.dumps(seal_json(entry)) + "\n")
 
     def read_log(self) -> list[dict[str, Any]]:
-        """The log's entries; a last line that a kill cut short is left out."""
+        """The log's entries; a last line that a kill cut short is left out. Raises `CheckpointError`."""
         if not self.log.exists():
             return []
-        return list(_entries(self.log.read_text(encoding="utf-8").splitlines()))
+        lines = self.log.read_bytes().splitlines()
+        entries: list[dict[str, Any]] = []
+        for number, line in enumerate(lines, 1):
+            try:
+                entry = read_json(line)
+                float(entry["step"])
+            except (ValueError, KeyError, TypeError) as error:
+                if number == len(lines):
+                    break
+                mend = "delete the file: the run goes on without its first lines"
+                raise CheckpointError(f"{self.log}: line {number} is no line of a log, or damaged: {mend}") from error
+            entries.append(entry)
+        return entries
 
     def rewind_log(self, step: int) -> None:
         """Drop the entries after `step`: the steps that a resumed run will do again."""
-        kept = [json.dumps(entry) for entry in self.read_log() if entry["step"] <= step]
+        kept = [json.dumps(seal_json(entry)) for entry in self.read_log() if entry["step"] <= step]
         write_atomically(self.log, "".join(line + "\n" for line in kept).encode())
-
-
-def _entries(lines: Iterable[str]) -> Iterable[dict[str, Any]]:
-    for line in lines:
-        try:
-            yield json.loads(line)
-        except json.JSONDecodeError:
-            return

@@ -3,15 +3,15 @@
 import signal
 import time
 from collections.abc import Callable, Generator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from asrppl_air.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
 from asrppl_air.locate import NotFiniteError
 from asrppl_air.options import TrainOptions
-from asrppl_air.ranks import ALONE, Ranks
-from asrppl_air.run import RunFolder, new_folder
+from asrppl_air.ranks import ALONE, Ranks, restarted
+from asrppl_air.run import PATIENCE, RunFolder, new_folder
 from asrppl_air.steps import Sums, steps_of
 from asrppl_air.trainer import Trainer
 
@@ -50,7 +50,7 @@ class Progress:
 
 
 class Interrupted(Exception):  # noqa: N818 - no error: the user asked for it
-    """Ctrl-C or SIGTERM: the run stopped after `step`, and its checkpoint is written."""
+    """Ctrl-C, SIGTERM or SIGHUP: the run stopped after `step`, and its checkpoint is written."""
 
     def __init__(self, step: int) -> None:
         self.step = step
@@ -61,16 +61,23 @@ Training = Generator[Progress | None, None, R]
 """A training in parts, which ends with a result; what it yields is its progress, or None where others may go on."""
 
 
+def stop_signals() -> tuple[signal.Signals, ...]:
+    """Ctrl-C, SIGTERM and, unless it is ignored as under nohup, SIGHUP of a terminal that is closed."""
+    hangup: signal.Signals | None = getattr(signal, "SIGHUP", None)  # Windows has none
+    heard = hangup is not None and signal.getsignal(hangup) is not signal.SIG_IGN
+    return (signal.SIGINT, signal.SIGTERM, hangup) if heard and hangup is not None else (signal.SIGINT, signal.SIGTERM)
+
+
 @contextmanager
 def _stop_signals() -> Generator[Callable[[], bool]]:
-    """Turn SIGINT and SIGTERM into a question to ask between steps."""
+    """Turn the signals that ask to stop into a question to ask between steps."""
     asked = False
 
     def note(number: int, frame: object) -> None:
         nonlocal asked
         asked = True
 
-    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.signal(number, note) for number in stop_signals()}
     try:
         yield lambda: asked
     finally:
@@ -92,8 +99,14 @@ def train(
     Writes `settings.json`, `log.jsonl`, `checkpoint.pt` (every `checkpoint_seconds`, at the end, and when stopped).
     Raises `FolderInUseError`, `CheckpointError`, `NotFiniteError`, and `Interrupted` after Ctrl-C.
     """
-    parts = training(folder, options, device=device, checkpoint_seconds=checkpoint_seconds, ranks=ranks)
-    return drained(parts, progress)
+    with alone(folder, ranks):
+        parts = training(folder, options, device=device, checkpoint_seconds=checkpoint_seconds, ranks=ranks)
+        return drained(parts, progress)
+
+
+def alone(folder: RunFolder, ranks: Ranks = ALONE) -> AbstractContextManager[None]:
+    """Hold the folder, in the rank that writes there."""
+    return folder.alone(PATIENCE if restarted() else 0.0) if ranks.writes else nullcontext()
 
 
 def drained(parts: Training[R], tell: Callable[[Progress], None]) -> R:
@@ -118,15 +131,14 @@ def training(
 ) -> Training[Trainer]:
     """`train` in parts: between two of them another run may have its turn.
 
-    `stop` is asked between steps; without one, Ctrl-C and SIGTERM stop the run while it trains. Of several `ranks`
-    each goes through all of it, and the first writes.
+    `stop` is asked between steps; without one, the signals of `stop_signals` stop the run while it trains. Of several
+    `ranks` each goes through all of it, and the first writes: it has to hold the folder (`RunFolder.alone`).
     """
     if options is None:
         state = load_checkpoint(folder.checkpoint, device)
         trainer = Trainer(TrainOptions.from_dict(state["options"]), device, ranks)
         trainer.load(state)
         if ranks.writes:
-            folder.sweep()
             folder.rewind_log(trainer.step)
     else:
         if ranks.writes:
@@ -185,7 +197,7 @@ def _run(
                 raise NotFiniteError("parameters", trainer.step, overflown, _last_good(folder))
             _save(folder, trainer)
             saved = time.monotonic()
-        if stopping and not done:
+        if stopping:  # after the last step too: what is asked to stop goes on to no evaluation
             raise Interrupted(trainer.step)
 
 

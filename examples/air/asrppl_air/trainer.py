@@ -216,17 +216,23 @@ class Trainer:
                 f"the run has {len(random)} processes, and these are {self.ranks.count}: a run goes on to the bit with "
                 f"as many as it began with (torchrun --nproc-per-node {len(random)}; one without torchrun)"
             )
+        try:
+            self._load(state, random[self.ranks.rank])
+        except (KeyError, IndexError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+            raise CheckpointError(f"the checkpoint does not hold what this run needs ({error})") from error
+
+    def _load(self, state: dict[str, Any], random: dict[str, Tensor]) -> None:
         self.model.load_state_dict(state["model"])
         self.guide.load_state_dict(state["guide"])
         if self.baseline is not None:
             self.baseline.load_state_dict(state["baseline"])
         self.optimiser.load_state_dict(state["optimiser"])
-        put_random(random[self.ranks.rank], self.device)
+        put_random(random, self.device)
         self.step = state["step"]
         self.elbo.load_state_dict({**state.get("rules", {}), "step": self.step})
         self.seconds = state["seconds"]
 
-    def evaluate(self) -> Metrics:
-        """The four measures on held-out digits, under the priors that the run ends with."""
+    def evaluate(self, between: Callable[[], None] = lambda: None) -> Metrics:
+        """The four measures on held-out digits, under the priors that the run ends with (`between`: see `evaluate`)."""
         self.model.move_scale_prior(self.options.scale_mean(self.options.steps))
-        return evaluate(self.model, self.guide, held_out(self.options), self.options.seed)
+        return evaluate(self.model, self.guide, held_out(self.options), self.options.seed, between=between)

@@ -213,3 +213,19 @@ def test_the_checksums_are_those_of_mnist() -> None:
         "t10k-labels-idx1-ubyte": 8 + 10_000,
     }
     assert all(len(digest) == 64 for _, digest in download.FILES.values())
+
+
+def test_a_server_that_sends_without_end_is_left(mirror, tmp_path) -> None:
+    mirror.files[f"/mnist/{IMAGES}.gz"] = bytes(1_000_000)
+    with pytest.raises(DownloadError, match=r"it sends more than the 17,016 bytes that the file can have"):
+        fetch(mirror, tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_server_that_takes_too_long_is_left_and_what_came_is_kept(mirror, unpacked, tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(download, "DEADLINE", -1.0)
+    monkeypatch.setattr(download, "BLOCK", 5_000)
+    with pytest.raises(DownloadError, match=r"not here after -1 seconds .5,000 bytes are"):
+        fetch(mirror, tmp_path)
+    monkeypatch.undo()
+    assert (tmp_path / f"{IMAGES}.gz.part").stat().st_size == 5_000

@@ -19,6 +19,7 @@ from asrppl_air.metrics import Metrics
 from asrppl_air.options import TrainOptions
 from asrppl_air.rules import load_rules
 from asrppl_air.run import FolderInUseError, RunFolder
+from asrppl_air.sealed import read_json
 from asrppl_air.train import Progress
 
 
@@ -48,7 +49,7 @@ def test_the_demo_stops_resumes_and_leaves_metrics_picture_checkpoints_and_logs(
 
     seen: list[DemoUpdate] = []
     metrics = run_demo(out, None, progress=seen.append)
-    written = json.loads((out / "metrics.json").read_text())
+    written = read_json((out / "metrics.json").read_bytes())
     assert written == {name: metrics[name].to_dict() for name in ("rules", "no_rules")}
     assert set(written["rules"]) == {"nelbo", "acc", "se", "miou", "miou_inclusive"}
     assert (out / "demo.png").read_bytes().startswith(b"\x89PNG")

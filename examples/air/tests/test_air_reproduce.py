@@ -9,10 +9,10 @@ from dataclasses import replace
 import pytest
 
 from asrppl.cli.main import main
+from asrppl_air.locks import locked
 from asrppl_air.reproduce import jobs, recipe
 from asrppl_air.reproduce.grid import Regime, table_cells
 from asrppl_air.reproduce.jobs import CellUpdate, run_cells, train_cell
-from asrppl_air.reproduce.locks import locked
 from asrppl_air.reproduce.results import read_results
 from asrppl_air.reproduce.state import state_of
 from asrppl_air.run import FolderInUseError, RunFolder

@@ -11,12 +11,12 @@ from asrppl import Program, parse
 from asrppl.cli.main import main
 from asrppl_air.cli import reproduce as command
 from asrppl_air.cli.grid_progress import GridBoard, duration, summary
+from asrppl_air.locks import InUseError, locked
 from asrppl_air.options import TrainOptions
 from asrppl_air.processes import Update
 from asrppl_air.reproduce import recipe
 from asrppl_air.reproduce.ablations import AS_IT_STANDS, SCORE, ablation_cells
 from asrppl_air.reproduce.grid import Cell, Regime, table_cells
-from asrppl_air.reproduce.locks import InUseError, locked
 from asrppl_air.reproduce.pace import Pace
 from asrppl_air.reproduce.state import record_path, state_of
 from asrppl_air.train import Progress

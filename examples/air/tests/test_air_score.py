@@ -19,6 +19,7 @@ from asrppl_air.locate import NotFiniteError
 from asrppl_air.options import TrainOptions
 from asrppl_air.run import RunFolder
 from asrppl_air.score import Baseline, ScoreGuide, ScoreModel
+from asrppl_air.sealed import read_json
 from asrppl_air.train import train
 from asrppl_air.trainer import Trainer
 from examples.air.tests.small_air import BATCH, OBJECTS, parameters, small_air, small_settings
@@ -228,7 +229,7 @@ def test_the_command_trains_and_its_checkpoint_is_measured_by_the_exact_programs
     args = parser.parse_args(["air", "train", "--out", str(tmp_path / "run"), *data, "--estimator", "score"])
     assert args.run(args) == 0
     assert json.loads((tmp_path / "run" / "settings.json").read_text())["estimator"] == "score"
-    trained = json.loads((tmp_path / "run" / "metrics.json").read_text())
+    trained = read_json((tmp_path / "run" / "metrics.json").read_bytes())
     capsys.readouterr()
     args = parser.parse_args(["air", "eval", str(tmp_path / "run"), "--json"])
     assert args.run(args) == 0

@@ -1,7 +1,6 @@
 """Training: resumed runs are the runs never stopped, folders are safe, and NaN stops with its source."""
 
 import argparse
-import json
 import math
 import os
 import re
@@ -25,6 +24,7 @@ from asrppl_air.locate import NotFiniteError
 from asrppl_air.options import OptionError, TrainOptions
 from asrppl_air.rules import load_rules
 from asrppl_air.run import FolderInUseError, RunFolder
+from asrppl_air.sealed import read_json
 from asrppl_air.train import Interrupted, Progress, drained, train, training
 from asrppl_air.trainer import Trainer
 from examples.air.tests.waiting import wait_for_step
@@ -75,7 +75,7 @@ def test_the_checkpoint_says_what_made_it(tmp_path, options) -> None:
     assert list(state["options"]["rules"]["files"].values()) == [NUMBER]
     assert state["step"] == 1
     assert {"torch", "pyro", "numpy", "python"} <= set(state["versions"])
-    assert json.loads(folder.settings.read_text())["seed"] == 0
+    assert read_json(folder.settings.read_bytes())["seed"] == 0
     (line,) = folder.read_log()
     assert line["step"] == 1
     assert set(line["violations"]) == {"admissible", "balanced"}
@@ -286,7 +286,7 @@ def test_interrupted_then_killed_then_resumed_is_the_run_never_stopped(tmp_path,
     output, errors = process.communicate()
     assert process.returncode == 0, errors
     assert output.startswith("nELBO")
-    assert set(json.loads(folder.metrics.read_text())) == {"nelbo", "acc", "se", "miou", "miou_inclusive"}
+    assert set(read_json(folder.metrics.read_bytes())) == {"nelbo", "acc", "se", "miou", "miou_inclusive"}
     assert_same(load_checkpoint(folder.checkpoint), train(RunFolder(tmp_path / "never"), options).state())
 
 

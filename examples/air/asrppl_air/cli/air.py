@@ -6,13 +6,14 @@ import shlex
 import shutil
 import sys
 from collections.abc import Mapping
+from contextlib import ExitStack
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from asrppl import load
 from asrppl.commands import Commands, parse_params, printable
-from asrppl_air.cli.arguments import positive
+from asrppl_air.cli.arguments import directory, positive, threads
 from asrppl_air.cli.data import add_parser as add_data
 from asrppl_air.cli.output import measures
 from asrppl_air.cli.progress import board
@@ -91,7 +92,9 @@ def _add_train(commands: Commands) -> None:
         argument_default=argparse.SUPPRESS,
     )
     run = train.add_argument_group("the run")
-    run.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the run; must not hold another")
+    run.add_argument(
+        "--out", type=directory, required=True, metavar="DIR", help="folder of the run; must not hold another"
+    )
     run.add_argument("--resume", action="store_true", help="go on with the run in --out, as it was begun")
     run.add_argument(
         "--steps", type=positive, help="training steps, which set the learning rate's schedule (default: 3500)"
@@ -107,7 +110,7 @@ def _add_train(commands: Commands) -> None:
         " (default: float32)",
     )
     run.add_argument("--device", default="cpu", help="cpu or cuda (default: cpu)")
-    run.add_argument("--threads", type=positive, default=1, help="CPU threads (default: 1, which is exact to the bit)")
+    run.add_argument("--threads", type=threads, default=1, help="CPU threads (default: 1, which is exact to the bit)")
     run.add_argument(
         "--checkpoint-every", type=float, default=120.0, metavar="SECONDS", help="between checkpoints (default: 120)"
     )
@@ -169,7 +172,7 @@ def _add_eval(commands: Commands) -> None:
         epilog=_EVAL_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    evaluate.add_argument("folder", type=Path, metavar="DIR", help="the run's folder (what --out was)")
+    evaluate.add_argument("folder", type=directory, metavar="DIR", help="the run's folder (what --out was)")
     evaluate.add_argument("--images", type=positive, help="test images (default: as in the run)")
     evaluate.add_argument("--mnist", metavar="DIR", help="MNIST's IDX files, if they are elsewhere now")
     evaluate.add_argument("--device", default="cpu", help="cpu or cuda (default: cpu)")
@@ -248,7 +251,7 @@ def _train(args: argparse.Namespace) -> int:
     from asrppl_air.options import TrainOptions
     from asrppl_air.ranks import joined, launcher, restarted
     from asrppl_air.run import RunFolder
-    from asrppl_air.train import Interrupted, Progress, train
+    from asrppl_air.train import Interrupted, Progress, alone, drained, training
 
     given: dict[str, Any] = {name: value for name, value in vars(args).items() if name in _OPTIONS}
     folder = RunFolder(args.out)
@@ -267,25 +270,28 @@ def _train(args: argparse.Namespace) -> int:
     _set_threads(args.threads)
     try:
         if resume:
-            began_with: dict[str, Any] = load_checkpoint(folder.checkpoint)["options"]
+            began_with = TrainOptions.from_dict(load_checkpoint(folder.checkpoint)["options"]).to_dict()
             if params and "rules" not in args:
                 given["params"] = params
                 began_with["params"] = (began_with["rules"] or {"params": {}})["params"]
             changed = differing(given, began_with)
             if changed:
                 return fail(changed)
-        with joined(args.device) as (ranks, device), board(args.out.name) as lines:
+        with ExitStack() as held:  # the folder is held to the end of the measuring
+            with joined(args.device) as (ranks, device), board(args.out.name) as lines:
 
-            def show(progress: Progress) -> None:
-                if ranks.writes:
-                    lines.show(args.out.name, progress)
+                def show(progress: Progress) -> None:
+                    if ranks.writes:
+                        lines.show(args.out.name, progress)
 
-            every: float = args.checkpoint_every
-            trainer = train(folder, options, device=device, checkpoint_seconds=every, progress=show, ranks=ranks)
-        if not ranks.writes:
-            return 0
-        metrics = trainer.evaluate()
-        folder.write_json(folder.metrics, metrics.to_dict())
+                held.enter_context(alone(folder, ranks))
+                every: float = args.checkpoint_every
+                parts = training(folder, options, device=device, checkpoint_seconds=every, ranks=ranks)
+                trainer = drained(parts, show)
+            if not ranks.writes:
+                return 0
+            metrics = trainer.evaluate()
+            folder.write_json(folder.metrics, metrics.to_dict())
     except Interrupted as stop:
         print(f"\n{stop}; {to_go_on('air train', args.out, launcher())}", file=sys.stderr)
         return 130

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from asrppl.commands import Commands
 from asrppl_air.cli.air import differing, fail, to_go_on, verify_extra
-from asrppl_air.cli.arguments import positive
+from asrppl_air.cli.arguments import directory, positive
 from asrppl_air.cli.progress import board
 from asrppl_air.rules import load_rules
 
@@ -41,7 +41,9 @@ def add_parser(subparsers: Commands) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         argument_default=argparse.SUPPRESS,
     )
-    demo.add_argument("--out", type=Path, default=Path("demo"), metavar="DIR", help="output folder (default: demo)")
+    demo.add_argument(
+        "--out", type=directory, default=Path("demo"), metavar="DIR", help="output folder (default: demo)"
+    )
     demo.add_argument("--steps", type=positive, help="training steps of each run (default: 3500)")
     demo.add_argument("--seed", type=int, help="of data, initialisation and draws (default: 0)")
     demo.add_argument("--mnist", metavar="DIR", help="folder of MNIST's four IDX files, for the embedded digits")

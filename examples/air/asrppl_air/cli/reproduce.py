@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from asrppl.commands import Commands
-from asrppl_air.cli.arguments import positive
+from asrppl_air.cli.arguments import directory, positive
 from asrppl_air.cli.grid_progress import GridBoard
 from asrppl_air.cli.output import measures
 from asrppl_air.cli.progress import duration
@@ -73,9 +73,15 @@ def add_parser(commands: Commands) -> None:
         "--mnist", type=Path, metavar="DIR", help="folder of MNIST's four IDX files (default: the embedded digits)"
     )
     how = parser.add_argument_group("how")
-    how.add_argument("--out", type=Path, default=Path("runs"), metavar="DIR", help="folder of the runs (default: runs)")
     how.add_argument(
-        "--results", type=Path, default=Path("results"), metavar="DIR", help="folder of the results (default: results)"
+        "--out", type=directory, default=Path("runs"), metavar="DIR", help="folder of the runs (default: runs)"
+    )
+    how.add_argument(
+        "--results",
+        type=directory,
+        default=Path("results"),
+        metavar="DIR",
+        help="folder of the results (default: results)",
     )
     how.add_argument(
         "--jobs", type=positive, default=1, metavar="N", help="runs side by side, on a GPU in turns (default: 1)"
@@ -97,9 +103,13 @@ def add_tables_parser(commands: Commands) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
-        "--results", type=Path, default=Path("results"), metavar="DIR", help="folder of the results (default: results)"
+        "--results",
+        type=directory,
+        default=Path("results"),
+        metavar="DIR",
+        help="folder of the results (default: results)",
     )
-    parser.add_argument("--out", type=Path, metavar="DIR", help="folder for Markdown, LaTeX and JSON files")
+    parser.add_argument("--out", type=directory, metavar="DIR", help="folder for Markdown, LaTeX and JSON files")
     parser.set_defaults(run=_tables)
 
 
@@ -169,7 +179,7 @@ def _reproduce(args: argparse.Namespace) -> int:
     # torch takes seconds to import: `asrppl check` must not wait for it
     from asrppl_air.cli.air import fail, verify_device, verify_extra
     from asrppl_air.errors import RUN_ERRORS
-    from asrppl_air.reproduce.locks import InUseError
+    from asrppl_air.locks import InUseError
     from asrppl_air.reproduce.pace import Pace
     from asrppl_air.reproduce.results import ResultsError
 
@@ -190,9 +200,9 @@ def _reproduce(args: argparse.Namespace) -> int:
 
 
 def _run(args: argparse.Namespace, cells: "list[Cell]", pace: "Pace") -> int:
+    from asrppl_air.locks import InUseError
     from asrppl_air.reproduce.grid import Cell
     from asrppl_air.reproduce.jobs import CellUpdate, run_cells
-    from asrppl_air.reproduce.locks import InUseError
     from asrppl_air.reproduce.results import TABLES, ResultsError, merge_results
 
     problems = {name: state.why for name, state in pace.states.items() if state.why is not None}

@@ -1,6 +1,6 @@
 """Scenes that were made once are kept: one file for each recipe, named by the recipe's checksum.
 
-The file (.npz) also holds the recipe itself and a checksum of each array, so that a file that is damaged, or is another
+The file (.npz) also holds the recipe itself, and ends with a digest, so that a file that is damaged, or is another
 recipe's, is noticed and made again. Processes that make the same scenes at once write the same file, each atomically.
 Where the folder cannot be written, scenes are made afresh each time; to empty it is always safe.
 """
@@ -8,8 +8,8 @@ Where the folder cannot be written, scenes are made afresh each time; to empty i
 import hashlib
 import io
 import json
+import time
 import zipfile
-import zlib
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,12 +21,13 @@ from asrppl_air.checkpoint import write_atomically
 from asrppl_air.data.digits import Digits
 from asrppl_air.data.scenes import DATA_SETS, DataSet, Scenes, make_scenes
 from asrppl_air.folders import cache_folder
+from asrppl_air.sealed import seal, unseal
 from asrppl_air.untyped import tensor_of
 
 RECIPE = 1  # the version of how scenes are made: a change of any pixel of any data set takes another number
 KEPT_FROM = 1_000  # images; fewer are made in less time than it takes to look at the folder
+_DAY = 86_400.0  # seconds
 _ARRAYS = ("images", "counts", "boxes")
-_UNREADABLE = (OSError, EOFError, ValueError, TypeError, KeyError, NotImplementedError, zipfile.BadZipFile, zlib.error)
 
 
 def recipe_of(data: DataSet, digits: Digits | None, number: int, seed: int, antialias: bool) -> str:
@@ -73,17 +74,18 @@ def _recipe_in(path: Path) -> dict[str, Any] | None:
             recipe = json.loads(archive.read("recipe.json"))
             # A file that is not ours, or of a version that writes less, is one that no run will read.
             return {name: recipe[name] for name in ("data", "number", "seed", "antialias", "digits")}
-    except _UNREADABLE:
+    except Exception:  # a damaged file raises whatever its bytes lead to
         return None
 
 
-def _read(path: Path, recipe: str) -> Scenes | None:
+def read_kept(path: Path, recipe: str) -> Scenes | None:
+    """The scenes in a file; None where it is damaged, or of another recipe."""
     try:
-        with zipfile.ZipFile(path) as archive:
+        with zipfile.ZipFile(io.BytesIO(unseal(path.read_bytes()))) as archive:
             if archive.read("recipe.json").decode() != recipe:
                 return None
             return Scenes(*(tensor_of(_read_array(archive, name)) for name in _ARRAYS))
-    except _UNREADABLE:
+    except Exception:  # whatever is wrong with a cache, the scenes can be made again
         return None
 
 
@@ -105,7 +107,16 @@ def _write(path: Path, recipe: str, scenes: Scenes) -> None:
             with archive.open(f"{name}.npy", "w", force_zip64=True) as file:
                 np.lib.format.write_array(file, getattr(scenes, name).numpy(), allow_pickle=False)
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(path, buffer.getvalue())
+    write_atomically(path, seal(buffer.getvalue()))
+    _sweep(path.parent)
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what writes that were killed a day ago or before have left: later ones may be going on."""
+    for part in folder.glob(".*.part"):
+        with suppress(OSError):
+            if part.stat().st_mtime < time.time() - _DAY:
+                part.unlink()
 
 
 def cached_scenes(data: DataSet, digits: Digits | None, number: int, seed: int, *, antialias: bool = False) -> Scenes:
@@ -115,7 +126,7 @@ def cached_scenes(data: DataSet, digits: Digits | None, number: int, seed: int, 
         return make_scenes(data, digits, number, seed, antialias=antialias)
     recipe = recipe_of(data, digits if DATA_SETS[data].source == "digits" else None, number, seed, antialias)
     path = folder / f"{data}-{hashlib.sha256(recipe.encode()).hexdigest()[:24]}.npz"
-    found = _read(path, recipe)
+    found = read_kept(path, recipe)
     if found is not None:
         return found
     scenes = make_scenes(data, digits, number, seed, antialias=antialias)

@@ -8,6 +8,7 @@ the unpacked files: mirrors pack them differently.
 import gzip
 import hashlib
 import logging
+import time
 import zlib
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
@@ -29,6 +30,7 @@ FILES: dict[str, tuple[int, str]] = {
 }
 MIRRORS = ("https://ossci-datasets.s3.amazonaws.com/mnist", "https://storage.googleapis.com/cvdf-datasets/mnist")
 TIMEOUT = 30.0  # seconds without a byte
+DEADLINE = 900.0  # seconds for a file, from one mirror
 BLOCK = 1 << 16
 
 # Called with a file's name, its bytes so far, and how many there will be (None: the server does not say).
@@ -50,7 +52,7 @@ class _BrokenError(ValueError):
 def have(folder: Path, name: str) -> bool:
     """Whether the file `name` is in `folder`, plain or gzipped, and is MNIST's."""
     try:
-        content = idx_content(find_idx(folder, name))
+        content = idx_content(find_idx(folder, name), FILES[name][0])
     except IdxError:
         return False
     return hashlib.sha256(content).hexdigest() == FILES[name][1]
@@ -160,15 +162,24 @@ class _Transfer:
                 start = 0  # the server sends the whole file, whatever it was asked for
             length = response.headers.get("Content-Length")
             total = None if length is None else start + int(length)
-            done = start
+            done, until = start, time.monotonic() + DEADLINE
+            # What cannot be packed becomes a little longer; more is another file, and may have no end.
+            most = FILES[self.name][0] * 1001 // 1000 + 1000
             try:
                 with self.part.open("ab" if start else "wb") as file:
                     while block := response.raw.read(BLOCK, decode_content=False):
                         file.write(block)
                         done += len(block)
                         self.progress(self.name, done, total)
+                        if done > most:
+                            break
+                        if time.monotonic() > until:
+                            raise _BrokenError(f"not here after {DEADLINE:g} seconds ({done:,} bytes are)")
             except HTTPError:
                 total = done + 1 if total is None else total
+        if done > most:
+            self.part.unlink()
+            raise _BrokenError(f"it sends more than the {most:,} bytes that the file can have")
         if total is not None and done < total:
             raise requests.ConnectionError(f"the connection broke after {done:,} bytes")
 

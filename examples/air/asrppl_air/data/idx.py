@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 IMAGES, LABELS = 2051, 2049
+_HEADER = 16  # bytes of the longer of the two headers
+_MOST = 1 << 30  # bytes, twenty times MNIST's largest file: a header that declares more is damaged
 
 
 class IdxError(ValueError):
@@ -35,17 +37,31 @@ def find_idx(folder: Path, name: str) -> Path:
     raise IdxError(folder / name, "missing (plain or with .gz); `asrppl air data mnist` gets all four files")
 
 
-def idx_content(path: Path) -> bytes:
-    """The bytes of a file, unpacked if it is gzipped; raises `IdxError` where it cannot be."""
-    raw = path.read_bytes()
-    if not raw.startswith(b"\x1f\x8b"):
-        return raw
+def idx_content(path: Path, size: int | None = None) -> bytes:
+    """The bytes of a file, unpacked if it is gzipped; raises `IdxError` where it cannot be.
+
+    No more is read than `size`, or what the header says, and a byte: a small file may unpack to more than there is
+    memory for.
+    """
+    with path.open("rb") as file:
+        packed = file.read(2) == b"\x1f\x8b"
     try:
-        return gzip.decompress(raw)
+        with gzip.open(path) if packed else path.open("rb") as file:
+            head = file.read(_HEADER)
+            return head + file.read(max(0, (_declared(head) if size is None else size) - len(head)) + 1)
     except EOFError:
         raise IdxError(path, "the gzip file is cut short; download it again") from None
     except (gzip.BadGzipFile, zlib.error) as error:
         raise IdxError(path, f"the gzip file is damaged ({error}); download it again") from None
+
+
+def _declared(head: bytes) -> int:
+    """How many bytes an IDX file with this header has; 0 where it is no header of MNIST's."""
+    axes = head[3] if len(head) > 3 else 0
+    if head[:3] != b"\0\0\x08" or axes not in (1, 3) or len(head) < 4 * (1 + axes):
+        return 0
+    size = int(np.prod(struct.unpack(f">{axes}I", head[4 : 4 * (1 + axes)]), dtype=object))
+    return min(4 * (1 + axes) + size, _MOST)
 
 
 def read_idx(folder: Path, name: str, magic: int) -> NDArray[np.uint8]:

@@ -1,30 +1,33 @@
 """The runs of a grid: each trained in its folder from where it stands, several at a time."""
 
-import json
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
-from asrppl_air.checkpoint import CheckpointError, write_atomically
+from asrppl_air.checkpoint import CheckpointError
 from asrppl_air.processes import InTurns, SideBySide, Together, Update
 from asrppl_air.reproduce.grid import Cell
-from asrppl_air.reproduce.locks import InUseError, locked
 from asrppl_air.reproduce.results import Record, commit, record
 from asrppl_air.reproduce.state import record_path, state_of
-from asrppl_air.run import FolderInUseError, RunFolder
-from asrppl_air.train import Training, training
+from asrppl_air.run import PATIENCE, RunFolder
+from asrppl_air.sealed import read_json
+from asrppl_air.train import Interrupted, Training, training
 
 CellUpdate = Update[Cell, Record]
-PATIENCE = 15.0  # what a run whose command was killed takes to notice, and to write its checkpoint
 
 
-def _commits(folder: Path) -> list[str]:
-    """Add this commit to those that trained the run in `folder`."""
-    path, now = folder / "commits.json", commit()
-    known: list[str] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
+def _commits(run: RunFolder) -> list[str]:
+    """Add this commit to those that trained the run."""
+    path, now = run.path / "commits.json", commit()
+    try:
+        known: list[str] = read_json(path.read_bytes())["commits"] if path.exists() else []
+    except (ValueError, KeyError) as error:
+        raise CheckpointError(
+            f"{path} is damaged ({error}): delete it, and what trained the run is forgotten"
+        ) from error
     if not known or known[-1] != now:
         known.append(now)
-        write_atomically(path, (json.dumps(known) + "\n").encode())
+        run.write_json(path, {"commits": known})
     return known
 
 
@@ -44,14 +47,18 @@ def train_cell(
         return state.record
     run = RunFolder(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    run.sweep()
-    commits = _commits(folder)
+    commits = _commits(run)
     begin = cell.options if state.stage == "new" else None
     try:
         trainer = yield from training(run, begin, device=device, checkpoint_seconds=checkpoint_seconds, stop=stop)
     except CheckpointError as error:
         raise CheckpointError(f"{error}: delete the folder {folder} to train it anew") from error
-    metrics = trainer.evaluate()
+
+    def go_on() -> None:
+        if stop is not None and stop():
+            raise Interrupted(trainer.step)
+
+    metrics = trainer.evaluate(go_on)
     run.write_json(run.metrics, metrics.to_dict())
     found = record(cell, metrics, trainer.seconds, commits, device)
     run.write_json(record_path(folder), found)
@@ -62,13 +69,8 @@ def work(
     cell: Cell, out: Path, device: str, checkpoint_seconds: float, stop: Callable[[], bool] | None = None
 ) -> Training[Record]:
     """`train_cell` with a lock on the cell's folder; raises `FolderInUseError` where another command holds it."""
-    folder = cell.folder(out)
-    folder.mkdir(parents=True, exist_ok=True)
-    try:
-        with locked(folder, PATIENCE):
-            return (yield from train_cell(cell, out, device, checkpoint_seconds, stop))
-    except InUseError as error:
-        raise FolderInUseError(f"{error}, which trains it") from error
+    with RunFolder(cell.folder(out)).alone(PATIENCE):
+        return (yield from train_cell(cell, out, device, checkpoint_seconds, stop))
 
 
 def run_cells(

@@ -12,9 +12,9 @@ import torch
 
 from asrppl import __version__
 from asrppl_air.checkpoint import versions, write_atomically
+from asrppl_air.locks import locked
 from asrppl_air.metrics import Metrics
 from asrppl_air.reproduce.grid import Cell, TableName
-from asrppl_air.reproduce.locks import locked
 from asrppl_air.reproduce.recipe import METHODS, SETTINGS
 
 TABLES: tuple[TableName, ...] = ("table1", "table2", "ablations")

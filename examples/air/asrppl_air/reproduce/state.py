@@ -11,6 +11,7 @@ from asrppl_air.options import TrainOptions
 from asrppl_air.reproduce.grid import Cell
 from asrppl_air.reproduce.results import Record
 from asrppl_air.run import RunFolder
+from asrppl_air.sealed import read_json
 
 Stage = Literal["new", "begun", "finished", "refused"]
 
@@ -51,7 +52,7 @@ def state_of(cell: Cell, out: Path) -> State:
         return State("refused", why=f"{folder} was begun with other options ({'; '.join(differing)}): {mend}")
     if finished:
         try:
-            record: Any = json.loads(record_path(folder).read_text(encoding="utf-8"))
+            record: Any = read_json(record_path(folder).read_bytes())
             Metrics(**record["metrics"])
             found: Record = {**cast(Record, record), **cell.key}
             return State("finished", cell.options.steps, float(found["seconds"]), record=found)
@@ -60,14 +61,17 @@ def state_of(cell: Cell, out: Path) -> State:
             return State("refused", why=f"{record_path(folder)} is damaged ({error}): {mend}")
     if not run.checkpoint.exists():
         return State("refused", why=f"{folder} holds a run without a checkpoint: {mend}")
-    log = run.read_log()
+    try:
+        log = run.read_log()
+    except CheckpointError as error:
+        return State("refused", why=str(error))
     last = log[-1] if log else {"step": 0, "seconds": 0.0}
     return State("begun", int(last["step"]), float(last["seconds"]))
 
 
 def _began(run: RunFolder) -> TrainOptions:
     if run.settings.exists():
-        return TrainOptions.from_dict(json.loads(run.settings.read_text(encoding="utf-8")))
+        return TrainOptions.from_dict(read_json(run.settings.read_bytes()))
     return TrainOptions.from_dict(load_checkpoint(run.checkpoint)["options"])
 
 
