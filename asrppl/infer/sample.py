@@ -26,20 +26,20 @@ class Sample:
 
     def __init__(self, attachment: Attachment, recording: Recording, readings: list[Reading]) -> None:
         self.attachment = attachment
-        self.frames = readings[0].frames
-        self.draws = len(readings)
+        self.frames: dict[str, tuple[Frame, ...]] = readings[0].frames
+        self.draws: int = len(readings)
         self.data: Frame | None = frame_of(attachment.resolution.data, recording)
-        self.index = None if self.data is None else recording.subsamples.get(self.data.name)
-        self.size = attachment.resolution.size or (1 if self.data is None else full_size(self.data))
+        self.index: Tensor | None = None if self.data is None else recording.subsamples.get(self.data.name)
+        self.size: int = attachment.resolution.size or (1 if self.data is None else full_size(self.data))
         functionals = [rule.functional for rule in attachment.rules if rule.functional is not None]
         signatures = [attachment.signature, *(functional.signature for functional in functionals)]
         shapes = {key: self._batch(key, tensor, signatures) for key, tensor in readings[0].tensors.items()}
-        self.plates = max(map(len, shapes.values()), default=0)
-        self.tensors = {
+        self.plates: int = max(map(len, shapes.values()), default=0)
+        self.tensors: dict[InputKey, Tensor] = {
             key: _stacked([reading.tensors[key] for reading in readings], len(shape), self.plates)
             for key, shape in shapes.items()
         }
-        self.masks = {
+        self.masks: dict[str, Tensor] = {
             name: _stacked([reading.masks[name] for reading in readings], mask.dim(), self.plates)
             for name, mask in readings[0].masks.items()
         }
