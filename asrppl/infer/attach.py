@@ -74,11 +74,11 @@ def attach(
     )
     reading = read(resolution, recording, given)
     tracked = _tracked(resolution, given, rerun)
-    drawn = frozenset[str]() if tracked is None else _drawn(tracked[1])
-    if tracked is not None and drawn:
+    drawn = frozenset(reading.masks) if tracked is None else _drawn(tracked[1])
+    if drawn:
         resolution = replace(resolution, drawn=drawn)
         reading = read(resolution, recording, given)
-        tracked = tracked[0], read(resolution, tracked[0], given)
+        tracked = None if tracked is None else (tracked[0], read(resolution, tracked[0], given))
     provenance = _with_seen(None if tracked is None else _marks(tracked[1]), seen, recording)
     signature = signature_of(resolution, recording, reading, given, provenance)
     typed = program.typed(signature)

@@ -1,5 +1,6 @@
 """A model and a guide, wrapped: the guide is watched, and the model ends in the rules' terms."""
 
+import logging
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from typing import Any
@@ -30,6 +31,8 @@ from asrppl.infer.watch.recorder import Recorder, Watcher, further_draws, is_han
 from asrppl.infer.watch.recording import Recording, Site
 from asrppl.infer.watch.untouched import kept_params, untouched
 from asrppl.program import Program
+
+logger: logging.Logger = logging.getLogger(__name__)
 
 _KEPT = 32
 """Structures whose bindings a pair keeps: a program that takes a new shape in every step must not fill the memory."""
@@ -200,9 +203,19 @@ class Pair:
         plate = frame_of(attachment.resolution.data, recording) if each else None
         if plate is None:
             return False
-        return self.handed.get_or(
-            attachment, lambda: is_handed_over(self.model, self.guide, args, kwargs, recording, plate)
-        )
+
+        def look() -> bool:
+            try:
+                return is_handed_over(self.model, self.guide, args, kwargs, recording, plate)
+            except Exception as error:  # a program may run under its objective's handlers alone
+                logger.warning(
+                    "asrppl: guide and model do not run apart (%s: %s); which data a batch holds is what the plate says",
+                    type(error).__name__,
+                    error,
+                )
+                return False
+
+        return self.handed.get_or(attachment, look)
 
     def _run_again(
         self, recording: Recording, start: Generators, attached: AttachedRule, args: tuple[Any, ...], kwargs: Any

@@ -241,3 +241,14 @@ def test_a_hard_rule_on_laws_that_begin_equal_does_not_pull_without_bounds(claim
             largest = max(largest, float(multiplier.max()))
     assert 0 < largest < 1000  # it was 10^7 to 10^13
     assert elbo.report.violations["r"] < 0.5
+
+
+def test_masks_of_a_guide_that_cannot_be_tracked_are_taken_for_those_of_draws(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("asrppl.infer.attach._tracked", lambda *_: None)
+    base = Trace_ELBO(num_particles=4000, vectorize_particles=True, max_plate_nesting=1)
+    pyro.set_rng_seed(0)
+    elbo = asrppl.regularize(model, guide, "E[w] <= 0.1", elbo=base)
+    elbo.loss(model, guide)
+    (violation,) = elbo.report.violations.values()
+    exact = of_those_that_are_there(*(torch.tensor(start) for start in START.values()))
+    assert violation == pytest.approx(float(exact) - 0.1, abs=0.05)  # times P(v = 1) it would be .36
