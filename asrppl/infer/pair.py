@@ -209,7 +209,7 @@ class Pair:
                 return is_handed_over(self.model, self.guide, args, kwargs, recording, plate)
             except Exception as error:  # a program may run under its objective's handlers alone
                 logger.warning(
-                    "asrppl: guide and model do not run apart (%s: %s); which data a batch holds is what the plate says",
+                    "asrppl: guide and model do not run apart (%s: %s); which data are here is what the plate says",
                     type(error).__name__,
                     error,
                 )
