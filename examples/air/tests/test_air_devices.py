@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 import torch
 
+from asrppl_air.checkpoint import load_checkpoint, save_checkpoint
 from asrppl_air.evaluate import evaluate
 from asrppl_air.load import held_out, restore
 from asrppl_air.options import TrainOptions
@@ -41,7 +42,7 @@ def test_air_trains_stops_resumes_and_is_measured_on_the_device(tmp_path, mnist,
     assert next(stopped.model.parameters()).device.type == device
     state = stopped.state()
     state["options"]["steps"] = 4
-    torch.save({**torch.load(folder.checkpoint, weights_only=True), **state}, folder.checkpoint)
+    save_checkpoint(folder.checkpoint, {**load_checkpoint(folder.checkpoint), **state})
     resumed = train(folder, None, device=device)
     assert resumed.step == 4
     assert set(resumed.violations()) == {rule.name for rule in program.rules}

@@ -263,10 +263,10 @@ def start(*arguments: str) -> "subprocess.Popen[str]":
 
 def test_interrupted_then_killed_then_resumed_is_the_run_never_stopped(tmp_path, mnist) -> None:
     (tmp_path / "number.asr").write_text(NUMBER)
-    options = TrainOptions(mnist=mnist, images=40, test_images=20, batch=8, steps=30, rules=parse(NUMBER).to_dict())
+    options = TrainOptions(mnist=mnist, images=40, test_images=20, batch=8, steps=120, rules=parse(NUMBER).to_dict())
     folder = RunFolder(tmp_path / "run")
     out = ("--out", str(folder.path))
-    data = ("--mnist", mnist, "--images", "40", "--test-images", "20", "--batch", "8", "--steps", "30")
+    data = ("--mnist", mnist, "--images", "40", "--test-images", "20", "--batch", "8", "--steps", "120")
     process = start(*out, *data, "--rules", str(tmp_path / "number.asr"))
     wait_for_step(folder.checkpoint, 3, process)
     process.send_signal(signal.SIGINT)
@@ -274,13 +274,13 @@ def test_interrupted_then_killed_then_resumed_is_the_run_never_stopped(tmp_path,
     assert process.returncode == 130
     assert f"to go on: asrppl air train --resume --out {folder.path}" in errors
     reached = load_checkpoint(folder.checkpoint)["step"]
-    assert 3 <= reached < 30
+    assert 3 <= reached < 120
 
     process = start(*out, "--resume")
     wait_for_step(folder.checkpoint, reached + 3, process)
     process.kill()
     process.communicate()
-    assert load_checkpoint(folder.checkpoint)["step"] < 30
+    assert load_checkpoint(folder.checkpoint)["step"] < 120
 
     process = start(*out, "--resume")
     output, errors = process.communicate()
