@@ -8,24 +8,9 @@ import pytest
 
 from asrppl.cli.main import main
 from asrppl.cli.repl.lines import logical_lines
-from asrppl.cli.repl.session import Session
-from asrppl.cli.repl.shell import Repl
 from asrppl.literals import LiteralError, parse_value
 
 BOXES = "box = [[10, 10, 8], [14, 12, 8]]"
-
-
-@pytest.fixture
-def say(capsys: pytest.CaptureFixture[str], tmp_path: Path):
-    repl = Repl(Session(tmp_path))
-
-    def say(*lines: str) -> str:
-        capsys.readouterr()
-        for line in lines:
-            repl.run(line)
-        return capsys.readouterr().out
-
-    return say
 
 
 def piped(text: str, monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:

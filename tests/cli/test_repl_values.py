@@ -6,22 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from asrppl.cli.repl.session import Session
-from asrppl.cli.repl.shell import Repl
 from asrppl.cli.repl.values import split
-
-
-@pytest.fixture
-def say(capsys: pytest.CaptureFixture[str], tmp_path: Path):
-    repl = Repl(Session(tmp_path))
-
-    def say(*lines: str) -> str:
-        capsys.readouterr()
-        for line in lines:
-            repl.run(line)
-        return capsys.readouterr().out
-
-    return say
 
 
 @pytest.mark.parametrize(
