@@ -27,7 +27,7 @@ from asrppl.infer.pair import CarriedError, Pair
 from asrppl.infer.report import Report
 from asrppl.infer.told import DataIndex
 from asrppl.infer.verify import verify_guide
-from asrppl.infer.watch.recorder import run_apart
+from asrppl.infer.watch.recorder import kept_rng, run_apart
 from asrppl.infer.watch.untouched import kept_params, untouched
 from asrppl.notebook import table
 from asrppl.program import Program
@@ -160,7 +160,8 @@ class RegularizedELBO(ELBO):
         training: bool = False,
     ) -> Any:
         verify_guide(guide)
-        self.memory.begin(self._texts(), training=training and torch.is_grad_enabled())
+        training = training and torch.is_grad_enabled()
+        self.memory.begin(self._texts(), training=training)
         if not self.program.rules:  # then it is the base objective itself
             returned = compute(model, guide, *args, **kwargs)
             self._leave(Report(returned=_value(returned), step=self.step), training=training)
@@ -174,6 +175,13 @@ class RegularizedELBO(ELBO):
             _keep_quiet()
         pair = self._pair(model, guide)
         runs = 1 if base.vectorize_particles else base.num_particles
+        if training and runs > 1 and pair.begins():
+            # No mean is known yet, and one particle says little of it: all are run before the first step, for the
+            # means, and then for the cotangents there.
+            for _ in range(2):
+                with self.memory.ahead(), kept_rng(), kept_params(), untouched(model, guide):
+                    self.loss(model, guide, *args, **kwargs)
+            self.memory.begin(self._texts(), training=True)
         try:
             with pair.at(self.step, self.weights) as tally:
                 returned = compute(pair.run_model, pair.run_guide, *args, **kwargs)
@@ -185,7 +193,7 @@ class RegularizedELBO(ELBO):
                     pair.warn_of_nan()
         except CarriedError as refusal:
             raise refusal.error from refusal.error.__cause__
-        self.memory.finish(training=training and torch.is_grad_enabled())
+        self.memory.finish(training=training)
         if spent is not None:
             returned = returned - (spent if isinstance(returned, Tensor) else spent.item())
         if tally.corrections:
@@ -217,7 +225,7 @@ class RegularizedELBO(ELBO):
 
     def _leave(self, report: Report, *, training: bool) -> None:
         self._report = report
-        if training and torch.is_grad_enabled():
+        if training:
             self._history.append(report.without_runs())
 
     def _pair(self, model: Callback, guide: Callback) -> "Pair":

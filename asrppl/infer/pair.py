@@ -121,6 +121,10 @@ class Pair:
                 self.attach(run_apart(self.model, self.guide, args, kwargs), args, kwargs)
         return bool(self.inside)
 
+    def begins(self) -> bool:
+        """Whether no training step has found means yet, and rules may read some."""
+        return self.memory.begins(self.attachments.values())
+
     def run_guide(self, *args: Any, **kwargs: Any) -> Any:
         """Run the guide and keep what it does."""
         self.watch = Watch() if self._watches() else None

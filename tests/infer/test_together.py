@@ -69,7 +69,7 @@ class Fixed:
 
 
 def value_and_gradient(
-    rule: str, kind: Any, *, vectorised: bool, how: str = "loss_and_grads", weighted: bool = False
+    rule: str, kind: Any, *, vectorised: bool, how: str = "loss_and_grads", weighted: bool = False, steps: int = 3
 ) -> Tensor:
     pyro.clear_param_store()
     program = Fixed(vectorised=vectorised, weighted=weighted)
@@ -77,13 +77,13 @@ def value_and_gradient(
     bind = {"group": torch.tensor([True, False, True, True, False])} if "group" in rule else None
     elbo = asrppl.regularize(program.model, program.guide, f"rule a weight 2: {rule}", elbo=base, bind=bind)
     found: list[float] = []
-    for step in range(4):  # the first finds the means, and the second how far they are off
+    for step in range(steps + 1):  # the first finds the means, and the second how far they are off
         found.clear()
         program.runs = 0
         (m,) = unconstrained(["m"]) if step else [None]
         if m is not None:
             m.grad = None
-        if step < 3:
+        if step < steps:
             elbo.loss_and_grads(program.model, program.guide)
         elif how == "differentiable_loss":
             loss = elbo.differentiable_loss(program.model, program.guide)
@@ -92,7 +92,7 @@ def value_and_gradient(
         else:
             found.append(float(getattr(elbo, how)(program.model, program.guide)))
         (m,) = unconstrained(["m"])
-        if step < 3:
+        if step < steps:
             continue
         found += [0.0 if m.grad is None else float(m.grad), float(elbo.report.violations["a"])]
         found.append(float(elbo.report.penalty))
@@ -110,6 +110,17 @@ def test_looped_particles_cost_what_vectorised_ones_do(rule: str, kind: Any, how
     looped = value_and_gradient(rule, kind, vectorised=False, how=how)
     torch.testing.assert_close(looped, value_and_gradient(rule, kind, vectorised=True, how=how))
     assert looped[2] > 0
+
+
+@pytest.mark.filterwarnings("ignore:TraceEnum_ELBO found no sample sites")
+@pytest.mark.parametrize("how", ["loss_and_grads", "differentiable_loss"])
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("rule", RULES.values(), ids=RULES.keys())
+def test_so_it_is_in_the_first_step_of_all(rule: str, kind: Any, how: str) -> None:
+    # Each particle by its own mean would report four times as much, and with a gradient of its own.
+    looped = value_and_gradient(rule, kind, vectorised=False, how=how, steps=0)
+    torch.testing.assert_close(looped, value_and_gradient(rule, kind, vectorised=True, how=how, steps=0))
+    assert looped[2] > 0 or rule == RULES["of chosen data"]
 
 
 def test_weights_of_single_data_count_in_both() -> None:

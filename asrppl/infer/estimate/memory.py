@@ -1,6 +1,7 @@
 """What rules that read moments remember between calls, brought together with what a run shows."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -9,6 +10,7 @@ from torch import Tensor
 
 from asrppl.bind.bound import InputKey
 from asrppl.diagnostics import AsrError, Diagnostic
+from asrppl.infer.estimate.attachment import Attachment
 from asrppl.infer.estimate.channels import AttachedRule
 from asrppl.infer.estimate.evaluation import Evaluation, Leaf
 from asrppl.infer.estimate.functional import Functional
@@ -58,6 +60,7 @@ class Memory:
         self._seen: tuple[Tensor, ...] = ()
         self._same = True
         self._training = False
+        self._ahead = False
         self._looked = False
         self._touched: dict[tuple[str, str], tuple[float | Tensor, frozenset[str]]] = {}
         self._said: set[str] = set()
@@ -83,10 +86,27 @@ class Memory:
         self._touched = {}
         self._open = []
         self._share = None
-        self._together = training and self.ranks.several
+        self._together = (training or self._ahead) and self.ranks.several
         if self._together and not self._verified:
             self.ranks.verify_same("the rules", rules)
             self._verified = True
+
+    def begins(self, attachments: Iterable[Attachment]) -> bool:
+        """Whether no training step has found means yet, and rules that read some are attached, or none is so far."""
+        if any(kept.calls for kept in self.rules.values()):
+            return False
+        found = list(attachments)
+        rules = (attached for attachment in found for attached in attachment.rules if not attached.fixed)
+        return not found or any(attached.functional is not None and attached.functional.moments for attached in rules)
+
+    @contextmanager
+    def ahead(self) -> Generator[None]:
+        """Let the next training step read what the calls find that are made in here, with all processes."""
+        self._ahead = True
+        try:
+            yield
+        finally:
+            self._ahead = False
 
     @property
     def taps(self) -> list[Tensor]:
@@ -113,7 +133,7 @@ class Memory:
                 with torch.no_grad():  # the probabilities of enumerated draws have a graph
                     self.rules[key].advance(weight, about)
             else:
-                self.rules[key].forget()
+                self.rules[key].forget(ahead=self._ahead)
 
     def look(self, here: Here) -> None:
         """Notice whether the observations are those of the call before: the batch is then all that there is.

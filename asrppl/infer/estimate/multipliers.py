@@ -31,6 +31,7 @@ import torch
 from torch import Tensor
 
 from asrppl.infer.estimate.evaluation import Evaluation, Leaf
+from asrppl.infer.estimate.met import Met
 
 RATE = 0.02
 """The least weight of a batch in a tracked mean."""
@@ -119,7 +120,7 @@ class Multipliers:
         self.stuck: bool = False
         self.quick: frozenset[str] = frozenset()  # comparisons with means that answer in the same step
         self._clock: Tensor | None = None
-        self._met: dict[Leaf, tuple[Tensor, int]] = {}  # of what is not tracked yet: its mean over this call's runs
+        self._met = Met()
         self._equal: Tensor = torch.ones(())  # the rate at which all calls weigh the same
         self._runs: list[tuple[Evaluation, Place | None]] = []
 
@@ -127,8 +128,7 @@ class Multipliers:
 
     def means_at(self, place: Place | None, about_data: frozenset[str]) -> dict[Leaf, Tensor]:
         """Return the tracked means, of moments ``about_data`` those of the batch's data (none where it is unknown)."""
-        found = _at(self.means, place, about_data)
-        found |= {leaf: mean for leaf, (mean, _) in self._met.items()}
+        found = self._met.means | _at(self.means, place, about_data)
         for leaf in found.keys() & self.recent.keys():
             apart = (self.recent[leaf] - found[leaf]).abs() > self._band(leaf)
             found[leaf] = torch.where(apart, self.recent[leaf], found[leaf])
@@ -136,7 +136,7 @@ class Multipliers:
 
     def cotangents_at(self, place: Place | None, about_data: frozenset[str]) -> dict[Leaf, Tensor]:
         """Return the tracked cotangents, likewise."""
-        return _at(self.cotangents, place, about_data)
+        return self._met.cotangents | _at(self.cotangents, place, about_data)
 
     def slopes_at(self, weight: float | Tensor, place: Place | None, about_data: frozenset[str]) -> dict[str, Tensor]:
         """Return ν = μ / w of each comparison, of a hard rule μ."""
@@ -166,19 +166,20 @@ class Multipliers:
         self._runs.append((evaluation, place))
 
     def meet(self, evaluation: Evaluation) -> None:
-        """Let the runs after this one, in a call that is no training step, read its means where none are tracked."""
-        for leaf, mean in evaluation.estimates.items():
-            if leaf not in self.means:
-                before, count = self._met.get(leaf, (mean, 0))
-                self._met[leaf] = (mean - before) / (count + 1) + before, count + 1
+        """Let later runs read what this one says of what is not tracked yet."""
+        self._met.add(evaluation)
 
-    def forget(self) -> None:
-        """Leave out what the runs of a call have found that was no training step."""
-        self._runs, self._met = [], {}
+    def forget(self, *, ahead: bool) -> None:
+        """Leave out what the runs of a call have found that was no training step, or came ahead of one."""
+        self._runs = []
+        if ahead:
+            self._met.settle()
+        else:
+            self._met = Met()
 
     def advance(self, weight: float | Tensor, about_data: frozenset[str]) -> None:
         """Go one training step on: of what is ``about_data``, for the data of the runs."""
-        runs, self._runs, self._met = self._runs, [], {}
+        runs, self._runs, self._met = self._runs, [], Met()
         if not runs:
             return
         self.calls += 1
@@ -352,14 +353,14 @@ class Multipliers:
             for text, kept in state[name].items():
                 _keep(table, _key(text), kept)
         self._rewind(state)
-        self._runs, self._met = [], {}
+        self._runs, self._met = [], Met()
 
     def forget_all(self) -> None:
         """Begin anew, in the tensors that are there."""
         self.calls, self.visits = 0, None
         self.looked_back = math.inf, 0.0
         self._rewind({"multipliers": {}, "together": {}, "recent": {}})
-        self._runs, self._met = [], {}
+        self._runs, self._met = [], Met()
 
     def _rewind(self, state: Mapping[str, Any]) -> None:
         tables = dict(self._tables())
