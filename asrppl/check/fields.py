@@ -23,8 +23,8 @@ _SYNONYMS = {
     **dict.fromkeys(("ymin", "y_min", "min_y", "ytop", "y_top", "top_y"), "top"),
     **dict.fromkeys(("ymax", "y_max", "max_y", "ybottom", "y_bottom", "bottom_y"), "bottom"),
 }
-# Names that a box's edges have where boxes are spoken of, and other things elsewhere.
-_LOOSE = {"x1": "left", "y1": "top", "x2": "right", "y2": "bottom", "x0": "left", "y0": "top"}
+# Names that parts of a box have where boxes are spoken of, and other things elsewhere.
+_LOOSE = {"scale": "size", "x1": "left", "y1": "top", "x2": "right", "y2": "bottom", "x0": "left", "y0": "top"}
 _NAMES = {**_SYNONYMS, **_LOOSE, **{word: word for word in BOX_WORDS}}
 
 
@@ -54,6 +54,6 @@ def instead(field: str, written: str) -> str | None:
 
 def fields_of_boxes(squares: bool) -> str:
     """Return the fields of a box in words."""
-    sides = "`.w`, `.h`, `.size`" if squares else "`.w`, `.h`"
+    sides = "`.w`, `.h`, `.size`" if squares else "`.w`, `.h` (of squares `.size`)"
     edges = ", ".join(f"`.{edge}`" for edge in list(EDGES)[:-1])
     return f"`.x`, `.y`, {sides}, {edges} and `.bottom`"

@@ -106,13 +106,15 @@ def members(stop: Stop) -> Diagnostic | None:
     if words[-3:-1] == ["in", "("] or words[-2:-1] == ["in"]:
         first = stop.before[-1][1]
         listed = after(stop.piece.text, first, (FORMULA | {"and", "or"}) - {","})
-        mend = f"write `in {{{listed}}}`"
-        if words[-3:-1] == ["in", "("] and listed.count(",") == 1:
-            mend += f", or `in [{listed}]` for all between them"
-        end = first + len(listed)
+        mend, end = f"write `in {{{listed}}}`", first + len(listed)
         if words[-3:-1] == ["in", "("]:
             first, end = stop.before[-2][1], closer(stop.piece.text, first) + 1
-        return stop.found("ASR001", "a list of values stands in braces", mend, edit=(first, end, f"{{{listed}}}"))
+        between = None
+        if first < stop.before[-1][1] and listed.count(",") == 1:
+            mend += f", or `in [{listed}]` for all between them"
+            between = first, end, f"[{listed}]"
+        edit = first, end, f"{{{listed}}}"
+        return stop.found("ASR001", "a list of values stands in braces", mend, edit=edit, or_else=between)
     return None
 
 

@@ -134,6 +134,7 @@ def misspelt(stop: Stop) -> Diagnostic | None:
     return stop.found("ASR001", message, f"did you mean `{near[0]}`?", span, edit=edit)
 
 
+_NUMBER = re.compile(r"-?[0-9][0-9_.]*([eE][-+]?[0-9]+)?")
 _DEFINABLE = re.compile(r"[A-Za-z_]\w*(\[[A-Za-z_]\w*(, *[A-Za-z_]\w*)*\])?")
 
 
@@ -164,10 +165,13 @@ def equals(stop: Stop) -> Diagnostic | None:
     if stop.token == "=" and "COMPARE" in stop.accepts and follows not in ("<", ">"):
         help = "write `==`"
         words = [word for word, _ in stop.before]
-        left = stop.piece.text[: stop.at].strip()
+        left, right = stop.piece.text[: stop.at].strip(), stop.piece.text[stop.at + 1 :].strip()
+        define = None
         if words[0] not in STATEMENTS and _DEFINABLE.fullmatch(left):
-            help = f"write `==` to compare, or `let {left} = ...` to define"
-        return stop.found("ASR004", "`=` does not compare", help, edit=(stop.at, stop.at + 1, "=="))
+            known = _NUMBER.fullmatch(right) and "[" not in left
+            define = (0, stop.at + 1, f"{'param' if known else 'let'} {left} =")
+            help = f"write `==` to compare, or `{define[2]} {right if known else '...'}` to define"
+        return stop.found("ASR004", "`=` does not compare", help, edit=(stop.at, stop.at + 1, "=="), or_else=define)
     doubled = stop.piece.text[: stop.at + 1].endswith("==") and not stop.piece.text[: stop.at + 1].endswith("===")
     if stop.token == "=" and doubled and stop.before[0][0] in ("param", "let", "def", "site"):  # the first `=` was read
         place = stop.span(stop.at - 1, stop.at + 1)

@@ -39,6 +39,7 @@ class Stop:
         span: Span | None = None,
         *,
         edit: tuple[int, int, str] | None = None,
+        or_else: tuple[int, int, str] | None = None,
     ) -> Diagnostic:
         """Return an error, at the refused word where no other place is given.
 
@@ -48,9 +49,10 @@ class Stop:
             help: the mend, in words.
             span: the place.
             edit: the mend, for a program: a part of the statement's text, and what is to stand there.
+            or_else: another mend in its place.
         """
         place = span if span is not None else self.span(self.at, self.at + len(self.token))
-        edits = () if edit is None else (Edit(self.span(*edit[:2]), edit[2]),)
+        edits = tuple(Edit(self.span(*each[:2]), each[2]) for each in (edit, or_else) if each is not None)
         return Diagnostic(code, message, place, help=help, edits=edits)
 
     def mended(self, code: str, message: str, text: str, span: Span | None = None) -> Diagnostic:

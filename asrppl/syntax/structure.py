@@ -83,7 +83,12 @@ def unknown_statement(stop: Stop) -> Diagnostic | None:
 
 
 _HEAD = re.compile(r"[A-Za-z_]\w*[ \t]*(:|(weight|hard|smooth|margin|power|where)\b)")
-_TWO_WORDS = re.compile(r"[A-Za-z_]\w*(?:[-./'!?&+][A-Za-z0-9_./'!?&+-]+|(?:[ \t]+[A-Za-z_]\w*)+(?=[ \t]*:))")
+_ASSIGNED = re.compile(r"[ \t]*=[ \t]*")
+_OPTION = r"(?:weight|hard|smooth|margin|power|where)\b"
+_TWO_WORDS = re.compile(
+    r"[A-Za-z_]\w*(?:[-./'!?&+][A-Za-z0-9_./'!?&+-]+|(?:[ \t]+[A-Za-z_]\w*)+(?=[ \t]*:)"
+    rf"|(?:[ \t]+(?!{_OPTION}|with\b|has\b|of\b|and\b)[A-Za-z_]\w*)+(?=[ \t]+{_OPTION}))"
+)
 
 
 def rule_name(stop: Stop) -> Diagnostic | None:
@@ -121,6 +126,7 @@ def rule_name(stop: Stop) -> Diagnostic | None:
     if len(stop.before) == 2 and stop.token in ("[", "("):
         inside = after(text, stop.at + 1, frozenset())
         if _options_in(inside):
+            inside = _ASSIGNED.sub(" ", inside)
             help, end = f"write `rule {name} {inside}: ...`", closer(text, stop.at + 1) + 1
             edit = (*stop.around("", stop.at, end, ""), f" {inside}")
             return stop.found("ASR011", "options stand without brackets", help, edit=edit)
@@ -178,6 +184,10 @@ def option(stop: Stop) -> Diagnostic | None:
     if not words or words[0] != "rule" or ":" in words:
         return None
     if stop.previous in _OPTION_HELP and operand(stop.accepts) is not None and len(words) > 2:
+        if assigned := _ASSIGNED.match(stop.piece.text, stop.at):
+            mend = f"write `{stop.previous} {stop.piece.text[assigned.end() :].split(':')[0].strip()}`"
+            edit = (*stop.around("", stop.at, assigned.end(), ""), " ")
+            return stop.found("ASR011", f"`{stop.previous}` takes its number without `=`", mend, edit=edit)
         return stop.found("ASR011", f"`{stop.previous}` needs a number", _OPTION_HELP[stop.previous])
     if "->" in words and (stop.accepts & {"OVER", "STEPS"} or stop.previous in ("->", "over")):
         return stop.found("ASR011", "this ramp of the weight is not complete", _OPTION_HELP["weight"])
@@ -211,9 +221,10 @@ def missing_colon(stop: Stop) -> Diagnostic | None:
         if stop.token == "=" and len(stop.before) == 2:
             help, edit = f"write `rule {name}: ...`", (len(stop.piece.text[: stop.at].rstrip()), stop.at + 1, ":")
             return stop.found("ASR007", "a rule's formula follows a `:`, not `=`", help, edit=edit)
-        return stop.found(
-            "ASR007", f"the rule `{name}` lacks the `:` before its formula", f"as in `rule {name} weight 10: ...`"
-        )
+        head = stop.piece.text[: stop.at].rstrip()
+        edit = (len(head), len(head), ":") if stop.token and len(stop.before) > 1 else None
+        help = f"write `{head}: ...`" if edit else f"as in `rule {name} weight 10: ...`"
+        return stop.found("ASR007", f"the rule `{name}` lacks the `:` before its formula", help, edit=edit)
     binding = next((word for word, _ in reversed(stop.before) if word in BINDING), None)
     if binding is None or stop.token == "=":
         return None

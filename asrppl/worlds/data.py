@@ -148,6 +148,11 @@ def _read(use: FreeName, parts: Mapping[str, object]) -> Given:
             return given(use.name, parts["function"])
         found = given(use.name, parts, cast(Any, use.kind))
         columns = lengths(found.value)[-1:]
+        if use.shape == "record" and found.value is not None and not use.declared:
+            raise ValueError(
+                f"the columns of the value of `{use.name}` have no names: declare them, "
+                f"`site {use.name}[i]: (a, b, c)`; or are these boxes? They have x, y, w, h, and size"
+            )
         declared = len(use.fields or ()) if use.declared else 0
         if use.shape == "box" and found.value is not None and columns[0] not in ((declared,) if declared else (3, 4)):
             raise ValueError(f"`{use.name}` is a box: 4 columns (x, y, w, h) or 3 (x, y, size), and not {columns[0]}")

@@ -131,7 +131,7 @@ function showCosts({ boxes, rules: costs }) {
     onWhy: (rule) => request(`Why ${rule} does not hold`, { kind: "why", rule }),
     onLight: (reads) => canvas.light(reads),
   });
-  showTotal($("total"), costs);
+  showTotal($("total"), last.checked.rules, costs, last.checked.failed);
 }
 
 // The side of the image, if the rules say one.

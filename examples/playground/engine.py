@@ -2,7 +2,8 @@
 
 import copy
 import math
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
@@ -71,13 +72,24 @@ def without_errors(text: str) -> str:
         sheet = sheet_of(text)
         if not sheet.failed:
             return text
-        wrong = [found.span for found in sheet.diagnostics if found.severity is Severity.ERROR and found.span]
-        spans = [statement.span for statement in parse_file(sheet.source).file.statements]
-        kept = [span for span in spans if not any(span.start <= one.start < span.end for one in wrong)]
-        inside = {at for span in kept for at in range(span.start, span.end)}
-        # Places stay as they are: so do the names of rules that are called by their lines.
-        text = "".join(sign if at in inside or sign == "\n" else " " for at, sign in enumerate(text))
+        text = _blanked(sheet, sheet.diagnostics)
     return ""
+
+
+def _blanked(sheet: Sheet, findings: Iterable[Diagnostic]) -> str:
+    errors = [found for found in findings if found.severity is Severity.ERROR]
+    wrong = [found.span for found in errors if found.span]
+    unknown = {found.fields["name"] for found in errors if found.code == "ASR070"}  # whose first use the span is
+    spans = [statement.span for statement in parse_file(sheet.source).file.statements]
+    kept = [
+        span
+        for span in spans
+        if not any(span.start <= one.start < span.end for one in wrong)
+        and unknown.isdisjoint(re.findall(r"\w+", span.text))
+    ]
+    inside = {at for span in kept for at in range(span.start, span.end)}
+    # Places stay as they are: so do the names of rules that are called by their lines.
+    return "".join(sign if at in inside or sign == "\n" else " " for at, sign in enumerate(sheet.source.text))
 
 
 _ROUNDS = 4
@@ -117,6 +129,7 @@ def _rule(rule: RuleInfo) -> dict[str, Any]:
         "name": rule.name,
         "line": rule.span.source.position(rule.span.start)[0],
         "weight": weight_text(rule.weight, rule.hard),
+        "factor": rule.weight.end if rule.hard is None and rule.weight.constant else None,
         "level": level_name(rule.levels),
         "means": unicode_mathematics(rule.formula),
     }
@@ -127,8 +140,7 @@ def _rule(rule: RuleInfo) -> dict[str, Any]:
 
 def evaluate(text: str, values: str) -> dict[str, Any]:
     """Return what each rule costs at given values, instance by instance, once it was typed against them."""
-    text = without_errors(text)
-    sheet = sheet_of(text)
+    sheet = sheet_of(without_errors(text))
     given, problems = parse_values(values)
     answer: dict[str, Any] = {
         "problems": problems,
@@ -136,17 +148,20 @@ def evaluate(text: str, values: str) -> dict[str, Any]:
         "diagnostics": [],
         "rules": [],
     }
-    try:
-        data = data_of(sheet.checked.free, sheet.read(given))
-        for datum in data.values[:1]:
-            warnings = typed(text, signature_of(sheet.checked.free, datum))
-            answer["diagnostics"] = [_finding(found) for found in warnings]
-    except AsrError as error:
-        unread = {problem["name"] for problem in problems}  # what is wrong with these is said already
-        findings = [found for found in error.diagnostics if found.fields.get("name") not in unread]
-        answer["diagnostics"] = [_finding(_for_the_page(sheet, found)) for found in findings]
-        return answer
-    answer["rules"] = [_costs(rule, watched, place) for rule, watched, place in _each(sheet, data)]
+    for _ in range(_ROUNDS):
+        try:
+            data = data_of(sheet.checked.free, sheet.read(given))
+            warnings = [typed(sheet.source.text, signature_of(sheet.checked.free, one)) for one in data.values[:1]]
+        except AsrError as error:
+            if not answer["diagnostics"]:  # later ones come of what was left out
+                unread = {problem["name"] for problem in problems}  # what is wrong with these is said already
+                findings = [found for found in error.diagnostics if found.fields.get("name") not in unread]
+                answer["diagnostics"] = [_finding(_for_the_page(sheet, found)) for found in findings]
+            sheet = sheet_of(_blanked(sheet, error.diagnostics))  # the other rules are worked out
+        else:
+            answer["diagnostics"] += [_finding(found) for each in warnings for found in each]
+            answer["rules"] = [_costs(rule, watched, place) for rule, watched, place in _each(sheet, data)]
+            break
     return answer
 
 
@@ -154,8 +169,10 @@ def _for_the_page(sheet: Sheet, found: Diagnostic) -> Diagnostic:
     """Return a finding with a mend that suits: no text gives a value to a name that is called."""
     name = found.fields.get("name", "")
     free = sheet.checked.free.get(name)
-    if found.code != "ASR070" or free is None or free.shape != "function":
+    if found.code != "ASR070" or free is None:
         return found
+    if free.shape != "function":
+        return replace(found, help=f"write `{name} = ...` in Values, or `param {name} = ...` if it is a constant")
     known = [*sorted(standard_definitions()), *sorted(BUILTINS)]
     near = [f"`{one}`" for one in known if len(name) > 2 and (name in one or one in name.split("_"))]
     help = f"did you mean {' or '.join(near[:3])}?" if near else "it would come from Python: write what it stands for"
@@ -255,9 +272,7 @@ def give_example(text: str, values: str) -> dict[str, Any]:
         count = invent(sheet.checked, lengths, 1).worlds if not sheet.failed else 0.0
         if count > MOST_WORLDS:
             many = "infinitely many worlds" if math.isinf(count) else f"{count:,.0f} worlds"
-            return {
-                "lines": [f"There are {many}, and this page looks at all of them, up to {MOST_WORLDS:,}.", *_ELSEWHERE]
-            }
+            return {"lines": [f"There are {many}; this page looks through {MOST_WORLDS:,} at most.", _ELSEWHERE]}
         found = example(sheet.source, lengths=lengths)
     except (AsrError, InventionError) as error:
         return {"lines": str(error).split("\n")}
@@ -266,7 +281,9 @@ def give_example(text: str, values: str) -> dict[str, Any]:
     return {"lines": list(example_lines(found)), "offers": offers}
 
 
-_ELSEWHERE = "The command `asrppl example RULES` goes further: it descends on the violations, and asks z3."
+_ELSEWHERE = (
+    "On your own machine the command `asrppl example RULES` goes further: it descends on the violations, and asks z3."
+)
 
 
 def explain(code: str) -> dict[str, Any]:

@@ -27,7 +27,7 @@ export function showFindings(list, findings, problems, { onPlace, onCode, onLine
       const item = element("li", found.severity, at, code);
       if (found.help) item.append(element("p", "mend", ...prose(found.help), ...mends(found, onMend)));
       for (const note of found.notes)
-        item.append(element("p", "note", ...prose(note.message), note.line === null ? "" : ` (line ${note.line})`));
+        item.append(element("p", "note", ...prose(note.message), note.line === null || note.file !== found.file ? "" : ` (line ${note.line})`));
       return item;
     }),
     ...problems.map(({ line, message }) => {
@@ -71,7 +71,7 @@ export function showResults(node, rules, costs, { onWhy, onLight }) {
 }
 
 function card(rule, costs, { onWhy, onLight }) {
-  const said = element("h3", "", element("span", "", rule.name), state(costs));
+  const said = element("h3", "", element("span", "", rule.name), state(costs, rule.factor));
   said.append(element("span", "about", `${rule.weight}, ${rule.level} level`));
   const article = element("article", "rule", said, element("p", "means", rule.means));
   article.dataset.rule = rule.name;
@@ -89,14 +89,15 @@ function card(rule, costs, { onWhy, onLight }) {
   return article;
 }
 
-function state(costs) {
-  if (!costs?.length) return element("span", "empty", "not worked out");
+function state(costs, factor) {
+  if (!costs?.length) return element("span", "empty", "not worked out: see what is said of it");
   const problem = costs.find((cost) => cost.problem);
   if (problem) return element("span", "empty", problem.problem);
   const mean = costs.reduce((sum, cost) => sum + cost.violation, 0) / costs.length;
   if (costs.every((cost) => !cost.applies)) return element("span", "holds", "asks nothing here");
   if (mean === 0) return element("span", "holds", "✓ holds");
-  return element("span", "costs", `✗ costs ${amount(mean)}${costs.length > 1 ? ` on average of ${costs.length} data` : ""}`);
+  const weighed = factor === null || factor === 1 ? "" : ` × ${amount(factor)} = ${amount(mean * factor)}`;
+  return element("span", "costs", `✗ costs ${amount(mean)}${weighed}${costs.length > 1 ? ` on average of ${costs.length} data` : ""}`);
 }
 
 function row(one, onLight) {
@@ -110,7 +111,13 @@ function row(one, onLight) {
   return item;
 }
 
-export function showTotal(node, costs) {
-  const broken = new Set((costs ?? []).filter((cost) => cost.violation > 0).map((cost) => cost.name)).size;
-  node.textContent = costs?.length ? (broken ? `— ${broken} broken` : "— all kept") : "";
+// Rules whose text has an error are not among `rules`: of these only the findings tell.
+export function showTotal(node, rules, costs, failed) {
+  const names = (kept) => new Set(costs.filter(kept).map((cost) => cost.name));
+  const worked = names((cost) => !cost.problem), broken = names((cost) => cost.violation > 0);
+  const left = rules.length - worked.size;
+  const parts = [broken.size ? `${broken.size} broken` : worked.size && (left || failed ? `${worked.size} kept` : "all kept")];
+  if (left) parts.push(`${left} not worked out`);
+  else if (failed) parts.push("some cannot be read");
+  node.textContent = rules.length ? `— ${parts.filter(Boolean).join(", ")}` : "";
 }

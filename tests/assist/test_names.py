@@ -73,7 +73,7 @@ def test_a_name_is_another_wherever_it_is_named(file: str, at: str, name: str, c
     ("file", "at", "name", "why"),
     [
         ("main.asr", "gap[k]", "other", "`other` in line 8 of main.asr would come to mean another thing"),
-        ("main.asr", "gap[k]", "box", "takes a box, and this is none"),
+        ("main.asr", "gap[k]", "box", "takes a box, and this is a number"),
         ("main.asr", "gap[k]", "m", "`m` is defined twice"),
         ("main.asr", "gap[k]", "abs", "`abs` is built in"),
         ("main.asr", "gap[k]", "in", "`in` is a word of the language"),

@@ -40,7 +40,7 @@ def test_a_record_may_have_a_field_called_left() -> None:
         ("square(0, 0, x).height <= 3", "write `.h`"),
         (
             "box[0].z <= 3 and area(box[0]) <= 3",
-            "a box has `.x`, `.y`, `.w`, `.h`, `.left`, `.right`, `.top` and `.bottom`",
+            "a box has `.x`, `.y`, `.w`, `.h` (of squares `.size`), `.left`, `.right`, `.top` and `.bottom`",
         ),
         ("p[0].x <= p[0].z", "if `p` is no box, say what it is: `site p[i]: (x, z)`"),
     ],

@@ -230,7 +230,7 @@ def membership(ctx: Context, node: ast.Member, env: Env, positive: bool) -> Form
             if isinstance(found, Poison):
                 return build.truth(build.poison(span), positive, span)
             if not isinstance(found, NumberSet):
-                help = "write `{1, 3}`, `1..3` or `[0.5, 1]`"
+                help = "write `{1, 3}`, `1..3` or `[0.5, 1]`; of two boxes `inside(a, b)`"
                 if isinstance(found, Table) and len(found.shape) == 1:
                     help = f"a set is written in braces: `{{{', '.join(f'{value:g}' for value in found.values)}}}`"
                 ctx.add("ASR047", node.container.span, "`in` takes a set, a range or an interval", env, help=help)

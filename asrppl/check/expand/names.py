@@ -12,14 +12,17 @@ from asrppl.check.expand.values import (
     IndexVariable,
     LetDefinition,
     Local,
+    NumberSet,
     ParamDefinition,
     Poison,
     Record,
+    Table,
     Thunk,
     Unknown,
     Value,
 )
 from asrppl.core.signature import makes_box
+from asrppl.core.typed import Distribution
 from asrppl.diagnostics import Note
 from asrppl.source import Span
 from asrppl.syntax import ast
@@ -200,9 +203,19 @@ def _fits(ctx: Context, parameter: ast.Parameter, thunk: Thunk, found: DefDefini
         return False
     if _can_be_box(ctx, value, span):
         return True
-    help = "a box is `square(x:, y:, size:)`, `box(x:, y:, w:, h:)`, or an entry of something bound to boxes"
-    ctx.add("ASR038", span, f"{wanted}, and this is none", env, help=help, notes=(note,))
+    help = "a box is an entry of something bound to boxes, `box(x:, y:, w:, h:)` and `square(x:, y:, size:)` by its "
+    help += "centre, or `frame(left, top, right, bottom)` by its edges"
+    if isinstance(thunk.expr, ast.Vector) and len(thunk.expr.items) == 4:
+        numbers = ", ".join(item.span.text for item in thunk.expr.items)
+        help = f"between edges it is `frame({numbers})`, about a centre `box({numbers})`"
+    ctx.add("ASR038", span, f"{wanted}, and this is {_said(value)}", env, help=help, notes=(note,))
     return False
+
+
+def _said(value: Value) -> str:
+    if isinstance(value, Table | NumberSet):
+        return "a list of numbers" if isinstance(value, Table) else "a set"
+    return "a distribution" if isinstance(value, Distribution) else "no box" if isinstance(value, Array) else "a number"
 
 
 def _can_be_box(ctx: Context, value: Value, span: Span) -> bool:

@@ -101,7 +101,8 @@ def _expand(ctx: Context, expr: ast.Expr, env: Env) -> Value:
                 expr.span,
                 "a number is needed here, and this is a formula",
                 env,
-                help="count the indices where it holds, `count i: …`, or choose by it: `if … then 1 else 0`",
+                help="count where it holds, `count i: …`, or choose by it, `if … then 1 else 0`; "
+                "a rule's weight stands before its `:`, `rule name weight 2: …`",
             )
             return Poison()
 

@@ -70,6 +70,20 @@ def test_a_rule_with_an_error_leaves_the_others_working() -> None:
     assert [(rule["name"], rule["violation"]) for rule in found["rules"]] == [("a", 3.0), ("d", 0), ("line 6", 1.0)]
 
 
+def test_a_name_without_a_value_leaves_the_rules_without_it_working() -> None:
+    text = "rule a: q + x[0] <= 1\nrule b: x[0] <= 3\nlet c = q\nrule d: c <= 0\nrule e: q <= 2 and x[1] <= 1\n"
+    found = engine.evaluate(text, "x = [5.0, 2.0]")
+    assert [(said["code"], said["line"]) for said in found["diagnostics"]] == [("ASR070", 1)]
+    assert [(rule["name"], rule["violation"]) for rule in found["rules"]] == [("b", 2.0)]
+
+
+def test_where_worlds_are_too_many_the_command_is_named() -> None:
+    start = world(WORLDS[0])
+    lines = engine.give_example(start["rules"], start["values"])["lines"]
+    assert [line.split(";")[0] for line in lines] == ["There are infinitely many worlds", lines[1]]
+    assert "`asrppl example RULES`" in lines[1]
+
+
 def test_values_are_read_line_by_line() -> None:
     text = "x = 1  # one\ny = [[1,\n  2], [3, 4]]\n\nwhat\nx = 2\nz = 1 + 1\n"
     values, problems = parse_values(text)
@@ -79,7 +93,11 @@ def test_values_are_read_line_by_line() -> None:
 
 def test_a_value_that_is_missing_is_said_once() -> None:
     (finding,) = engine.evaluate("x <= 1", "")["diagnostics"]
-    assert (finding["code"], finding["line"], finding["help"]) == ("ASR070", 1, "give it one: x=...")
+    assert (finding["code"], finding["line"], finding["help"]) == (
+        "ASR070",
+        1,
+        "write `x = ...` in Values, or `param x = ...` if it is a constant",
+    )
     found = engine.evaluate("x <= 1", "x = what")
     assert (len(found["problems"]), found["diagnostics"]) == (1, [])
 
