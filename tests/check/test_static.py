@@ -10,7 +10,7 @@ import pytest
 import asrppl
 from asrppl.check import check_file
 from asrppl.check.context import MAX_STEPS
-from asrppl.check.modules import standard_definitions
+from asrppl.check.standard import standard_definitions
 from asrppl.core.rules import Schedule
 from asrppl.source import Source
 from asrppl.suggest import distance, is_suspiciously_close, nearest
@@ -400,3 +400,9 @@ def test_what_nothing_can_keep_is_warned_of(text: str) -> None:
 @pytest.mark.parametrize("text", ["x < x", "x >= 2 and x <= 2", "x == 1 and x == 1", "false or x <= 1"])
 def test_what_something_can_keep_is_not(text: str) -> None:
     assert codes(checked(text)) == []
+
+
+def test_errors_are_shown_up_to_a_hundred() -> None:
+    parsed = parse_file(Source("f", "param p = 1\n" * 500))
+    found = [finding.code for finding in check_file(parsed.file, {}, library=None).diagnostics]
+    assert found == ["ASR026"] * 100 + ["ASR017"]
