@@ -146,6 +146,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"asrppl: {place}{error.strerror or error}", file=sys.stderr)
         return 1
     except Exception as error:  # whatever is left is no mistake of the user's
+        if isinstance(error, MemoryError) or "allocate memory" in str(error):  # torch's is a RuntimeError
+            print(f"asrppl: there is too little memory for this ({type(error).__name__})", file=sys.stderr)
+            return 1
         _report(error, command)
         return 70
 

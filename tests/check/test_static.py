@@ -13,7 +13,6 @@ from asrppl.check.context import MAX_STEPS
 from asrppl.check.standard import standard_definitions
 from asrppl.core.rules import Schedule
 from asrppl.source import Source
-from asrppl.suggest import distance, is_suspiciously_close, nearest
 from asrppl.syntax import parse_file
 from tests.check.programs import checked, codes
 
@@ -336,32 +335,6 @@ def test_what_something_can_violate_is_not(text: str) -> None:
 )
 def test_parts_that_rightly_ignore_the_index_are_not_warned_of(text: str) -> None:
     assert codes(checked(text)) == []
-
-
-@pytest.mark.parametrize(
-    ("one", "other", "close"),
-    [
-        ("SS", "S", True),
-        ("eps", "esp", True),
-        ("weigth", "weight", True),
-        ("Scale", "scale", True),
-        ("z_where", "z_what", False),
-        ("x1", "x2", False),
-        ("mu", "nu", False),
-        ("n", "m", False),
-        ("c_min", "c_max", False),
-        ("box", "b", False),
-    ],
-)
-def test_only_likely_slips_are_close(one: str, other: str, close: bool) -> None:
-    assert is_suspiciously_close(one, other) is close
-    assert is_suspiciously_close(other, one) is close
-
-
-def test_distances_count_edits_and_swaps() -> None:
-    assert [distance("abc", other) for other in ("abc", "acb", "ab", "abcd", "xbc", "xyz", "")] == [0, 1, 1, 1, 1, 3, 3]
-    assert nearest("scal", ["scale", "skill", "x"]) == ("scale",)
-    assert nearest("z", ["x", "y"]) == ()
 
 
 # ---- the standard library
