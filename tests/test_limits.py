@@ -13,7 +13,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="limits of the a
 def test_a_full_disk_is_named_and_leaves_what_was_there(tmp_path: Path) -> None:
     from tests.limits import full_disk
 
-    assert full_disk(tmp_path, (0, 10_000)) == 2
+    assert full_disk(tmp_path, (100, 10_000)) == 2
 
 
 def test_output_to_a_full_disk_ends_in_a_message(tmp_path: Path) -> None:
