@@ -31,7 +31,7 @@ from asrppl_air.train import Interrupted, train
 from examples.air.tests.digits import write_digits
 
 RULES = "param L = {1, 3}\nrule balanced weight 100: kl(uniform(L) || aggregate(q(n))) <= 0\n"
-STEPS = 12
+STEPS = 4
 SIGNALS = (signal.SIGKILL, signal.SIGKILL, signal.SIGKILL, signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
 _STOPPED = 130
 # A server that has torch imported makes each child in some milliseconds.
