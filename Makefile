@@ -6,13 +6,17 @@ OUT ?= runs/demo
 PORT ?= 8000
 READY := $(VENV)/.ready
 
-.PHONY: help demo test lint bench playground playground-test clean
+PART ?= suggest
+
+.PHONY: help demo test lint bench hostile flips kills limits mutants playground playground-test clean
 
 help:
 	@echo "make demo    train AIR with and without rules, side by side, and draw the comparison ($(OUT))"
 	@echo "make test    run the tests"
 	@echo "make lint    ruff, pyright and the import contracts"
 	@echo "make bench   the table of speed ratios (half a minute, on an otherwise idle machine)"
+	@echo "make hostile flips kills limits   harnesses of docs/robustness.md: texts, bits, signals, disk and memory"
+	@echo "make mutants  mistakes put into a part of the code, which tests have to see (PART=suggest; lower: an hour)"
 	@echo "make playground       serve the playground to this machine (takes Pyodide from npm the first time; PORT=8000)"
 	@echo "make playground-test  run it in headless Chromium, and the conformance cases in Pyodide"
 	@echo "make clean   remove $(VENV)"
@@ -33,6 +37,24 @@ lint: $(READY)
 
 bench: $(READY)
 	$(BIN)/python -m benchmarks
+
+hostile: $(READY)
+	$(BIN)/python -m tests.hostile
+
+flips: $(READY)
+	$(BIN)/python -m tests.flips
+
+kills: $(READY)
+	$(BIN)/python -m tests.kills
+
+limits: $(READY)
+	$(BIN)/python -m tests.limits
+
+# mutmut is no part of the environment that tests run in: no other target needs it.
+mutants: $(READY)
+	$(BIN)/python -c 'import mutmut' 2> /dev/null \
+		|| $(BIN)/python -m pip install --quiet --disable-pip-version-check 'mutmut==3.8.1'
+	$(BIN)/python -m tests.mutants $(PART)
 
 playground: $(READY)
 	$(BIN)/python -m examples.playground --port $(PORT)

@@ -6,7 +6,6 @@ wait for torch.
 """
 
 from importlib import import_module
-from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -14,6 +13,8 @@ if TYPE_CHECKING:
     from asrppl.diagnostics import AsrError, AsrWarning, Diagnostic
     from asrppl.infer import Bindings, RegularizedELBO, Report, evaluate, expose, regularize
     from asrppl.program import Program, load, parse
+
+    __version__: str
 
 __all__ = [
     "AsrError",
@@ -49,13 +50,20 @@ _HOMES = {
     "regularize": "asrppl.infer",
 }
 
-try:
-    __version__ = version("asrppl")
-except PackageNotFoundError:  # a source tree that was not installed
-    __version__ = "0.0.0"
+
+def _version() -> str:
+    from importlib.metadata import PackageNotFoundError, version  # takes longer than to parse a rule
+
+    try:
+        return version("asrppl")
+    except PackageNotFoundError:  # a source tree that was not installed
+        return "0.0.0"
 
 
 def __getattr__(name: str) -> object:
+    if name == "__version__":
+        value = globals()[name] = _version()
+        return value
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value = globals()[name] = getattr(import_module(_HOMES[name]), name)

@@ -53,7 +53,7 @@ _ALL = (
     Code("ASR014", "an expression nested too deeply", "syntax"),
     Code("ASR015", "a statement that is too long", "syntax"),
     Code("ASR016", "a file that is too long", "syntax"),
-    Code("ASR017", "more syntax errors than are shown", "syntax"),
+    Code("ASR017", "more errors than are shown", "syntax"),
     Code("ASR018", "a statement that ends too early", "syntax"),
     # ---- check
     Code("ASR020", "an import of a bare name, or in a text that has no folder", "check"),

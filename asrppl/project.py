@@ -1,13 +1,13 @@
 """What a package says of itself: its pages."""
 
-from importlib.metadata import PackageNotFoundError, metadata
-
 
 def address(*labels: str, package: str = "asrppl") -> str | None:
     """Return the address that a package's metadata has under the first of these labels that is there.
 
     None where there is none, as of a package that is imported from a zip or a folder.
     """
+    from importlib.metadata import PackageNotFoundError, metadata  # slow to import, and seldom asked for
+
     try:
         entries = metadata(package).get_all("Project-URL") or []
     except PackageNotFoundError:

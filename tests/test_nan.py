@@ -1,5 +1,6 @@
 """What is no number never holds, and the warning names the entry."""
 
+import math
 import warnings
 
 import pyro
@@ -8,10 +9,18 @@ import pytest
 import torch
 
 import asrppl
+from asrppl.bind.values import bind_values
+from asrppl.reference import Reference
 
 NAN, INF = float("nan"), float("inf")
 X = torch.tensor([0.0, NAN, 0.2])
 Y = torch.zeros(3)
+
+
+def parsed(rule: str) -> asrppl.Program:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", asrppl.AsrWarning)  # that nothing can violate it
+        return asrppl.parse(rule)
 
 
 @pytest.mark.parametrize(
@@ -33,15 +42,51 @@ Y = torch.zeros(3)
         "rule r where x[1] > 0: y[0] >= 1",
         "rule r smooth 4: y[0] >= 1 or x[1] <= 0",
         "rule r power 2: x[1] <= 0",
+        # Whose bounds say that a number never breaks them:
+        "min(x[1], 1) <= 1",
+        "max(x[1], 1) >= 1",
+        "0 * x[1] <= 1",
+        "sigmoid(x[1]) <= 1",
+        "clamp(x[1], 0, 1) in [0, 1]",
+        "x[1] ^ 2 >= 0 and abs(x[1]) >= 0",
+        "x[1] ^ 0 <= 1",
+        "x[1] <= 1 or exp(x[1]) >= 0",
+        "forall i: 0 * x[i] <= 1",
+        "rule r where 0 * x[1] <= 1: y[0] <= 1",
+        "E[0 * x[1]] <= 1",
+        "(count i: y[i] <= 1) >= min(x[1], 0)",
+        "given x[i]\nx[1] <= 1 or y[0] <= 1",
+        "given x[i]\nforall i: x[i] == i or y[i] >= 1",
     ],
 )
 def test_no_rule_that_asks_about_it_holds(rule: str) -> None:
-    program = asrppl.parse(rule)
+    program = parsed(rule)
     values = {name: value for name, value in {"x": X, "y": Y}.items() if name in program.free}
     with pytest.warns(asrppl.AsrWarning, match=r"is nan: `x\[1\]` is nan"):
         (violation,) = program.violations(values).values()
     assert violation.isnan()
     assert program.penalty(values).isnan()
+
+
+@pytest.mark.parametrize(
+    "rule", ["min(x, 1) <= 1", "sigmoid(x) <= 1", "x ^ 0 <= 1", "clamp(x, 0, 1) >= 0", "sqrt(x) >= 0"]
+)
+def test_the_reference_says_so_too(rule: str) -> None:
+    (outcome,) = Reference(rule, {"x": NAN}).violations()
+    assert math.isnan(outcome.graded)
+    assert not outcome.holds
+
+
+@pytest.mark.parametrize("rule", ["x <= inf", "x in [-inf, inf]", "true or x <= 1"])
+def test_what_reads_no_number_at_all_holds_of_nan(rule: str) -> None:
+    (outcome,) = Reference(rule, {"x": NAN}).violations()
+    assert (outcome.holds, float(parsed(rule).violations({"x": NAN})["line 1"])) == (True, 0.0)
+
+
+def test_whole_numbers_and_booleans_are_never_nan_and_fold_all_the_same() -> None:
+    program = parsed("rule a: forall i: x[i] <= (if b then 1 else 2) or min(i, 3) <= 3")
+    bound = bind_values(program.free, {"b": True, "x": X})
+    assert "relu" not in program.plan(bound.signature).code
 
 
 def test_a_claim_that_holds_whatever_it_is_does() -> None:

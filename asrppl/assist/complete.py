@@ -11,7 +11,7 @@ from asrppl.assist.types import type_of_definition, type_of_free
 from asrppl.assist.vocabulary import VOCABULARY
 from asrppl.check.expand.values import DefDefinition, Definition
 from asrppl.check.fields import BOX_WORDS
-from asrppl.check.modules import standard_definitions
+from asrppl.check.standard import standard_definitions
 from asrppl.core.free import FreeName
 from asrppl.files import Library
 from asrppl.words import (

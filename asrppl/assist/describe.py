@@ -13,7 +13,7 @@ from asrppl.assist.vocabulary import VOCABULARY
 from asrppl.check import RuleInfo
 from asrppl.check.expand.values import Definition
 from asrppl.check.facts import cost_in, nodes
-from asrppl.check.modules import standard_definitions
+from asrppl.check.standard import standard_definitions
 from asrppl.core.labels import indexed, level_name, weight_text
 from asrppl.diagnostics import Sink
 from asrppl.highlight import AsrLexer

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 ONE_DEVICE = "move them to one, with .to(device)"
+LARGER = "value.float(), or value.bfloat16()"
 
 
 class RefusalError(Exception):
@@ -45,10 +46,8 @@ def fitting(name: str, value: Tensor) -> Tensor:
         wrong, help = "a quantized tensor", "give value.dequantize()"
     elif value.layout != torch.strided:
         wrong, help = "a sparse tensor", "give value.to_dense()"
-    elif value.dtype == torch.float16 or (value.is_floating_point() and value.element_size() == 1):
-        # 1/x at 0 and its slope, exp, log: what rules do at their boundaries needs the range of float32.
-        what = str(value.dtype).removeprefix("torch.")
-        wrong, help = f"{what}, which has too small a range for rules", "give value.float(), or value.bfloat16()"
+    elif (small := too_small(value)) is not None:
+        wrong, help = small, f"give {LARGER}"
     if wrong is not None:
         refuse("ASR072", f"the value of `{name}` is {wrong}", help)
     return value
@@ -86,6 +85,16 @@ def as_tensor(name: str, value: object) -> Tensor:
     python = array.dtype.kind == "f" and isinstance(value, float | int | list | tuple)
     native = _native(name, array)
     return fitting(name, torch.tensor(native, dtype=torch.get_default_dtype() if python else None))
+
+
+def too_small(value: Tensor) -> str | None:
+    """Return what is wrong with a tensor whose dtype has too small a range: it is named.
+
+    1/x at 0 and its slope, exp, log: what rules do at their boundaries needs the range of float32.
+    """
+    if value.dtype == torch.float16 or (value.is_floating_point() and value.element_size() == 1):
+        return f"{str(value.dtype).removeprefix('torch.')}, which has too small a range for rules"
+    return None
 
 
 def several_devices(tensors: dict[str, Tensor]) -> str | None:

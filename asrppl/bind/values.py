@@ -8,7 +8,16 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution, constraints
 
-from asrppl.bind.arrays import ONE_DEVICE, RefusalError, as_tensor, fitting, refuse, several_devices, type_name
+from asrppl.bind.arrays import (
+    ONE_DEVICE,
+    RefusalError,
+    as_tensor,
+    fitting,
+    refuse,
+    several_devices,
+    too_small,
+    type_name,
+)
 from asrppl.bind.bound import Bound, InputKey
 from asrppl.bind.draws import aligned
 from asrppl.bind.finite import Support, finite_log_probs
@@ -77,7 +86,11 @@ def bind_values(free: FreeNames, given: Mapping[str, object], *, plain_is_data: 
     wrong = several_devices({name: tensor for (name, _), tensor in tensors.items()})
     if wrong is not None:
         binder.sink.add("ASR072", None, wrong, help=ONE_DEVICE)
-        binder.sink.raise_if_failed()
+    for (name, part), tensor in tensors.items():
+        if is_of_law(part) and (small := too_small(tensor)) is not None:  # values were asked one by one
+            message = f"a parameter of the law of `{name}` is {small}"
+            binder.sink.add("ASR072", free[name].span, message, help="make it of parameters that are float32")
+    binder.sink.raise_if_failed()
     bound = Bound(Signature.of(binder.entries), tensors, binder.functions, plates)
     _verify_batches(bound, free, binder.sink)
     binder.sink.raise_if_failed()

@@ -33,6 +33,7 @@ from asrppl.core.signature import Signature
 from asrppl.diagnostics import AsrError, Diagnostic, Sink, in_order
 from asrppl.files import Library
 from asrppl.syntax import ast
+from asrppl.syntax.lines import MAX_ERRORS
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,12 +105,24 @@ def check_file(
         rules=rules,
         free=free,
         params=_params(loader.modules),
-        diagnostics=in_order(sink.found),
+        diagnostics=_bounded(in_order(sink.found)),
         module=module,
         sites=loader.sites,
         given=loader.given,
         imported=loader.texts,
     )
+
+
+def _bounded(found: tuple[Diagnostic, ...]) -> tuple[Diagnostic, ...]:
+    """Return findings without the errors beyond the first hundred: nobody reads them, and each shows its line."""
+    errors = [finding for finding in found if finding.severity is Severity.ERROR]
+    if len(errors) <= MAX_ERRORS:
+        return found
+    left_out = set(map(id, errors[MAX_ERRORS:]))
+    last = errors[MAX_ERRORS - 1].span
+    more = Diagnostic("ASR017", f"there are too many errors; the first {MAX_ERRORS} are shown", last)
+    kept = [finding for finding in found if id(finding) not in left_out]
+    return (*kept, more)
 
 
 def _check_definition(ctx: Context, definition: Definition) -> None:

@@ -3,12 +3,11 @@
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from functools import cache
-from importlib.resources import files
 from pathlib import PurePosixPath
 
 from asrppl.check.context import Context
 from asrppl.check.expand.values import DefDefinition, Definition, LetDefinition, Module, ParamDefinition
+from asrppl.check.standard import standard_definitions
 from asrppl.diagnostics import Edit, Note, replacing
 from asrppl.files import Library, unreadable
 from asrppl.source import Source, Span
@@ -222,20 +221,6 @@ class Loader:
 
 def _near(name: ast.Name, known: Iterable[str]) -> tuple[Edit, ...]:
     return replacing(name.span, *nearest(name.text, known))
-
-
-@cache
-def standard_definitions() -> dict[str, DefDefinition]:
-    """Return the standard library's ``def``s; parsed once a process."""
-    found: dict[str, DefDefinition] = {}
-    for file in sorted((files("asrppl") / "stdlib").iterdir(), key=lambda file: file.name):
-        parsed = parse_file(Source(f"<stdlib>/{file.name}", file.read_text(encoding="utf-8"), imported=True))
-        assert not parsed.diagnostics, [d.message for d in parsed.diagnostics]
-        module = Module(parsed.file.source, parsed.file, standard=found)
-        for statement in parsed.file.statements:
-            assert isinstance(statement, ast.Def)
-            found[statement.name.text] = DefDefinition(statement, module)
-    return found
 
 
 # ---- who uses whom

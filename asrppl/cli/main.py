@@ -1,22 +1,24 @@
 """The command line: `asrppl COMMAND ...`."""
 
 import argparse
+import gc
 import io
 import os
 import platform
 import sys
 import traceback
 from collections.abc import Sequence
-from importlib.metadata import EntryPoint, PackageNotFoundError, entry_points, version
+from importlib import import_module
+from typing import TYPE_CHECKING
 
-from asrppl import __version__
-from asrppl.cli import check, example, explain, fmt, lsp, why
+import asrppl
 from asrppl.cli.completion import SHELLS, PrintCompletion
 from asrppl.cli.parser import Parser
-from asrppl.cli.repl import command as repl
 from asrppl.commands import Commands, printable
 from asrppl.diagnostics import AsrError, AsrWarning
-from asrppl.project import address
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 _DESCRIPTION = """\
 Rules, as text, about what a Pyro guide infers.
@@ -40,22 +42,23 @@ examples:
 """
 
 
+# In the order of the help. A command imports what it needs, and none of the others: `check` has a quarter of a second.
 _OWN = {
-    "check": check,
-    "fmt": fmt,
-    "explain": explain,
-    "why": why,
-    "example": example,
-    "repl": repl,
-    "lsp": lsp,
+    "check": "asrppl.cli.check",
+    "fmt": "asrppl.cli.fmt",
+    "explain": "asrppl.cli.explain",
+    "why": "asrppl.cli.why",
+    "example": "asrppl.cli.example",
+    "repl": "asrppl.cli.repl.command",
+    "lsp": "asrppl.cli.lsp",
 }
 
 
 def build_parser(command: str | None = None) -> argparse.ArgumentParser:
     """Return the parser of the whole command line; each command sets ``run``, a function of its arguments.
 
-    Commands of other packages are left out where ``command`` is one of our own: it does not wait for them, nor does it
-    break with them.
+    Where ``command`` is one of our own it is the only one: it does not wait for the others, nor does it break with
+    those of other packages.
     """
     parser = Parser(
         prog="asrppl",
@@ -63,7 +66,7 @@ def build_parser(command: str | None = None) -> argparse.ArgumentParser:
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--version", action="version", version=f"asrppl {__version__}")
+    parser.add_argument("--version", action=_Version, nargs=0, help="show program's version number and exit")
     parser.add_argument(
         "--print-completion",
         action=PrintCompletion,
@@ -72,20 +75,28 @@ def build_parser(command: str | None = None) -> argparse.ArgumentParser:
         help=f"print what makes a shell complete commands, options and files: {', '.join(SHELLS)}",
     )
     commands = parser.add_subparsers(metavar="COMMAND", title="commands")
-    for module in _OWN.values():
-        module.add_parser(commands)
+    for name in [command] if command in _OWN else _OWN:
+        import_module(_OWN[name]).add_parser(commands)
     if command not in _OWN:
+        from importlib.metadata import entry_points  # slow to import, and our own commands need none
+
         for entry in sorted(entry_points(group="asrppl.commands"), key=lambda entry: entry.name):
             if entry.name not in _OWN:
                 _add(entry, commands, wanted=entry.name == command)
     return parser
 
 
+class _Version(argparse.Action):
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        print(f"asrppl {asrppl.__version__}")
+        parser.exit()
+
+
 class _BrokenCommandError(Exception):
     """The command that was asked for is another package's, and cannot be loaded."""
 
 
-def _add(entry: EntryPoint, commands: Commands, *, wanted: bool) -> None:
+def _add(entry: "EntryPoint", commands: Commands, *, wanted: bool) -> None:
     """Register the command of another package; one that cannot be loaded stops nobody but who wants it."""
     try:
         entry.load()(commands)
@@ -105,7 +116,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = sys.argv[1:] if argv is None else argv
     command = next((word for word in words if not word.startswith("-")), None)
     try:
-        parser = build_parser(command)
+        gc.disable()  # what is imported stays: looking for garbage in it is a tenth of the time that `check` takes
+        try:
+            parser = build_parser(command)
+        finally:
+            gc.enable()
         arguments = parser.parse_args(argv)
         if not hasattr(arguments, "run"):
             parser.print_help()
@@ -131,12 +146,19 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"asrppl: {place}{error.strerror or error}", file=sys.stderr)
         return 1
     except Exception as error:  # whatever is left is no mistake of the user's
+        if isinstance(error, MemoryError) or "allocate memory" in str(error):  # torch's is a RuntimeError
+            print(f"asrppl: there is too little memory for this ({type(error).__name__})", file=sys.stderr)
+            return 1
         _report(error, command)
         return 70
 
 
 def _report(error: Exception, command: str | None) -> None:
     """Say whose bug an exception is, and where it is to be told."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    from asrppl.project import address
+
     owner = "asrppl" if command in _OWN else _owner(command)
     # Our own commands are run again in a moment; one of another package may have trained for a day.
     if command not in _OWN or os.environ.get("ASRPPL_TRACEBACK"):
@@ -148,7 +170,7 @@ def _report(error: Exception, command: str | None) -> None:
     try:
         known = f"{owner} {version(owner)}"
     except PackageNotFoundError:
-        known = f"asrppl {__version__}"
+        known = f"asrppl {asrppl.__version__}"
     print(
         printable(
             f"asrppl: this is a bug of {owner}: {type(error).__name__}: {error}\n"
@@ -161,6 +183,8 @@ def _report(error: Exception, command: str | None) -> None:
 
 def _owner(command: str | None) -> str:
     """Return the package that a command comes from."""
+    from importlib.metadata import entry_points
+
     for entry in entry_points(group="asrppl.commands"):
         if entry.name == command:
             return entry.value.partition(".")[0] if entry.dist is None else entry.dist.name

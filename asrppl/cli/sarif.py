@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import quote
 
-from asrppl import __version__
+import asrppl
 from asrppl.cli.formats import findings, message
 from asrppl.cli.report import FileReport
 from asrppl.codes import CODES, Code
@@ -24,7 +24,11 @@ SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 def as_sarif(reports: Sequence[FileReport]) -> str:
     """Return reports as one run of SARIF: its rules are all codes, a file that could not be read is a notification."""
     home = address("Homepage")
-    driver: dict[str, object] = {"name": "asrppl", "version": __version__, "rules": [*map(_rule, CODES.values())]}
+    driver: dict[str, object] = {
+        "name": "asrppl",
+        "version": asrppl.__version__,
+        "rules": [*map(_rule, CODES.values())],
+    }
     if home is not None:
         driver["informationUri"] = home
     problems = [

@@ -20,6 +20,7 @@ def read(
     tail: int = 0,
     low: float = float("-inf"),
     high: float = float("inf"),
+    nan: bool = True,
 ) -> Value:
     """Return ``name[indices]`` as ``(*batch, *slots, *tail)``.
 
@@ -32,6 +33,7 @@ def read(
         tail: number of axes behind the index axes, left as they are (the support of a distribution).
         low: a lower bound of what is read.
         high: an upper bound.
+        nan: whether it may be NaN.
     """
     entry = g.entries.get(name)
     if component == "h" and entry is not None and entry.squares:
@@ -40,7 +42,7 @@ def read(
     lengths: tuple[int | None, ...] = entry.axes if entry is not None else (None,) * len(indices)
     if component == "log_probs" and entry is not None and entry.support is not None and not tail:
         lengths = (*lengths, len(entry.support))  # the probability of one value, whose place is the last index
-    return _entries(g, Value(node, frozenset(), low, high, node), lengths, indices, places, tail)
+    return _entries(g, Value(node, frozenset(), low, high, node, nan=nan), lengths, indices, places, tail)
 
 
 def read_table(g: Algebra, table: Table, places: Sequence[Value]) -> Value:
@@ -119,7 +121,7 @@ def _offsets(g: Algebra, value: Value, lengths: tuple[int | None, ...], indices:
         for index in indices
         if index.variable is not None and (index.variable.slot in g.dynamic or len(index.variable.values) > 1)
     )
-    return Value(value.key, varying, low, high, value.node, None, None, value.target, value.arguments)
+    return Value(value.key, varying, low, high, value.node, None, None, value.target, value.arguments, value.nan)
 
 
 def _pick(g: Algebra, value: Value, dim: int, variable: Variable, add: int, length: int | None) -> Value:

@@ -88,9 +88,9 @@ class Algebra(Builder):
         """Return max(a, 0)."""
         if a.low >= 0:
             return a
-        if a.high <= 0:
+        if a.high <= 0 and not a.nan:
             return self.constant(0.0)
-        return self.call(torch.relu, a, low=0.0, high=a.high)
+        return self.call(torch.relu, a, low=0.0, high=max(a.high, 0.0))
 
     def minimum(self, a: Value, b: Value) -> Value:
         """Return the smaller of two values."""
@@ -104,10 +104,10 @@ class Algebra(Builder):
         smaller = both is torch.minimum
         if a.key == b.key:
             return a
-        if a.high <= b.low:
-            return a if smaller else b
-        if b.high <= a.low:
-            return b if smaller else a
+        for one, other in ((a, b), (b, a)):
+            chosen, dropped = (one, other) if smaller else (other, one)
+            if one.high <= other.low and not dropped.nan:
+                return chosen
         if a.target is torch.relu and b.target is torch.relu:
             return self.relu(self._extreme(a.arguments[0], b.arguments[0], both, bounded))
         if a.target is operator.sub and b.target is operator.sub:
@@ -134,7 +134,7 @@ class Algebra(Builder):
 
     def compare(self, target: Any, a: Value, b: Value) -> Value:
         """Return a comparison (a function of `operator`) as a Boolean value."""
-        return self.call(target, a, b, low=0.0, high=1.0)
+        return self.call(target, a, b, low=0.0, high=1.0, nan=False)
 
     def at_most(self, a: Value, b: Value) -> Value:
         """Return whether a <= b."""
@@ -184,7 +184,7 @@ class Algebra(Builder):
             return a
         low, high = min(a.low, b.low), max(a.high, b.high)
         # Numbers go in as tensors: two plain ones would give the default dtype, and one would be wrapped at each call.
-        return self.call(torch.where, condition, a, b, low=low, high=high, tensors=True)
+        return self.call(torch.where, condition, a, b, low=low, high=high, tensors=True, nan=a.nan or b.nan)
 
     def indicator(self, condition: Value) -> Value:
         """Return 1 where a Boolean holds, else 0."""

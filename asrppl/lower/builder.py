@@ -69,6 +69,7 @@ class Value:
         static: float64 or bool, one axis a slot; None for a node.
         number: of a constant that is one number, else None.
         target: what made it, and from which arguments (for the rewrites of `asrppl.lower.algebra`).
+        nan: whether it may be no number, so that its bounds decide nothing: what is NaN never holds.
     """
 
     key: Hashable
@@ -80,6 +81,7 @@ class Value:
     number: float | bool | None = None
     target: object = None
     arguments: tuple[Any, ...] = ()
+    nan: bool = False
 
 
 class Builder:
@@ -187,7 +189,9 @@ class Builder:
                 slots = (slot for slot in range(self.rank) if tensor.shape[slot] != 1)
             low, high = (float(tensor.min()), float(tensor.max())) if tensor.numel() else (0.0, 0.0)
             number = tensor.item() if tensor.numel() == 1 else None  # at compile time: no device is waited for
-            made = Value(len(self._made), frozenset(slots), low, high, static=tensor, number=number)
+            if nan := math.isnan(low):
+                low, high = -math.inf, math.inf
+            made = Value(len(self._made), frozenset(slots), low, high, static=tensor, number=number, nan=nan)
             self._made[key] = made
         return made
 
@@ -214,6 +218,7 @@ class Builder:
         high: float = math.inf,
         slots: Iterable[int] | None = None,
         tensors: bool = False,
+        nan: bool | None = None,
     ) -> Value:
         """Return ``target(*arguments)``, computed now if all values among the arguments are constants.
 
@@ -224,17 +229,19 @@ class Builder:
             high: an upper bound of the result.
             slots: what the result varies with; by default what any of the arguments does.
             tensors: hand over single numbers as tensors, for functions that need one.
+            nan: whether it may be NaN; by default whether any of the arguments may.
         """
         key = (target, tensors, *[_key_of(argument) for argument in arguments])
         made = self._made.get(key)
         if made is not None:
             return made
-        reads, given, varies = _NO_SLOTS, False, False
+        reads, given, varies, spoilt = _NO_SLOTS, False, False, False
         for argument in arguments:
             if isinstance(argument, Value):
                 given = True
                 reads = argument.slots if not reads else reads | argument.slots
                 varies = varies or argument.static is None
+                spoilt = spoilt or argument.nan
             elif isinstance(argument, Node):
                 varies = True
         if slots is None:
@@ -248,7 +255,8 @@ class Builder:
             scalars = target in _ELEMENTWISE
             node = self.make("call_function", target, *[self._argument(a, tensors, scalars) for a in arguments])
             # A key of its own: one that nested those of the arguments would be as long as the expression.
-            made = Value(len(self._made), frozenset(slots), low, high, node, None, None, target, arguments)
+            spoilt = spoilt if nan is None else nan
+            made = Value(len(self._made), frozenset(slots), low, high, node, None, None, target, arguments, spoilt)
         self._made[key] = made
         return made
 

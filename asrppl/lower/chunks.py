@@ -102,7 +102,7 @@ def reduced(
         # Bounds of one part's result need not be bounds of the merged one; signs are.
         low = 0.0 if value.low >= 0 else -math.inf
         item = g.make("call_function", operator.getitem, call, place)
-        return Value((name, place), value.slots, low, math.inf, item)
+        return Value((name, place), value.slots, low, math.inf, item, nan=value.nan)
 
     return [outcome(place, value) for place, value in enumerate(found)]
 

@@ -160,11 +160,16 @@ def _either(g: Algebra, found: list[Violation], style: Style) -> Violation:
     if best.graded is not None and best.decided is None and best.discrete is None:
         # A graded amount comes before whatever a guard costs, unless the guard costs nothing. Booleans are joined
         # before they are spread over the grid.
-        costs = [g.positive(_sum(g, one.parts) or g.constant(0.0)) for one in guards]
+        costs = [_sum(g, one.parts) or g.constant(0.0) for one in guards]
         active = g.constant(True)
         for cost in sorted(costs, key=lambda value: len(value.slots)):
-            active = g.both(active, cost)
-        return _violation(graded=g.where(active, best.graded, g.constant(0.0)))
+            active = g.both(active, g.positive(cost))
+        graded = g.where(active, best.graded, g.constant(0.0))
+        for cost in costs:
+            if cost.nan:  # above 0 is no NaN, which would pass for a guard that costs nothing
+                lost = g.call(torch.isnan, cost, low=0.0, high=1.0, nan=False)
+                graded = g.where(lost, g.constant(math.nan), graded)
+        return _violation(graded=graded)
     for guard in guards:
         best = _first(g, best, guard, style)
     return best
@@ -317,7 +322,7 @@ def _at_least(g: Algebra, node: AtLeast, style: Style) -> Violation:
     if node.upper:
         members = size if there is None else g.total(g.indicator(there), node.variables)
         bound = g.subtract(members, bound)
-    if bound.high <= 0:
+    if bound.high <= 0 and not bound.nan:
         return Violation()
     amounts = _amounts(g, keys)
     if there is not None:

@@ -67,7 +67,8 @@ def _term(g: Algebra, node: Term) -> Value:
             return g.index(node.variable)
         case Read():
             low, high = (0.0, 1.0) if node.kind is Kind.BOOL else (-math.inf, math.inf)
-            return read(g, node.name, node.component, node.indices, _places(g, node.indices), low=low, high=high)
+            places, real = _places(g, node.indices), node.kind is Kind.REAL
+            return read(g, node.name, node.component, node.indices, places, low=low, high=high, nan=real)
         case Table():
             return read_table(g, node, _places(g, node.indices))
         case Unary():
@@ -90,7 +91,7 @@ def _term(g: Algebra, node: Term) -> Value:
             called = g.function(node.function), Place.of(node.span)
             if node.kind is Kind.BOOL:
                 return g.indicator(g.call(operators.apply_predicate, *called, *arguments, tensors=True))
-            return g.call(operators.apply, *called, *arguments, tensors=True)
+            return g.call(operators.apply, *called, *arguments, tensors=True, nan=True)
         case Functional():
             return functional(g, node, term)
         case Expectation() | Probability() | AggregateTerm():

@@ -1,7 +1,7 @@
 """Functions of numbers. Where one has no value it takes the nearest finite one, as docs/language.md says."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from asrppl.reference.values import Plain
 
@@ -13,6 +13,18 @@ TINY = 1e-30
 
 LARGEST = 700.0
 """The exponential grows no further than this."""
+
+
+def least(values: Iterable[Plain]) -> Plain:
+    """Return the smallest of numbers; NaN where one of them is: Python's `min` passes it over, but for the first."""
+    found = list(values)
+    return next((value for value in found if value != value), None) or min(found)
+
+
+def greatest(values: Iterable[Plain]) -> Plain:
+    """Return the largest of numbers; NaN where one of them is."""
+    found = list(values)
+    return next((value for value in found if value != value), None) or max(found)
 
 
 def binary(operator: str, a: Plain, b: Plain) -> Plain:
@@ -32,16 +44,18 @@ def binary(operator: str, a: Plain, b: Plain) -> Plain:
 
 def quotient(a: Plain, b: Plain) -> float:
     """Return a / b; 0 / 0 is 0."""
-    return a / (min(b, -NEAR_ZERO) if b < 0 else max(b, NEAR_ZERO))
+    return a / (min(b, -NEAR_ZERO) if b < 0 else greatest((b, NEAR_ZERO)))
 
 
 def power(a: Plain, b: Plain) -> Plain:
     """Return a ^ b: a negative exponent divides, and a negative base counts as 0 under an exponent with a fraction."""
+    if a != a or b != b:
+        return math.nan  # where Python has nan^0 = 1
     if b < 0:
         return quotient(1, power(a, -b))
     if b == int(b):
         return a ** int(b)
-    return max(a, 0.0) ** b
+    return greatest((a, 0.0)) ** b
 
 
 def _sigmoid(a: float) -> float:
@@ -50,10 +64,10 @@ def _sigmoid(a: float) -> float:
 
 _ONE: dict[str, Callable[[Plain], Plain]] = {
     "abs": abs,
-    "sqrt": lambda a: math.sqrt(a) if a > TINY else 0.0,
-    "exp": lambda a: math.exp(min(a, LARGEST)),
-    "log": lambda a: math.log(max(a, TINY)),
-    "relu": lambda a: max(a, 0),
+    "sqrt": lambda a: 0.0 if a <= TINY else math.sqrt(a),
+    "exp": lambda a: math.exp(least((a, LARGEST))),
+    "log": lambda a: math.log(greatest((a, TINY))),
+    "relu": lambda a: greatest((a, 0)),
     "sin": math.sin,
     "cos": math.cos,
     "tanh": math.tanh,
@@ -67,11 +81,11 @@ def call(function: str, values: Sequence[Plain]) -> Plain | None:
     """Return the value of a built-in function; None where there is none of that name."""
     match function:
         case "min":
-            return min(values)
+            return least(values)
         case "max":
-            return max(values)
+            return greatest(values)
         case "clamp":
-            return min(max(values[0], values[1]), values[2])
+            return least((greatest(values[:2]), values[2]))
         case "mod":
             return values[0] % values[1] if values[1] != 0 else 0
         case _:
@@ -90,4 +104,4 @@ def reduce(reduction: str, values: Sequence[Plain]) -> Plain | None:
         case "mean":
             return sum(values) / len(values)
         case _:
-            return max(values) if reduction == "max" else min(values)
+            return greatest(values) if reduction == "max" else least(values)

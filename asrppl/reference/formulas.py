@@ -132,7 +132,7 @@ class Formulas(Terms, ABC):
         one, other = self.term(*left), self.term(*right)
         if any(isinstance(side, float) and math.isinf(side) for side in (one, other)):
             # An infinite bound bounds nothing, or everything: nothing is nearer to it than anything else.
-            low, high = (side if side is not None else 0 for side in (one, other))
+            low, high = (0 if side is None or side != side else side for side in (one, other))
             return reading.literal(Condition().atom(Atom(operator, low, high, False, DECIDED)))
         whole = self.whole(*left) and self.whole(*right)
         if operator == "<" and not whole:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
+from asrppl.reference.arithmetic import greatest
 from asrppl.reference.sorts import DECIDED
 from asrppl.reference.values import Plain
 
@@ -184,9 +185,9 @@ class Violation(Claim[Triple]):
     def _amount(self, operator: str, left: Plain, right: Plain, margin: float) -> float:
         match operator:
             case "<=":
-                return max(0, left - right)
+                return greatest((0, left - right))
             case "<":
-                return max(0, left - right + margin)
+                return greatest((0, left - right + margin))
             case "==":
                 return abs(left - right)
             case _:

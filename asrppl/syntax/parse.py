@@ -9,7 +9,7 @@ from asrppl.source import Source, Span
 from asrppl.syntax import ast
 from asrppl.syntax.build import build
 from asrppl.syntax.grammar import parser
-from asrppl.syntax.lines import MAX_ERRORS, cut
+from asrppl.syntax.lines import MAX_ERRORS, Piece, cut
 from asrppl.syntax.messages import explain, misread, sign_first
 
 
@@ -31,19 +31,7 @@ def parse_file(source: Source) -> Parsed:
     for piece in cut(source, sink):
         if len(sink.found) >= MAX_ERRORS:
             break
-        if piece.text[0] in "+-":
-            sink.found.append(sign_first(piece, source))
-            continue
-        try:
-            tree = parser().parse(piece.text)
-        except UnexpectedInput as error:
-            sink.found.append(explain(error, piece, source))
-            continue
-        wrong = misread(piece, source)
-        if wrong is not None:
-            sink.found.append(wrong)
-            continue
-        statement = build(tree, source, piece.start, sink)
+        statement = parse_statement(piece, source, sink)
         if statement is not None:
             statements.append(statement)
     found = sorted(sink.found, key=_position)
@@ -54,6 +42,23 @@ def parse_file(source: Source) -> Parsed:
         place = Span(source, last.end, last.end) if last is not None else None
         found.append(Diagnostic("ASR017", f"there are too many syntax errors; the first {MAX_ERRORS} are shown", place))
     return Parsed(ast.File(source, tuple(statements)), tuple(found))
+
+
+def parse_statement(piece: Piece, source: Source, sink: Sink) -> ast.Statement | None:
+    """Parse one statement of ``source``; None where it is in error, which is then in ``sink``."""
+    if piece.text[0] in "+-":
+        sink.found.append(sign_first(piece, source))
+        return None
+    try:
+        tree = parser().parse(piece.text)
+    except UnexpectedInput as error:
+        sink.found.append(explain(error, piece, source))
+        return None
+    wrong = misread(piece, source)
+    if wrong is not None:
+        sink.found.append(wrong)
+        return None
+    return build(tree, source, piece.start, sink)
 
 
 def _position(diagnostic: Diagnostic) -> int:

@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import Any
 
 from asrppl.check import Checked, RuleInfo, check_file, type_program
-from asrppl.check.modules import standard_definitions
+from asrppl.check.standard import standard_definitions
 from asrppl.codes import Severity
 from asrppl.core.labels import indexed, level_name, type_of, weight_text
 from asrppl.core.signature import Signature

@@ -6,12 +6,14 @@ from collections.abc import Mapping
 import numpy as np
 import pytest
 import torch
+from torch import distributions as dist
 
 from asrppl.bind.finite import observed_log_probs
 from asrppl.diagnostics import AsrError, AsrWarning
 from asrppl.program import parse
 
 ROW = "forall k: w[k] <= 1"
+HALF = torch.ones((), dtype=torch.float16)
 NUMBERS = np.array([0.0, 1.0, 2.0, 4.0])
 
 
@@ -56,6 +58,12 @@ def test_what_rules_cannot_be_evaluated_on_is_refused_with_a_mend(
     assert found.code == "ASR072"
     assert message in found.message
     assert help is None or help in (found.help or "")
+
+
+@pytest.mark.parametrize("law", [dist.Normal(HALF, HALF), dist.Categorical(logits=torch.zeros(3, dtype=torch.float16))])
+def test_laws_of_too_small_a_range_are_refused(law: dist.Distribution) -> None:
+    with pytest.raises(AsrError, match="a parameter of the law of `n` is float16, which has too small a range"):
+        parse("mean(q(n)) <= 1").violations({"n": law})
 
 
 def test_values_on_several_devices_are_refused() -> None:

@@ -10,10 +10,9 @@ import pytest
 import asrppl
 from asrppl.check import check_file
 from asrppl.check.context import MAX_STEPS
-from asrppl.check.modules import standard_definitions
+from asrppl.check.standard import standard_definitions
 from asrppl.core.rules import Schedule
 from asrppl.source import Source
-from asrppl.suggest import distance, is_suspiciously_close, nearest
 from asrppl.syntax import parse_file
 from tests.check.programs import checked, codes
 
@@ -338,32 +337,6 @@ def test_parts_that_rightly_ignore_the_index_are_not_warned_of(text: str) -> Non
     assert codes(checked(text)) == []
 
 
-@pytest.mark.parametrize(
-    ("one", "other", "close"),
-    [
-        ("SS", "S", True),
-        ("eps", "esp", True),
-        ("weigth", "weight", True),
-        ("Scale", "scale", True),
-        ("z_where", "z_what", False),
-        ("x1", "x2", False),
-        ("mu", "nu", False),
-        ("n", "m", False),
-        ("c_min", "c_max", False),
-        ("box", "b", False),
-    ],
-)
-def test_only_likely_slips_are_close(one: str, other: str, close: bool) -> None:
-    assert is_suspiciously_close(one, other) is close
-    assert is_suspiciously_close(other, one) is close
-
-
-def test_distances_count_edits_and_swaps() -> None:
-    assert [distance("abc", other) for other in ("abc", "acb", "ab", "abcd", "xbc", "xyz", "")] == [0, 1, 1, 1, 1, 3, 3]
-    assert nearest("scal", ["scale", "skill", "x"]) == ("scale",)
-    assert nearest("z", ["x", "y"]) == ()
-
-
 # ---- the standard library
 
 
@@ -400,3 +373,9 @@ def test_what_nothing_can_keep_is_warned_of(text: str) -> None:
 @pytest.mark.parametrize("text", ["x < x", "x >= 2 and x <= 2", "x == 1 and x == 1", "false or x <= 1"])
 def test_what_something_can_keep_is_not(text: str) -> None:
     assert codes(checked(text)) == []
+
+
+def test_errors_are_shown_up_to_a_hundred() -> None:
+    parsed = parse_file(Source("f", "param p = 1\n" * 500))
+    found = [finding.code for finding in check_file(parsed.file, {}, library=None).diagnostics]
+    assert found == ["ASR026"] * 100 + ["ASR017"]

@@ -172,3 +172,20 @@ def test_enumerated_draws_whose_axes_are_used_again() -> None:
     with pytest.raises(asrppl.AsrError, match=r"pyro\.markov") as error:
         elbo.bindings()
     assert _codes(error) == {"ASR095"}
+
+
+@pytest.mark.parametrize("rule", ["z <= 0", "mean(q(z)) <= 0", "E[z] <= 0", "e <= 0"])
+def test_what_a_guide_computes_in_float16_is_refused(rule: str) -> None:
+    def guide() -> None:
+        at = pyro.param("at", torch.tensor(0.5)).half()
+        asrppl.expose("e", at)
+        pyro.sample("z", dist.Normal(at, at))
+
+    def model() -> None:
+        pyro.sample("z", dist.Normal(0.0, 1.0))
+
+    pyro.clear_param_store()
+    elbo = asrppl.regularize(model, guide, rule)
+    with pytest.raises(asrppl.AsrError, match="is float16, which has too small a range") as error:
+        elbo.loss(model, guide)
+    assert _codes(error) == {"ASR072"}

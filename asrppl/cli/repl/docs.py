@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from asrppl.assist.analysis import Analysis, analyse
 from asrppl.assist.describe import describe, describe_definition, signature
 from asrppl.assist.vocabulary import VOCABULARY
-from asrppl.check.modules import standard_definitions
+from asrppl.check.standard import standard_definitions
 from asrppl.cli.repl.places import ReplError
 from asrppl.cli.repl.registry import Command
 from asrppl.cli.repl.show import show_value

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 from torch.distributions import constraints
 
+from asrppl.bind.arrays import too_small
 from asrppl.bind.bound import Bound, InputKey
 from asrppl.bind.given import kind_of_given, misfit
 from asrppl.core.laws import is_of_law
@@ -44,6 +45,7 @@ def signature_of(
                     entry, levels=_given_levels(name, entry, given), origin=entry.origin if absent else "bind="
                 )
             continue
+        _verify_range(name, referent, reading)
         entry = _entry(name, referent, recording, reading, provenance)
         drawn = Level.DRAW in entry.levels or any(
             isinstance(item, Site) and not item.observed and not item.deterministic
@@ -52,6 +54,14 @@ def signature_of(
         entry = _as_declared(name, referent, entry, reading, drawn=drawn) if referent.free.given else entry
         entries[name] = replace(entry, data=referent.data_axis(resolution.data, recording))
     return Signature.of(entries)
+
+
+def _verify_range(name: str, referent: Referent, reading: Reading) -> None:
+    """Refuse a value, or a law, of a dtype in which rules would end in infinities at their boundaries."""
+    for (owner, _), tensor in reading.tensors.items():
+        if owner == name and (small := too_small(tensor)) is not None:
+            message, help = f"`{name}` ({referent.title}) is {small}", "let the guide compute it in float32 or bfloat16"
+            raise AsrError([Diagnostic("ASR072", message, referent.free.span, help=help)])
 
 
 def _as_declared(name: str, referent: Referent, entry: Entry, reading: Reading, *, drawn: bool) -> Entry:

@@ -29,8 +29,10 @@ def write_atomically(path: Path, content: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
-    except BaseException:
+    except BaseException as error:
         temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.filename is None:
+            error.filename = str(path)  # a full disk is met while writing, where nothing says of which file
         raise
     # The rename itself must reach the disk too, which only the folder's descriptor can ask for (POSIX).
     if os.name == "posix":

@@ -18,7 +18,7 @@ from asrppl_air.processes import SideBySide, Update
 from asrppl_air.reproduce.recipe import Method
 from asrppl_air.run import PATIENCE, FolderInUseError, RunFolder
 from asrppl_air.sealed import read_json
-from asrppl_air.train import Training, training
+from asrppl_air.train import Training, training, unless
 from asrppl_air.untyped import seed
 
 Name = Literal["no_rules", "rules"]
@@ -51,7 +51,7 @@ def _train(
     run = RunFolder(folder)
     with run.alone(PATIENCE):
         trainer = yield from training(run, options, checkpoint_seconds=checkpoint_seconds, stop=stop)
-        metrics = trainer.evaluate()
+        metrics = trainer.evaluate(unless(stop, trainer))
         run.write_json(run.metrics, metrics.to_dict())
         return metrics
 

@@ -19,7 +19,7 @@ from typing import Any, Generic, Self, TypeVar, cast
 import torch
 
 from asrppl_air.errors import RUN_ERRORS
-from asrppl_air.train import Interrupted, Progress, Training, drained, stop_signals
+from asrppl_air.train import Interrupted, Progress, Training, asked_to_stop, drained, stop_signals
 from asrppl_air.untyped import put_random, random_states
 
 K = TypeVar("K")
@@ -64,7 +64,8 @@ def _work(of: object, begin: Begin[R], updates: Connection) -> None:
 
     last: Update[object, Any]
     try:
-        last = Update(of, result=drained(begin(None), tell))
+        with asked_to_stop() as stop:  # from here to the end of the evaluation, which stops for it too
+            last = Update(of, result=drained(begin(stop), tell))
     except Exception as error:
         last = _end(of, error)
     with suppress(OSError):

@@ -74,8 +74,12 @@ class RunFolder:
 
     def append_log(self, entry: dict[str, Any]) -> None:
         """Add a line to the log."""
-        with self.log.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(seal_json(entry)) + "\n")
+        try:
+            with self.log.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(seal_json(entry)) + "\n")
+        except OSError as error:
+            error.filename = str(self.log)  # (as for the other files: a full disk does not say it)
+            raise
 
     def read_log(self) -> list[dict[str, Any]]:
         """The log's entries; a last line that a kill cut short is left out. Raises `CheckpointError`."""

@@ -2,11 +2,13 @@
 
 import hashlib
 import json
+import re
 from typing import Any, cast
 
 _MARK = b"\nsha256 "
 _LENGTH = len(_MARK) + 64 + 1
 _KEY = "sha256"
+_DIGEST = re.compile("[0-9a-f]{64}")
 
 
 class DamagedError(ValueError):
@@ -41,13 +43,20 @@ def read_json(text: str | bytes) -> dict[str, Any]:
 
     Raises `ValueError`, of which `DamagedError` is one kind.
     """
-    found: Any = json.loads(text)
+    return unseal_json(json.loads(text))
+
+
+def unseal_json(found: Any) -> dict[str, Any]:
+    """What `seal_json` was given, which `found` is with its digest; one that never had a digest is returned as it is.
+
+    Raises `DamagedError`.
+    """
     if not isinstance(found, dict):
         raise DamagedError("it is no JSON object")
-    values = cast(dict[str, Any], found)
+    values = dict(cast(dict[str, Any], found))
     digest = values.pop(_KEY, None)
     # A digest under another name is one whose name was damaged.
-    lost = digest is None and any(isinstance(value, str) and len(value) == 64 for value in values.values())
+    lost = digest is None and any(isinstance(value, str) and _DIGEST.fullmatch(value) for value in values.values())
     if lost or digest not in (None, _digest(values)):
         raise DamagedError(f'its content does not match its "{_KEY}": bits have changed, or it was edited')
     return values

@@ -69,7 +69,7 @@ def stop_signals() -> tuple[signal.Signals, ...]:
 
 
 @contextmanager
-def _stop_signals() -> Generator[Callable[[], bool]]:
+def asked_to_stop() -> Generator[Callable[[], bool]]:
     """Turn the signals that ask to stop into a question to ask between steps."""
     asked = False
 
@@ -107,6 +107,16 @@ def train(
 def alone(folder: RunFolder, ranks: Ranks = ALONE) -> AbstractContextManager[None]:
     """Hold the folder, in the rank that writes there."""
     return folder.alone(PATIENCE if restarted() else 0.0) if ranks.writes else nullcontext()
+
+
+def unless(stop: Callable[[], bool] | None, trainer: Trainer) -> Callable[[], None]:
+    """What is called between the parts of an evaluation, whose run is trained: raises `Interrupted` where asked to."""
+
+    def go_on() -> None:
+        if stop is not None and stop():
+            raise Interrupted(trainer.step)
+
+    return go_on
 
 
 def drained(parts: Training[R], tell: Callable[[Progress], None]) -> R:
@@ -149,7 +159,7 @@ def training(
             _save(folder, trainer)
     if ranks.writes:
         folder.write_json(folder.settings, trainer.options.to_dict())
-    with nullcontext(stop) if stop is not None else _stop_signals() as stopping:
+    with nullcontext(stop) if stop is not None else asked_to_stop() as stopping:
         yield from _run(folder, trainer, checkpoint_seconds, stopping)
     return trainer
 

@@ -1,23 +1,11 @@
 """Fixtures for AIR's tests."""
 
-import struct
-
-import numpy as np
 import pytest
 
-from asrppl_air.data.draws import Draws
+from examples.air.tests.digits import write_digits
 
 
 @pytest.fixture(scope="session")
-def mnist(tmp_path_factory) -> str:
+def mnist(tmp_path_factory: pytest.TempPathFactory) -> str:
     """A folder of few digits, which loads at once."""
-    folder = tmp_path_factory.mktemp("mnist")
-    for prefix, number in (("train", 30), ("t10k", 10)):
-        images = np.zeros((number, 28, 28), dtype=np.uint8)
-        ink = Draws(number).below(256, number * 200).reshape(number, 20, 10)
-        images[:, 4:24, 9:19] = np.where(ink > 100, ink, 0)
-        header = struct.pack(">4I", 2051, number, 28, 28)
-        (folder / f"{prefix}-images-idx3-ubyte").write_bytes(header + images.tobytes())
-        labels = struct.pack(">2I", 2049, number) + bytes(i % 10 for i in range(number))
-        (folder / f"{prefix}-labels-idx1-ubyte").write_bytes(labels)
-    return str(folder)
+    return write_digits(tmp_path_factory.mktemp("mnist"))

@@ -26,7 +26,7 @@ ASR13 = [run("air-asr", "13", seed, 330.0 + seed, 0.99, 38.0, 0.72 + 0.01 * seed
 
 def test_runs_of_a_key_replace_each_other_and_the_order_is_that_of_the_paper(tmp_path) -> None:
     merge_results(tmp_path, "table1", [run("air-asr", "24", 0, 1, 1, 1, 1), *reversed(ASR13)])
-    first = (tmp_path / "table1.json").read_text()
+    first = read_results(tmp_path, "table1")
     merge_results(tmp_path, "table1", [run("air", "13", 1, 2, 0, 2, 0), run("air-asr", "13", 1, 5, 1, 5, 0.5)])
     found = read_results(tmp_path, "table1")
     assert [(entry["method"], entry["setting"], entry["seed"]) for entry in found] == [
@@ -37,7 +37,7 @@ def test_runs_of_a_key_replace_each_other_and_the_order_is_that_of_the_paper(tmp
     assert found[2]["metrics"]["nelbo"] == 5
     merge_results(tmp_path, "table1", [ASR13[1]])
     kept = [entry for entry in read_results(tmp_path, "table1") if entry["method"] != "air"]
-    assert kept == json.loads(first)
+    assert kept == first
     # Other epochs, digits or settings are other runs.
     merge_results(tmp_path, "table1", [{**ASR13[0], "protocol": "custom", "epochs": 1.0}, {**ASR13[0], "digits": "x"}])
     assert len(read_results(tmp_path, "table1")) == len(found) + 2
@@ -50,6 +50,16 @@ def test_damaged_results_are_named_with_what_to_do(tmp_path, text) -> None:
         with pytest.raises(ResultsError, match=r"table1\.json: not results.*delete the file"):
             merge_results(tmp_path, "table1", new)
     assert (tmp_path / "table1.json").read_text() == text
+
+
+def test_a_result_that_was_changed_is_refused_and_one_without_a_digest_is_read(tmp_path) -> None:
+    path = tmp_path / "table1.json"
+    merge_results(tmp_path, "table1", ASR13)
+    path.write_text(path.read_text().replace('"nelbo": 331.0', '"nelbo": 231.0'))
+    with pytest.raises(ResultsError, match="does not match"):
+        read_results(tmp_path, "table1")
+    path.write_text(json.dumps(ASR13))
+    assert read_results(tmp_path, "table1") == ASR13
 
 
 def test_the_spread_is_the_samples() -> None:

@@ -11,7 +11,7 @@ from asrppl_air.reproduce.results import Record, commit, record
 from asrppl_air.reproduce.state import record_path, state_of
 from asrppl_air.run import PATIENCE, RunFolder
 from asrppl_air.sealed import read_json
-from asrppl_air.train import Interrupted, Training, training
+from asrppl_air.train import Training, training, unless
 
 CellUpdate = Update[Cell, Record]
 
@@ -53,12 +53,7 @@ def train_cell(
         trainer = yield from training(run, begin, device=device, checkpoint_seconds=checkpoint_seconds, stop=stop)
     except CheckpointError as error:
         raise CheckpointError(f"{error}: delete the folder {folder} to train it anew") from error
-
-    def go_on() -> None:
-        if stop is not None and stop():
-            raise Interrupted(trainer.step)
-
-    metrics = trainer.evaluate(go_on)
+    metrics = trainer.evaluate(unless(stop, trainer))
     run.write_json(run.metrics, metrics.to_dict())
     found = record(cell, metrics, trainer.seconds, commits, device)
     run.write_json(record_path(folder), found)

@@ -1,4 +1,4 @@
-"""Results of runs as `results/*.json` keeps them: one list of runs a table, merged run by run."""
+"""Results of runs as `results/*.json` keeps them: one list of runs a table, each with its digest, merged run by run."""
 
 import json
 import platform
@@ -16,6 +16,7 @@ from asrppl_air.locks import locked
 from asrppl_air.metrics import Metrics
 from asrppl_air.reproduce.grid import Cell, TableName
 from asrppl_air.reproduce.recipe import METHODS, SETTINGS
+from asrppl_air.sealed import seal_json, unseal_json
 
 TABLES: tuple[TableName, ...] = ("table1", "table2", "ablations")
 Record = dict[str, Any]
@@ -99,7 +100,7 @@ def read_results(folder: Path, table: TableName) -> list[Record]:
         runs: Any = json.loads(path.read_text(encoding="utf-8"))
         if not isinstance(runs, list):
             raise TypeError("it is not a list of runs")
-        found = cast(list[Record], runs)
+        found = [unseal_json(run) for run in cast(list[Any], runs)]
         for run in found:
             Metrics(**run["metrics"])
         found.sort(key=_order)
@@ -123,7 +124,7 @@ def merge_results(folder: Path, table: TableName, runs: list[Record]) -> None:
     with _alone(folder):
         before = read_results(folder, table)
         merged = {key_of(run): run for run in [*before, *runs]}
-        text = json.dumps(sorted(merged.values(), key=_order), indent=1) + "\n"
+        text = json.dumps([seal_json(run) for run in sorted(merged.values(), key=_order)], indent=1) + "\n"
         path = folder / f"{table}.json"
         if not path.exists() or path.read_text(encoding="utf-8") != text:
             write_atomically(path, text.encode())

@@ -1,0 +1,49 @@
+"""Which name was meant."""
+
+import pytest
+
+from asrppl.suggest import did_you_mean, distance, is_suspiciously_close, nearest
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "close"),
+    [
+        ("SS", "S", True),
+        ("eps", "esp", True),
+        ("weigth", "weight", True),
+        ("Scale", "scale", True),
+        ("z_where", "z_what", False),
+        ("x1", "x2", False),
+        ("mu", "nu", False),
+        ("n", "m", False),
+        ("c_min", "c_max", False),
+        ("box", "b", False),
+    ],
+)
+def test_only_likely_slips_are_close(one: str, other: str, close: bool) -> None:
+    assert is_suspiciously_close(one, other) is close
+    assert is_suspiciously_close(other, one) is close
+
+
+def test_distances_count_edits_and_swaps() -> None:
+    assert [distance("abc", other) for other in ("abc", "acb", "ab", "abcd", "xbc", "xyz", "")] == [0, 1, 1, 1, 1, 3, 3]
+    assert nearest("scal", ["scale", "skill", "x"]) == ("scale",)
+    assert nearest("z", ["x", "y"]) == ()
+
+
+@pytest.mark.parametrize(
+    ("known", "said"),
+    [
+        (["scale"], "did you mean `scale`?"),
+        (["scale", "scala"], "did you mean `scala` or `scale`?"),
+        (["scale", "scala", "scali", "scalo"], "did you mean `scala`, `scale` or `scali`?"),
+        (["other"], None),
+    ],
+)
+def test_the_likeliest_three_are_offered(known: list[str], said: str | None) -> None:
+    assert did_you_mean("scal", known) == said
+
+
+def test_names_of_thousands_of_letters_take_no_longer_than_names() -> None:
+    assert distance("a" * 20_000, "a" * 19_999 + "b") == 1
+    assert distance("ab" * 10_000, "cd" * 9_000) == 20_000
