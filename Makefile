@@ -5,14 +5,18 @@ BIN := $(VENV)/bin
 OUT ?= runs/demo
 PORT ?= 8000
 READY := $(VENV)/.ready
+PLAYWRIGHT = $(BIN)/python -c 'import playwright' 2> /dev/null \
+	|| $(BIN)/python -m pip install --quiet --disable-pip-version-check 'playwright==1.65.2'
 
-.PHONY: help demo test lint bench playground playground-test clean
+.PHONY: help demo test lint bench docs docs-test playground playground-test clean
 
 help:
 	@echo "make demo    train AIR with and without rules, side by side, and draw the comparison ($(OUT))"
 	@echo "make test    run the tests"
 	@echo "make lint    ruff, pyright and the import contracts"
 	@echo "make bench   the table of speed ratios (half a minute, on an otherwise idle machine)"
+	@echo "make docs    the docs site, in runs/site/html (no network)"
+	@echo "make docs-test        look at it in headless Chromium, wide and narrow: pictures in runs/site/shots"
 	@echo "make playground       serve the playground to this machine (takes Pyodide from npm the first time; PORT=8000)"
 	@echo "make playground-test  run it in headless Chromium, and the conformance cases in Pyodide"
 	@echo "make clean   remove $(VENV)"
@@ -34,6 +38,14 @@ lint: $(READY)
 bench: $(READY)
 	$(BIN)/python -m benchmarks
 
+docs: $(READY)
+	$(BIN)/python -m docs.site
+
+# Needs Chromium, which no test of `make test` does.
+docs-test: docs
+	$(PLAYWRIGHT)
+	$(BIN)/python -m docs.site.browser
+
 playground: $(READY)
 	$(BIN)/python -m examples.playground --port $(PORT)
 
@@ -41,8 +53,7 @@ playground: $(READY)
 playground-test: $(READY)
 	$(BIN)/python -m examples.playground --build
 	node examples/playground/tests/conformance.mjs runs/playground .
-	$(BIN)/python -c 'import playwright' 2> /dev/null \
-		|| $(BIN)/python -m pip install --quiet --disable-pip-version-check 'playwright==1.65.2'
+	$(PLAYWRIGHT)
 	$(BIN)/python -m examples.playground.tests.browser
 
 # A $(PYTHON) of a virtual environment lends only its base's packages to another: the path leads to its own.
