@@ -144,7 +144,7 @@ def test_a_style_that_loads_from_another_host_is_found(tmp_path: Path) -> None:
 
 
 def test_the_script_of_the_figures_runs_in_a_short_form(tmp_path: Path) -> None:
-    assert figures.main(["--steps", "4", "--out", str(tmp_path)]) == 0
+    assert figures.main(["--steps", "4", "--weights", "0.1", "1", "--out", str(tmp_path)]) == 0
     drawn = sorted(file.name for file in tmp_path.iterdir())
     assert drawn == ["paths.svg", "shapes.svg", "weights.svg"]
     for name in drawn:

@@ -2,7 +2,9 @@
 
 import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 import torch
@@ -15,7 +17,7 @@ from docs.figures.runs import AVERAGES, FAR, train
 HERE = Path(__file__).parent
 WEIGHTS = (0.03, 0.06, 0.1, 0.15, 0.2, 0.3, 1.0, 3.0, 10.0)
 # Colours that people who see few colours tell apart (Okabe and Ito), and a line style of its own for each.
-STYLES = {
+STYLES: dict[str, dict[str, Any]] = {
     "plain": {"color": "#0072b2", "linestyle": "-"},
     "power 2": {"color": "#d55e00", "linestyle": "--"},
     "smooth 2": {"color": "#009e73", "linestyle": "-."},
@@ -23,7 +25,7 @@ STYLES = {
     "hard": {"color": "#000000", "linestyle": ":"},
     "warm-up": {"color": "#cc79a7", "linestyle": "--"},
 }
-SETTINGS = {
+SETTINGS: dict[Any, Any] = {
     "svg.hashsalt": "asrppl",  # the same file each time
     "svg.fonttype": "none",
     "font.size": 9,
@@ -56,12 +58,12 @@ def shapes() -> Figure:
     return figure
 
 
-def weights(steps: int) -> Figure:
+def weights(steps: int, tried: Sequence[float]) -> Figure:
     """Where the effect ends under each weight, and how it gets there."""
     figure, (left, right) = _figure()
     for name in ("plain", "power 2"):
-        ends = [train(f"weight {weight} {name.replace('plain', '')}", steps=steps).effects[-1][0] for weight in WEIGHTS]
-        left.plot(WEIGHTS, ends, marker=".", label=name, **STYLES[name])
+        ends = [train(f"weight {weight} {name.replace('plain', '')}", steps=steps).effects[-1][0] for weight in tried]
+        left.plot(tried, ends, marker=".", label=name, **STYLES[name])
     calm = train("hard", steps=steps, momentum=0.5)
     left.axhline(calm.effects[-1][0], label="hard", **STYLES["hard"])
     left.set(title="where training ends", xlabel="weight, nats per datum", ylabel="first effect", xscale="log")
@@ -115,11 +117,12 @@ def main(arguments: list[str] | None = None) -> int:
     """Draw all figures."""
     parser = argparse.ArgumentParser(prog="python -m docs.figures", description=__doc__)
     parser.add_argument("--steps", type=int, default=400, help="of each training (400)")
+    parser.add_argument("--weights", type=float, nargs="+", default=WEIGHTS, help="that are tried (0.03 to 10)")
     parser.add_argument("--out", type=Path, default=HERE, help="folder for the files")
     options = parser.parse_args(arguments)
     torch.set_num_threads(1)
     with mpl.rc_context(SETTINGS):
-        drawn = {"shapes": shapes(), "weights": weights(options.steps), "paths": paths(options.steps)}
+        drawn = {"shapes": shapes(), "weights": weights(options.steps, options.weights), "paths": paths(options.steps)}
     for name, figure in drawn.items():
         save(figure, options.out / f"{name}.svg")
     return 0

@@ -19,6 +19,7 @@ from docs.site.__main__ import HTML, MADE
 SHOTS = MADE / "shots"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 WIDTHS = (1280, 400)
+PATIENCE = 180_000  # ms: a machine may have more to do
 
 
 class _Quiet(SimpleHTTPRequestHandler):
@@ -61,6 +62,7 @@ def main() -> int:
 
 def _troubles(browser: Browser, url: str, name: str, width: int) -> list[str]:
     context = browser.new_context(viewport={"width": width, "height": 900})
+    context.set_default_timeout(PATIENCE)
     page, found = context.new_page(), list[str]()
     page.on("request", lambda request: None if request.url.startswith(url) else found.append(f"asks {request.url}"))
     page.on("pageerror", lambda error: found.append(str(error)))
@@ -77,6 +79,7 @@ def _troubles(browser: Browser, url: str, name: str, width: int) -> list[str]:
 def _search(browser: Browser, url: str) -> list[str]:
     """Search works, and asks no other host either."""
     page, found = browser.new_page(), list[str]()
+    page.set_default_timeout(PATIENCE)
     page.on("request", lambda request: None if request.url.startswith(url) else found.append(f"asks {request.url}"))
     page.goto(f"{url}index.html")
     page.locator("input.md-search__input").click()
