@@ -10,7 +10,7 @@ import yaml
 from asrppl.codes import CODES
 from docs.figures import __main__ as figures
 from docs.figures.runs import train
-from docs.site.__main__ import config
+from docs.site.__main__ import build, config
 from docs.site.api import with_docstrings
 from docs.site.docstrings import fenced
 from docs.site.links import Links, in_prose
@@ -120,6 +120,20 @@ def test_docstrings_show_their_sessions_in_fences() -> None:
     text = "A sum::\n\n    >>> 1 + 1\n    2\n\nand so::\n\n    a = b\n\n>>> 3\n3\n"
     wanted = "A sum:\n\n```pycon\n>>> 1 + 1\n2\n```\n\nand so:\n\n    a = b\n\n```pycon\n>>> 3\n3\n```\n"
     assert fenced(text) == wanted
+
+
+@pytest.mark.parametrize(("anchor", "status"), [("here", 0), ("away", 1)])
+def test_a_link_to_a_heading_that_is_not_there_stops_the_build(
+    anchor: str, status: int, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "pages").mkdir()
+    (tmp_path / "pages" / "index.md").write_text(f"# One\n\n## Here\n\n[there](index.md#{anchor})\n", encoding="utf-8")
+    (tmp_path / "pages" / "site.css").touch()
+    told = {"INHERIT": str(ROOT / "docs/site/mkdocs.yml"), "docs_dir": "pages", "site_dir": "html"}
+    (tmp_path / "mkdocs.yml").write_text(yaml.safe_dump(told), encoding="utf-8")
+    assert build(tmp_path / "mkdocs.yml") == status
+    assert ("index.md#away" in capfd.readouterr().err) == bool(status)
+    assert status or foreign(tmp_path / "html") == []
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 from docs.site.nav import Page
 from docs.site.offline import foreign
@@ -29,17 +30,24 @@ def main() -> int:
     CONFIG.write_text(config(found), encoding="utf-8")
     if options.stage:
         return 0
-    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "-f", str(CONFIG)]
-    quiet = {"NO_MKDOCS_2_WARNING": "1"}  # ARCHITECTURE.md has what it says
-    done = subprocess.run(command, cwd=ROOT, env={**os.environ, **quiet}, check=False)
-    if done.returncode:
-        return done.returncode
+    if status := build(CONFIG):
+        return status
     if asked := foreign(HTML):
         print("error: these would be loaded from another host:", *asked, sep="\n  ", file=sys.stderr)
         return 1
     count = sum(1 for _ in HTML.rglob("*.html"))
     print(f"{count} pages in {HTML.relative_to(ROOT)} ({time.perf_counter() - started:.0f} s)")
     return 0
+
+
+def build(file: Path) -> int:
+    """Run the builder; say what it says where it finds something. (With --quiet, --strict would count no warning.)"""
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "-f", str(file)]
+    environment = {**os.environ, "NO_MKDOCS_2_WARNING": "1"}  # ARCHITECTURE.md has what it says
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    if done.returncode:
+        print(done.stdout, done.stderr, sep="", file=sys.stderr)
+    return done.returncode
 
 
 def config(found: dict[str, list[Page]]) -> str:
