@@ -5,10 +5,12 @@ BIN := $(VENV)/bin
 OUT ?= runs/demo
 PORT ?= 8000
 READY := $(VENV)/.ready
+PLAYWRIGHT = $(BIN)/python -c 'import playwright' 2> /dev/null \
+	|| $(BIN)/python -m pip install --quiet --disable-pip-version-check 'playwright==1.65.2'
 
 PART ?= suggest
 
-.PHONY: help demo test lint bench hostile flips kills limits mutants playground playground-test clean
+.PHONY: help demo test lint bench docs docs-test hostile flips kills limits mutants playground playground-test clean
 
 help:
 	@echo "make demo    train AIR with and without rules, side by side, and draw the comparison ($(OUT))"
@@ -17,6 +19,8 @@ help:
 	@echo "make bench   the table of speed ratios (half a minute, on an otherwise idle machine)"
 	@echo "make hostile flips kills limits   harnesses of docs/robustness.md: texts, bits, signals, disk and memory"
 	@echo "make mutants  mistakes put into a part of the code, which tests have to see (PART=suggest; lower: an hour)"
+	@echo "make docs    the docs site, in runs/site/html (no network)"
+	@echo "make docs-test        look at it in headless Chromium, wide and narrow: pictures in runs/site/shots"
 	@echo "make playground       serve the playground to this machine (takes Pyodide from npm the first time; PORT=8000)"
 	@echo "make playground-test  run it in headless Chromium, and the conformance cases in Pyodide"
 	@echo "make clean   remove $(VENV)"
@@ -55,6 +59,13 @@ mutants: $(READY)
 	$(BIN)/python -c 'import mutmut' 2> /dev/null \
 		|| $(BIN)/python -m pip install --quiet --disable-pip-version-check 'mutmut==3.8.1'
 	$(BIN)/python -m tests.mutants $(PART)
+docs: $(READY)
+	$(BIN)/python -m docs.site
+
+# Needs Chromium, which no test of `make test` does.
+docs-test: docs
+	$(PLAYWRIGHT)
+	$(BIN)/python -m docs.site.browser
 
 playground: $(READY)
 	$(BIN)/python -m examples.playground --port $(PORT)
@@ -63,8 +74,7 @@ playground: $(READY)
 playground-test: $(READY)
 	$(BIN)/python -m examples.playground --build
 	node examples/playground/tests/conformance.mjs runs/playground .
-	$(BIN)/python -c 'import playwright' 2> /dev/null \
-		|| $(BIN)/python -m pip install --quiet --disable-pip-version-check 'playwright==1.65.2'
+	$(PLAYWRIGHT)
 	$(BIN)/python -m examples.playground.tests.browser
 
 # A $(PYTHON) of a virtual environment lends only its base's packages to another: the path leads to its own.

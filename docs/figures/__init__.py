@@ -1,0 +1,1 @@
+"""The curves of docs/choosing.md."""
