@@ -18,6 +18,13 @@ from asrppl.suggest import did_you_mean, distance, is_suspiciously_close, neares
         ("n", "m", False),
         ("c_min", "c_max", False),
         ("box", "b", False),
+        ("mu", "muu", True),
+        ("ab", "ba", True),
+        ("x", "x", False),
+        ("mean", "bean", True),
+        ("means", "bears", False),
+        ("location", "lokazion", True),
+        ("location", "lokaziom", False),
     ],
 )
 def test_only_likely_slips_are_close(one: str, other: str, close: bool) -> None:
@@ -29,6 +36,11 @@ def test_distances_count_edits_and_swaps() -> None:
     assert [distance("abc", other) for other in ("abc", "acb", "ab", "abcd", "xbc", "xyz", "")] == [0, 1, 1, 1, 1, 3, 3]
     assert nearest("scal", ["scale", "skill", "x"]) == ("scale",)
     assert nearest("z", ["x", "y"]) == ()
+
+
+def test_a_third_of_a_name_may_differ_and_itself_is_not_offered() -> None:
+    assert nearest("abc", ["axy", "abd", "abc"]) == ("abd",)
+    assert nearest("abcdef", ["abcdxy", "abcxyz"]) == ("abcdxy",)
 
 
 @pytest.mark.parametrize(
