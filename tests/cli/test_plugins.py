@@ -1,6 +1,7 @@
 """Commands of other packages: found through their entry points, and unable to break our own."""
 
 import argparse
+import importlib.metadata
 from importlib.metadata import EntryPoint
 
 import pytest
@@ -38,7 +39,7 @@ def installed(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -
     ]
     loaded = {"hello": hello, "broken": broken, "failing": failing}
     monkeypatch.setattr(EntryPoint, "load", lambda entry: loaded[entry.value.partition(":")[2]])
-    monkeypatch.setattr(main, "entry_points", lambda group: found)
+    monkeypatch.setattr(importlib.metadata, "entry_points", lambda group: found)
 
 
 @pytest.mark.usefixtures("installed")

@@ -14,6 +14,7 @@ import torch
 from asrppl.cli.main import main
 from asrppl_air.checkpoint import FORMAT, CheckpointError, load_checkpoint, save_checkpoint
 from asrppl_air.cli.arguments import directory, threads
+from asrppl_air.demo import _train as train_for_demo
 from asrppl_air.locks import locked
 from asrppl_air.metrics import Metrics
 from asrppl_air.options import OptionError, TrainOptions
@@ -169,8 +170,9 @@ def test_arguments_that_would_crash_or_surprise_are_refused() -> None:
     assert (threads("2"), directory("runs")) == (2, Path("runs"))
 
 
+@pytest.mark.parametrize("of", ["demo", "reproduce"])
 def test_what_is_asked_to_stop_while_it_is_measured_stops(
-    tmp_path: Path, options: TrainOptions, monkeypatch: pytest.MonkeyPatch
+    of: str, tmp_path: Path, options: TrainOptions, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[bool] = []
     measure = Trainer.evaluate
@@ -181,6 +183,13 @@ def test_what_is_asked_to_stop_while_it_is_measured_stops(
 
     monkeypatch.setattr(Trainer, "evaluate", stopped_then)
     cell = Cell("table1", "air", "13", 0, Regime("custom", options.mnist, epochs=1.0), options)
+    if of == "demo":
+        parts = train_for_demo(tmp_path, options, 120.0, lambda: bool(asked))
+    else:
+        parts = train_cell(cell, tmp_path, stop=lambda: bool(asked))
     with pytest.raises(Interrupted, match="stopped after step 2"):
-        drained(train_cell(cell, tmp_path, stop=lambda: bool(asked)), lambda progress: None)
-    assert state_of(cell, tmp_path).stage == "begun"
+        drained(parts, lambda progress: None)
+    if of == "demo":
+        assert not RunFolder(tmp_path).metrics.exists()
+    else:
+        assert state_of(cell, tmp_path).stage == "begun"
