@@ -4,11 +4,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 OUT ?= runs/demo
 PORT ?= 8000
+PART ?= suggest
 READY := $(VENV)/.ready
 PLAYWRIGHT = $(BIN)/python -c 'import playwright' 2> /dev/null \
 	|| $(BIN)/python -m pip install --quiet --disable-pip-version-check 'playwright==1.65.2'
-
-PART ?= suggest
 
 .PHONY: help demo test lint bench docs docs-test hostile flips kills limits mutants playground playground-test clean
 
@@ -59,6 +58,7 @@ mutants: $(READY)
 	$(BIN)/python -c 'import mutmut' 2> /dev/null \
 		|| $(BIN)/python -m pip install --quiet --disable-pip-version-check 'mutmut==3.8.1'
 	$(BIN)/python -m tests.mutants $(PART)
+
 docs: $(READY)
 	$(BIN)/python -m docs.site
 
