@@ -40,7 +40,7 @@ def row(outcome: Outcome) -> str:
     if outcome.refusal is not None:
         found = outcome.refusal.diagnostics[0]
         return f"| {case.title} | {rule} | {found.code}: {found.message} | refused | | | {says} |"
-    after = f"{outcome.after:.4f}, {outcome.without:.4f}"
+    after = "" if outcome.after is None else f"{outcome.after:.4f}, {outcome.without:.4f}"
     off = "score functions" if outcome.off is None else f"{outcome.off:.0e}"
     return f"| {case.title} | {rule} | {outcome.found:.6f} | {outcome.wanted:.6f} | {off} | {after} | {says} |"
 

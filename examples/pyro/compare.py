@@ -64,7 +64,7 @@ class Case:
         tilted: of such a rule: by hand, of what a run drew.
         violation: of any other rule: by hand, of what a run drew, with its gradient.
         gradient: whether the gradient is known by hand.
-        steps: of training.
+        steps: of training; 0 where it is not compared.
         refused: the code of the error, where it is one.
     """
 
@@ -108,7 +108,7 @@ class Outcome:
         found: the violation by asrppl.
         wanted: the same by hand.
         off: the largest difference of gradients, as a share of the largest gradient by hand; None where none is known.
-        after: the violation by hand after training with the rule.
+        after: the violation by hand after training with the rule; None where that is not compared.
         without: the same after training without it.
         refusal: why the rule is refused, in place of all that.
     """
@@ -117,7 +117,7 @@ class Outcome:
     found: float = 0.0
     wanted: float = 0.0
     off: float | None = None
-    after: float = 0.0
+    after: float | None = None
     without: float = 0.0
     refusal: asrppl.AsrError | None = None
 
@@ -127,7 +127,7 @@ class Outcome:
         if self.refusal is not None or self.case.refused is not None:
             return self.refusal is not None and self.case.refused == self.refusal.diagnostics[0].code
         same = abs(self.found - self.wanted) <= 1e-6 and (self.off is None or self.off < 1e-5)
-        return same and self.after < self.without
+        return same and (self.after is None or self.after < self.without)
 
 
 def begins(*starts: str) -> Callable[[Any], bool]:
@@ -177,6 +177,8 @@ def _compared(case: Case, example: Example) -> Outcome:
     if case.gradient:
         gap = max(float((ours[name] - each).abs().max()) for name, each in theirs.items())
         off = gap / largest if largest else float("inf")
+    if not case.steps:
+        return Outcome(case, found, wanted, off)
     return Outcome(case, found, wanted, off, _trained(case, True), _trained(case, False))
 
 

@@ -80,7 +80,7 @@ of these download first: MNIST (air, vae, ss_vae, cvae), polyphonic music (dmm, 
   that as it was at the first step, without a word. Use the objective without Jit.
 - **GuideMessengers** (`AutoNormalMessenger`, `AutoHierarchicalNormalMessenger`, ..) are refused (ASR091). Pyro's
   objectives ask such a guide for both traces, and it runs the model that it was made with: the model with the rules'
-  terms would not be run. `AutoNormal` has the same law as `AutoNormalMessenger`.
+  terms would not be run. `AutoNormal` gives laws of the same family as `AutoNormalMessenger`.
 - **Some data with labels** (ss_vae, scanvi): one `regularize` serves calls with and without labels. Where the label is
   given, `q(y)` is the point mass there, and the rule costs what it costs at that; an `aggregate(..)` is over all data
   that are handed over, those with labels too. At the first call with labels a rule that reads the label alone is

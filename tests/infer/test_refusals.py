@@ -172,3 +172,15 @@ def test_enumerated_draws_whose_axes_are_used_again() -> None:
     with pytest.raises(asrppl.AsrError, match=r"pyro\.markov") as error:
         elbo.bindings()
     assert _codes(error) == {"ASR095"}
+
+
+def test_a_law_that_is_not_known_is_found_where_it_is_read_and_not_where_the_name_is() -> None:
+    def program() -> None:
+        pyro.sample("z", dist.VonMises(torch.zeros(()), 1.0))
+
+    with pytest.raises(asrppl.AsrError, match="'z' is distributed as VonMises") as error:
+        asrppl.regularize(program, program, "rule a: z <= 1\nrule b: entropy(q(z)) <= 1").bindings()
+    (diagnostic,) = error.value.diagnostics
+    assert diagnostic.code == "ASR089"
+    assert diagnostic.span is not None
+    assert diagnostic.span.source.position(diagnostic.span.start)[0] == 2

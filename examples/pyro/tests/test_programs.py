@@ -75,11 +75,11 @@ def test_calls_with_and_without_labels_share_an_objective_and_a_mean_over_all_da
         warnings.simplefilter("ignore", asrppl.AsrWarning)  # that rules train nothing in those
         images = torch.rand(6, 784)
         labels = torch.eye(10)[torch.tensor([3, 3, 3, 0, 1, 2])]
-        for _ in range(400):
+        for _ in range(20):
             svi.step(images, labels)
             svi.step(images)
-    wanted = (0.5 + float(net.encoder_y(images)[:, 3].mean())) / 2
-    assert float(elbo.report.violations["few"]) == pytest.approx(wanted, abs=0.03)
+    wanted = (0.5 + float(net.encoder_y(images)[:, 3].mean().detach())) / 2
+    assert float(elbo.report.violations["few"]) == pytest.approx(wanted, abs=0.05)
 
 
 def test_layers_that_normalise_batches_see_each_batch_once() -> None:
