@@ -66,11 +66,11 @@ git clone --depth 1 https://github.com/pyro-ppl/pyro
 python -m examples.pyro pyro
 ```
 
-attaches the same rule files to the models and guides of the originals, and makes the same comparisons;
-[its page](../examples/pyro/README.md) has the figures, more of Pyro's models, and what is not tried. The command takes
-model, guide and objective of a file and hands them small made-up data. It does not call the files' `main`, since most
-of these download first: MNIST (air, vae, ss_vae, cvae), polyphonic music (dmm, hmm), cells (scanvi), faces
-(sparse_gamma_def), players (baseball), countries (bayesian_regression).
+attaches the same rule files to the models and guides of the originals, and makes the same comparisons (training of
+air.py apart); [its page](../examples/pyro/README.md) has the figures, more of Pyro's models, and what is not tried. The
+command takes model, guide and objective of a file and hands them small made-up data. It does not call the files'
+`main`, since most of these download first: MNIST (air, vae, ss_vae, cvae), polyphonic music (dmm, hmm), cells (scanvi),
+faces (sparse_gamma_def), players (baseball), countries (bayesian_regression).
 
 ## What to know of each kind
 
