@@ -91,6 +91,7 @@ def infer_free(
             _infer_name(name, met, sites.get(name), sink),
             expected=any(use.expected for use in met if use.shape not in _NO_VALUES),
             bare=any(not use.expected for use in met if use.shape not in _NO_VALUES),
+            law_span=next((use.span for use in met if use.law), None),
         )
         for name, met in uses.by_name.items()
     }

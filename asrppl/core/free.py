@@ -32,6 +32,7 @@ class FreeName:
     law: bool = False  # whether q(name), or that of a field, is read
     expected: bool = False  # whether its value is read inside E[..] or P[..]
     bare: bool = True  # whether its value is read outside of them
+    law_span: Span | None = field(default=None, compare=False, repr=False)  # where q(..) of it is first read
 
     @property
     def alias(self) -> str | None:

@@ -15,12 +15,14 @@ class Chain:
         move: from a state to the next, ``(data, T - 1, K, K)``; an axis of size 1 serves all.
         emit: of what is observed in each step, ``(data, T, K)``.
         count: what is counted: ψ of each step and state, ``(data, T, K)``. Its sum over steps is the datum's.
+        between: what is counted of each move besides, ``(data, T - 1, K, K)``; None for nothing.
     """
 
     start: Tensor
     move: Tensor
     emit: Tensor
     count: Tensor
+    between: Tensor | None = None
 
     def tilted(self, mu: float) -> tuple[Tensor, Tensor]:
         """Return Σ log Σ_a p(a, x) exp(−μ ψ(a)) over the data, and the mean of E_q[ψ] over them.
@@ -35,6 +37,8 @@ class Chain:
         local = self.emit - mu * self.count
         steps = local.shape[1]
         move = self.move.expand(local.shape[0], steps - 1, *self.move.shape[2:])
+        if self.between is not None:
+            move = move - mu * self.between
         forward = [self.start + local[:, 0]]
         for t in range(1, steps):
             forward.append((forward[-1].unsqueeze(-1) + move[:, t - 1]).logsumexp(-2) + local[:, t])
@@ -42,8 +46,13 @@ class Chain:
         for t in range(steps - 1, 0, -1):
             backward.insert(0, (move[:, t - 1] + (local[:, t] + backward[0]).unsqueeze(-2)).logsumexp(-1))
         total = forward[-1].logsumexp(-1)
-        share = (torch.stack(forward, 1) + torch.stack(backward, 1) - total[:, None, None]).exp()
-        return total, (share * self.count).sum((1, 2))
+        ahead, behind = torch.stack(forward, 1), torch.stack(backward, 1)
+        share = (ahead + behind - total[:, None, None]).exp()
+        mean = (share * self.count).sum((1, 2))
+        if self.between is not None:
+            pairs = ahead[:, :-1, :, None] + move + (local + behind)[:, 1:, None, :] - total[:, None, None, None]
+            mean = mean + (pairs.exp() * self.between).sum((1, 2, 3))
+        return total, mean
 
 
 NEVER = -1e4

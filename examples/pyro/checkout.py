@@ -54,6 +54,11 @@ class Checkout:
             raise MissingError(f"{self.root} has no {path}: it is another version of Pyro's examples")
         return found
 
+    def has(self, path: str) -> bool:
+        """Whether there is such a file; a checkout says so of all, and names what it lacks when it is read."""
+        del path
+        return True
+
     def module(self, path: str) -> Any:
         """Import a file, which may import what lies beside it."""
         file = self.file(path)
@@ -83,6 +88,48 @@ class Checkout:
             with redirect_stdout(StringIO()):
                 exec(compile(text, path, "exec"), found)
         return found
+
+
+PROGRAMS = {
+    "examples/air/air.py": "air",
+    "examples/baseball.py": "baseball",
+    "examples/capture_recapture/cjs.py": "cjs",
+    "examples/cvae/baseline.py": "cvae",
+    "examples/cvae/cvae.py": "cvae",
+    "examples/dmm.py": "dmm",
+    "examples/eight_schools/svi.py": "eight_schools",
+    "examples/hmm.py": "hmm",
+    "examples/lda.py": "lda",
+    "examples/scanvi/scanvi.py": "scanvi",
+    "examples/sparse_gamma_def.py": "sparse_gamma",
+    "examples/vae/ss_vae_M2.py": "ss_vae",
+    "examples/vae/vae.py": "vae",
+    "tutorial/source/bayesian_regression.ipynb": "regression",
+    "tutorial/source/dirichlet_process_mixture.ipynb": "dpmm",
+    "tutorial/source/gmm.ipynb": "gmm",
+}
+"""Which of Pyro's programs have one of ours in `programs/`."""
+
+
+class Own:
+    """Programs of ours in place of a checkout: of the same structure, with the same names, and smaller."""
+
+    def has(self, path: str) -> bool:
+        """Whether one of ours stands for a file."""
+        return path in PROGRAMS
+
+    def module(self, path: str) -> Any:
+        """Return what stands for a file."""
+        return importlib.import_module(f"examples.pyro.programs.{PROGRAMS[path]}")
+
+    def cells(self, path: str, starts: tuple[str, ...], names: dict[str, Any]) -> dict[str, Any]:
+        """Return the names of what stands for a notebook: its own, as a notebook's are the cells' own."""
+        del starts, names
+        return vars(self.module(path))
+
+
+Programs = Checkout | Own
+"""Where examples are read from."""
 
 
 @contextmanager

@@ -189,3 +189,15 @@ def test_what_a_guide_computes_in_float16_is_refused(rule: str) -> None:
     with pytest.raises(asrppl.AsrError, match="is float16, which has too small a range") as error:
         elbo.loss(model, guide)
     assert _codes(error) == {"ASR072"}
+
+
+def test_a_law_that_is_not_known_is_found_where_it_is_read_and_not_where_the_name_is() -> None:
+    def program() -> None:
+        pyro.sample("z", dist.VonMises(torch.zeros(()), 1.0))
+
+    with pytest.raises(asrppl.AsrError, match="'z' is distributed as VonMises") as error:
+        asrppl.regularize(program, program, "rule a: z <= 1\nrule b: entropy(q(z)) <= 1").bindings()
+    (diagnostic,) = error.value.diagnostics
+    assert diagnostic.code == "ASR089"
+    assert diagnostic.span is not None
+    assert diagnostic.span.source.position(diagnostic.span.start)[0] == 2

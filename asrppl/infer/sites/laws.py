@@ -24,6 +24,9 @@ def read_law(name: str, referent: Referent, items: list[Item], recording: Record
     Raises:
         AsrError: its law is not known (ASR089), or its sites have different ones (ASR085).
     """
+    free = referent.free
+    if free.law_span is not None:  # findings are about q(..), and the name may have been read by itself before
+        referent = replace(referent, free=replace(free, span=free.law_span))
     if referent.site_distribution:
         auxiliaries = Auxiliaries(recording)
         found = [_of_site(item, referent, auxiliaries) for item in items]

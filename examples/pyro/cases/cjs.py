@@ -10,8 +10,8 @@ from torch import Tensor
 import pyro
 import pyro.distributions as dist
 from examples.pyro.chains import Chain
-from examples.pyro.checkout import Checkout
-from examples.pyro.compare import OPTIM, Case, Example, Tilted, Values, begins
+from examples.pyro.checkout import Programs
+from examples.pyro.compare import OPTIM, Case, Example, Tilted, Values, begins, rule
 from pyro.infer import TraceEnum_ELBO
 from pyro.infer.autoguide import AutoDiagonalNormal
 
@@ -80,16 +80,17 @@ def example(module: Any, number: int) -> Example:
     return Example(model, guide, base, (CAUGHT, SEX), optim=partial(OPTIM.Adam, {"lr": 0.002}))
 
 
-def cases(checkout: Checkout) -> Iterator[Case]:
+def cases(checkout: Programs) -> Iterator[Case]:
     """Yield the cases of this example."""
     module = checkout.module("examples/capture_recapture/cjs.py")
-    for number in range(1, 6):
+    for number in map(int, module.models):
         yield Case(
             f"cjs.py, model {number}",
-            f"aggregate(P[z[{TIMES - 1}] == 1]) <= 0.1",
+            rule("capture.asr", "gone"),
             partial(example, module, number),
             ANIMALS,
             0.1,
             tilted=partial(tilted, number),
         )
-    yield Case("cjs.py, model 1", "cdf(q(phi), 0.5) <= 0.1", partial(example, module, 1), ANIMALS, violation=early)
+    hardy = rule("capture.asr", "hardy")
+    yield Case("cjs.py, model 1", hardy, partial(example, module, 1), ANIMALS, violation=early)

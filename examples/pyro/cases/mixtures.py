@@ -11,8 +11,8 @@ from torch.distributions import constraints
 
 import pyro
 import pyro.distributions as dist
-from examples.pyro.checkout import Checkout
-from examples.pyro.compare import OPTIM, Case, Example, Tilted, Values
+from examples.pyro.checkout import Programs
+from examples.pyro.compare import OPTIM, Case, Example, Tilted, Values, rule
 from pyro.infer import SVI, Trace_ELBO, TraceEnum_ELBO, config_enumerate
 from pyro.infer.autoguide import AutoDelta
 
@@ -65,6 +65,11 @@ def drawn_assignment(values: Values) -> Tensor:
     return (pyro.param("assignment_probs")[:, 1].mean() - 0.2).clamp(min=0)
 
 
+def to_the_left(values: Values) -> Tensor:
+    """How far the second component is from where it is 20 to the right of the first."""
+    return (values["locs"][0] + 20 - values["locs"][1]).clamp(min=0)
+
+
 # ---- examples/lda.py
 
 LDA = Namespace(num_topics=3, num_words=12, num_docs=6, num_words_per_doc=7, layer_sizes="8-8", batch_size=3)
@@ -89,7 +94,13 @@ def topics(module: Any) -> Example:
 def topic(values: Values) -> Tilted:
     """Return the tilted sum over the topics of each word."""
     words = values["topic_words"].log()[:, values["doc_words"]]  # (topics, words, documents)
-    return of_each(values["doc_topics"].log().unsqueeze(1) + words.permute(2, 1, 0), torch.eye(3)[1])
+    return of_each(values["doc_topics"].log().unsqueeze(1) + words.permute(2, 1, 0), torch.eye(3)[0])
+
+
+def unseeded(values: Values) -> Tensor:
+    """How far the seed word is from being 0.2 likelier in the first topic than in the second."""
+    words = values["topic_words"][:, 3]
+    return (words[1] + 0.2 - words[0]).clamp(min=0)
 
 
 # ---- the toy mixture
@@ -124,7 +135,40 @@ def guessed(values: Values) -> Tensor:
     return (odds[:, 1] / odds.sum(-1)).mean().sub(0.2).clamp(min=0)
 
 
-def cases(checkout: Checkout) -> Iterator[Case]:
+# ---- the tutorial's Dirichlet process mixture
+
+COMPONENTS, SHARE = 4, 0.5
+
+
+def processes(names: dict[str, Any]) -> Example:
+    """Return the tutorial's mixture of Normals on a line of points."""
+    names["data"] = torch.stack([torch.linspace(-8, 8, 9), torch.zeros(9)], -1)
+    names["N"] = 9
+    names["alpha"] = SHARE
+    return Example(
+        names["model"], names["guide"], Trace_ELBO, (names["data"],), optim=partial(OPTIM.Adam, {"lr": 0.05})
+    )
+
+
+def unordered(values: Values) -> Tensor:
+    """How far components are from where each is 1 to the right of the one before."""
+    place = values["mu"][:, 0]
+    return (place[:-1] + 1 - place[1:]).clamp(min=0).sum()
+
+
+def behind(values: Values) -> Tensor:
+    """How far the first component's share of the data is below a half."""
+    del values
+    return (0.5 - pyro.param("phi")[:, 0].mean()).clamp(min=0)
+
+
+def long(values: Values) -> Tensor:
+    """How far the mean pieces of the stick are above a fifth: of a Beta(1, κ), 1 / (1 + κ)."""
+    del values
+    return (1 / (1 + pyro.param("kappa")) - 0.2).clamp(min=0).sum()
+
+
+def cases(checkout: Programs) -> Iterator[Case]:
     """Yield the cases of these examples."""
     names = {"torch": torch, "pyro": pyro, "dist": dist, "config_enumerate": config_enumerate}
     names |= {
@@ -142,13 +186,30 @@ def cases(checkout: Checkout) -> Iterator[Case]:
         "@config_enumerate\ndef full_guide",
     )
     names = checkout.cells("tutorial/source/gmm.ipynb", starts, names)
-    rule = "aggregate(P[assignment == 1]) <= 0.2"
-    yield Case("gmm.ipynb", rule, partial(mixture, names, False), 5, 0.2, tilted=partial(assignment, names["data"]))
-    yield Case("gmm.ipynb, full guide", rule, partial(mixture, names, True), 5, violation=drawn_assignment)
+    names["data"] = torch.tensor([0.0, 1.0, 3.0, 4.0, 5.0])  # closer than there: the price of another q is finite
+    smaller = rule("gmm.asr", "smaller")
+    by_hand = partial(assignment, names["data"])
+    yield Case("gmm.ipynb", smaller, partial(mixture, names, False), 5, 0.2, tilted=by_hand)
+    yield Case("gmm.ipynb, full guide", smaller, partial(mixture, names, True), 5, violation=drawn_assignment)
+    yield Case("gmm.ipynb", rule("gmm.asr", "right"), partial(mixture, names, False), 5, violation=to_the_left)
+    yield from _of_processes(checkout)
     lda = checkout.module("examples/lda.py")
-    yield Case("lda.py", "aggregate(P[word_topics == 1]) <= 0.05", partial(topics, lda), 6, 0.05, tilted=topic)
-    module = checkout.module("examples/toy_mixture_model_discrete_enumeration.py")
-    yield Case("toy_mixture_model_..", "aggregate(P[B == 1]) <= 0.1", partial(toy, module), 20, 0.1, tilted=between)
-    module = checkout.module("examples/contrib/autoname/mixture.py")
-    rule = 'site id[i] = "latent.local[{i}].id"\n(mean i: P[id[i] == 1]) <= 0.2'
-    yield Case("autoname/mixture.py", rule, partial(named, module), violation=guessed)
+    yield Case("lda.py", rule("lda.asr", "rare"), partial(topics, lda), 6, 0.05, tilted=topic)
+    yield Case("lda.py", rule("lda.asr", "seeded"), partial(topics, lda), 6, violation=unseeded)
+    if checkout.has("examples/toy_mixture_model_discrete_enumeration.py"):
+        module = checkout.module("examples/toy_mixture_model_discrete_enumeration.py")
+        seldom = rule("toy_mixture.asr", "seldom")
+        yield Case("toy_mixture_model_..", seldom, partial(toy, module), 20, 0.1, tilted=between)
+    if checkout.has("examples/contrib/autoname/mixture.py"):
+        module = checkout.module("examples/contrib/autoname/mixture.py")
+        yield Case("autoname/mixture.py", rule("autoname.asr", "smaller"), partial(named, module), violation=guessed)
+
+
+def _of_processes(checkout: Programs) -> Iterator[Case]:
+    names = {name: getattr(dist, name) for name in dist.__all__}
+    names |= {"torch": torch, "pyro": pyro, "F": torch.nn.functional, "constraints": constraints, "T": COMPONENTS}
+    starts = ("def mix_weights(beta)", "def model(data)", "def guide(data)")
+    names = checkout.cells("tutorial/source/dirichlet_process_mixture.ipynb", starts, names)
+    make = partial(processes, names)
+    for name, by_hand in (("ordered", unordered), ("first", behind), ("spread", long)):
+        yield Case("dirichlet_process_mixture.ipynb", rule("dpmm.asr", name), make, 9, violation=by_hand)

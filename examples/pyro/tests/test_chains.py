@@ -27,7 +27,10 @@ def by_states(chain: Chain) -> tuple[float, float]:
         for path in product(range(states), repeat=steps):
             value = chain.start[i, path[0]] + sum(chain.emit[i, t, s] for t, s in enumerate(path))
             value = value + sum(move[i, t, a, b] for t, (a, b) in enumerate(pairwise(path)))
-            counts.append(sum((chain.count[i, t, s] for t, s in enumerate(path)), torch.zeros(())))
+            counted = sum((chain.count[i, t, s] for t, s in enumerate(path)), torch.zeros(()))
+            if chain.between is not None:
+                counted = counted + sum(chain.between[i, t, a, b] for t, (a, b) in enumerate(pairwise(path)))
+            counts.append(counted)
             logs.append(value - MU * counts[-1])
         tilt = torch.stack(logs)
         total += float(tilt.logsumexp(0))
@@ -38,6 +41,13 @@ def by_states(chain: Chain) -> tuple[float, float]:
 def test_forward_and_backward_are_the_sum_over_all_states() -> None:
     logs = random(2, 3).log_softmax(-1), random(1, 3, 3, 3).log_softmax(-1), random(2, 4, 3)
     chain = Chain(*logs, random(2, 4, 3))
+    total, mean = chain.tilted(MU)
+    assert (float(total), float(mean)) == pytest.approx(by_states(chain))
+
+
+def test_what_is_counted_of_moves_is_the_sum_over_all_states_too() -> None:
+    logs = random(2, 3).log_softmax(-1), random(1, 3, 3, 3).log_softmax(-1), random(2, 4, 3)
+    chain = Chain(*logs, random(2, 4, 3), random(2, 3, 3, 3))
     total, mean = chain.tilted(MU)
     assert (float(total), float(mean)) == pytest.approx(by_states(chain))
 

@@ -13,6 +13,7 @@ import torch
 from pyro.infer import Trace_ELBO, TraceEnum_ELBO
 from torch import Tensor
 
+import asrppl
 from examples.pyro.__main__ import main, row
 from examples.pyro.cases.mixtures import of_each
 from examples.pyro.checkout import Checkout, MissingError
@@ -71,6 +72,7 @@ def test_cells_of_a_notebook_are_found_by_how_they_begin(tmp_path: Path) -> None
 
 # ---- comparing
 
+SELDOM = asrppl.parse("rule seldom hard: aggregate(P[k == 1]) <= 0.1")
 X = torch.tensor([-1.2, 0.3, 1.1, 0.8], dtype=torch.float64)
 
 
@@ -93,7 +95,7 @@ def shares(values: Values) -> Tilted:
 
 def hidden(**other: Any) -> Case:
     made = Example(mixture, nothing, lambda: TraceEnum_ELBO(max_plate_nesting=1), ())
-    return Case("tiny", "aggregate(P[k == 1]) <= 0.1", lambda: made, bound=0.1, tilted=other.pop("by", shares), **other)
+    return Case("tiny", SELDOM, lambda: made, bound=0.1, tilted=other.pop("by", shares), **other)
 
 
 def test_what_is_right_by_hand_agrees_in_violation_and_gradient() -> None:
@@ -118,7 +120,7 @@ def test_what_is_wrong_does_not_agree() -> None:
 def test_a_refusal_is_as_it_should_be_where_it_is_the_one_that_is_awaited() -> None:
     def case(refused: str | None) -> Case:
         made = Example(mixture, nothing, Trace_ELBO, ())
-        return Case("tiny", "aggregate(P[k == 1]) <= 0.1", lambda: made, bound=0.1, tilted=shares, refused=refused)
+        return Case("tiny", SELDOM, lambda: made, bound=0.1, tilted=shares, refused=refused)
 
     assert compare(case("ASR092")).agrees
     assert not compare(case("ASR090")).agrees
@@ -142,6 +144,7 @@ def test_of_draws_the_gradient_is_that_of_the_weighted_violation() -> None:
         return values["z"].clamp(min=0).mean()
 
     made = Example(model, guide, Trace_ELBO, ())
-    outcome = compare(Case("tiny", "z <= 0", lambda: made, len(X), violation=above))
+    below = asrppl.parse("rule below weight 2: z <= 0")
+    outcome = compare(Case("tiny", below, lambda: made, len(X), violation=above))
     assert outcome.agrees
-    assert not compare(Case("tiny", "z <= 0", lambda: made, 1, violation=above)).agrees
+    assert not compare(Case("tiny", below, lambda: made, 1, violation=above)).agrees
