@@ -30,6 +30,7 @@ SECTIONS: dict[str, dict[str, str]] = {
     },
     "Gallery": {
         f"{GALLERY}/README.md": "Gallery",
+        "docs/programs.md": "Pyro's programs, with rules",
         "examples/pyro/README.md": "Pyro's own examples",
         "examples/air/README.md": "The paper",
     },
@@ -43,6 +44,7 @@ SECTIONS: dict[str, dict[str, str]] = {
     "About": {
         "docs/beside-others.md": "Beside others",
         "benchmarks/README.md": "Speed",
+        "docs/robustness.md": "When something goes wrong",
         "CHANGELOG.md": "Changes",
         "CONTRIBUTING.md": "Contributing",
         "ARCHITECTURE.md": "Architecture",
