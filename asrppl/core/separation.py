@@ -32,7 +32,7 @@ from asrppl.core.typed import (
     Unary,
     Variable,
 )
-from asrppl.core.walk import TypedNode, walk
+from asrppl.core.walk import TypedNode, children, walk
 from asrppl.source import Span
 
 _MOST = 16
@@ -149,6 +149,24 @@ def separated(node: Every, margin: float = 0.0) -> Pairs | None:
             if axes and (best is None or len(axes) > len(best.axes)):
                 best = Pairs(node, first, second, axes)
     return best if best is not None and bindable(node) else None
+
+
+def fits(node: TypedNode, most: int, outside: int = 1) -> bool:
+    """Whether no more than ``most`` combinations of index values are in scope, but where few pairs of them are asked.
+
+    Args:
+        node: a typed tree.
+        most: combinations.
+        outside: those of the variables around it.
+    """
+    size = outside * math.prod(len(variable.values) for variable in getattr(node, "variables", ()))
+    if isinstance(node, Every):
+        flat = flattened(node)
+        if outside * math.prod(len(variable.values) for variable in flat.variables) > most:
+            bodies = [part.body for part in operands(flat) if separated(part) is not None]
+            inside = any(getattr(part, "variables", ()) for body in bodies for part in walk(body))
+            return len(bodies) == len(operands(flat)) and not inside
+    return size <= most and all(fits(child, most, size) for child in children(node))
 
 
 # ---- bounds

@@ -7,7 +7,7 @@ length, each power of 4 one, and classes are joined two by two.
 """
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import torch
@@ -22,164 +22,145 @@ _GROUPS = 2**9
 """Groups that these leave room for."""
 _ALIKE = 8.0
 """So many times what is usual makes an interval long."""
+_NARROWEST = 1e-300
 
 
-class Ends(NamedTuple):
-    """Intervals of one side along one axis, ``at`` ± ``reach``, flat over groups and index values; float64."""
+class Side(NamedTuple):
+    """Points with an interval along each axis.
+
+    Args:
+        at: middles of the intervals, ``(points, axes)``, float64.
+        reach: half of their lengths, the same.
+        group: of each point, None where there is one group. Points of two groups never meet.
+        chosen: the points that count; None for all.
+    """
 
     at: Tensor
     reach: Tensor
+    group: Tensor | None = None
+    chosen: Tensor | None = None
 
-    def of(self, places: Tensor) -> "Ends":
-        """Return those at ``places``."""
-        return Ends(self.at[places], self.reach[places])
-
-
-class _Ranges(NamedTuple):
-    """Of each asking point (``first``, with repeats) a range of the points of the other side, in their order."""
-
-    first: Tensor
-    start: Tensor
-    count: Tensor
-    order: Tensor
+    def of(self, places: Tensor) -> "Side":
+        """Return the points at ``places``."""
+        return Side(self.at[places], self.reach[places], None if self.group is None else self.group[places])
 
 
 class Join:
-    """Pairs of points whose intervals meet along every axis.
+    """Pairs of points of one group whose intervals meet along every axis: ``total`` may, and `pairs` do."""
 
-    Args:
-        first: the asking side, by axis.
-        second: the other side.
-        groups: of each side, the group of each point, None where there is one group. Points of two groups never meet.
-        chosen: of each side, the points that count; None for all.
-    """
-
-    def __init__(
-        self,
-        first: Sequence[Ends],
-        second: Sequence[Ends],
-        groups: tuple[Tensor, Tensor] | None,
-        chosen: tuple[Tensor | None, Tensor | None],
-    ) -> None:
+    def __init__(self, first: Side, second: Side) -> None:
         self._first = first
         self._second = second
-        self._groups = groups
-        self._ranges: list[_Ranges] = []
-        sides = [
-            torch.arange(len(side[0].at), device=side[0].at.device) if places is None else places
-            for side, places in zip((first, second), chosen, strict=True)
-        ]
-        if all(len(side) for side in sides):
-            for own, other in itertools.product(*self._classes(sides[0], sides[1])):
-                self._ranges += self._asked(own, other)
-        self.total: int = int(torch.stack([found.count.sum() for found in self._ranges]).sum()) if self._ranges else 0
+        # Each point `asking` asks for a range of the points in `_order`: from `_start`, `_count` of them.
+        asking: list[Tensor] = []
+        start: list[Tensor] = []
+        count: list[Tensor] = []
+        order: list[Tensor] = []
+        known = 0
+        for own, other in itertools.product(*self._classes()):
+            if not (len(own) and len(other)):
+                continue
+            ordered, own_order, ranges = _ranges(first.of(own), second.of(other))
+            own = own[own_order]
+            for least, most in ranges:
+                asking.append(own)
+                start.append(least + known)
+                count.append((most - least).clamp_min_(0))  # an interval of negative reach may be empty
+            order.append(other[ordered])
+            known += len(other)
+        self.total: int = 0
+        if asking:
+            self._asking, self._start, self._count, self._order = map(torch.cat, (asking, start, count, order))
+            self._ends = self._count.cumsum(0)
+            self.total = int(self._ends[-1])
 
-    def _classes(self, *sides: Tensor) -> tuple[list[Tensor], list[Tensor]]:
+    def _classes(self) -> tuple[list[Tensor], list[Tensor]]:
         """Return the points of each side, those of about one length together."""
-        ranks: list[Tensor] = []
-        for places, all_ends in zip(sides, (self._first, self._second), strict=True):
-            rank = torch.zeros(len(places), device=places.device, dtype=torch.float64)
-            for ends, own, other in zip(all_ends, self._first, self._second, strict=True):
-                usual = own.reach.median() + other.reach.median()
-                usual = torch.maximum(usual, (own.reach.max() + other.reach.max()) * 2.0**-20)
-                rank = torch.maximum(rank, torch.where(usual > 0, ends.reach[places] / usual, 0.0))
-            ranks.append(rank)
-        if max(float(rank.max()) for rank in ranks) <= _ALIKE:
-            return [sides[0]], [sides[1]]
+        sides = (self._first, self._second)
+        places = [
+            torch.arange(len(side.at), device=side.at.device) if side.chosen is None else side.chosen for side in sides
+        ]
+        longest = self._first.reach.amax(0) + self._second.reach.amax(0)
+        shortest = self._first.reach.amin(0) + self._second.reach.amin(0)
+        if bool((longest <= _ALIKE * shortest).all()):
+            return [places[0]], [places[1]]
+        usual = self._first.reach.median(0).values + self._second.reach.median(0).values
+        usual = torch.maximum(usual, longest * 2.0**-20)
         found: list[list[Tensor]] = []
-        for places, rank in zip(sides, ranks, strict=True):
+        for side, own in zip(sides, places, strict=True):
+            rank = torch.where(usual > 0, side.reach[own] / usual, 0.0).amax(1)
             power = (rank.clamp_min(_ALIKE).log2() / 2).ceil()
-            found.append([places[power == each] for each in power.unique()])
+            found.append([own[power == each] for each in power.unique()])
         return found[0], found[1]
-
-    def _asked(self, own: Tensor, other: Tensor) -> Iterator[_Ranges]:
-        """Yield what the points ``own`` ask of the points ``other``, a row of cells after the other."""
-        mine, theirs = [ends.of(own) for ends in self._first], [ends.of(other) for ends in self._second]
-        widths = [float(a.reach.max() + b.reach.max()) for a, b in zip(mine, theirs, strict=True)]
-        if min(widths) < 0:
-            return
-        groups = (None, None) if self._groups is None else (self._groups[0][own], self._groups[1][other])
-        own_row, other_row = groups
-        *rows, last = range(min(len(mine), 3))
-        strides: list[int] = []
-        count = _CELLS[len(rows) + 1]
-        if groups[0] is not None:  # so many groups are rare, and their cells may be wider
-            count = max(1, int(count / max(1.0, (float(groups[0].max()) + 1) / _GROUPS) ** (1 / (len(rows) + 1))))
-        for axis in rows:
-            low, extent = _extent(mine[axis].at, theirs[axis].at)
-            # A hair wider than needed: the number of a cell is rounded.
-            width = max(widths[axis] * (1 + 1e-7), extent / count, 1e-300)
-            across = int(extent / width) + 3
-            cells = [((at - low) / width).long() + 1 for at in (mine[axis].at, theirs[axis].at)]
-            own_row = cells[0] if own_row is None else own_row * across + cells[0]
-            other_row = cells[1] if other_row is None else other_row * across + cells[1]
-            strides = [*[stride * across for stride in strides], 1]
-        yield from self._ranged(mine[last], theirs[last], (own_row, other_row), strides, count, own, other)
-
-    def _ranged(
-        self,
-        mine: Ends,
-        theirs: Ends,
-        rows: tuple[Tensor | None, Tensor | None],
-        strides: list[int],
-        count: int,
-        own: Tensor,
-        other: Tensor,
-    ) -> Iterator[_Ranges]:
-        low, extent = _extent(mine.at, theirs.at)
-        reach = mine.reach + theirs.reach.max()
-        width = max(float(reach.max()) / 16, extent / count, 1e-300)
-        across = int(extent / width) + 1
-        key = ((theirs.at - low) / width).long()
-        own_row, other_row = rows
-        if other_row is not None:
-            key = other_row * across + key
-        key, order = key.sort()
-        # A point beyond all others of the side is asked for in the last cell: `across` cells are all there are.
-        least = ((mine.at - reach - low) / width).clamp(0, across - 1).long()
-        most = ((mine.at + reach - low) / width).clamp(0, across - 1).long()
-        if own_row is None:
-            beside = [(least, most)]
-        else:
-            moves = [sum(move) for move in itertools.product(*((-stride, 0, stride) for stride in strides))]
-            bases = [(own_row + move) * across if move else own_row * across for move in moves]
-            beside = [(base + least, base + most) for base in bases]
-        for lower, upper in beside:
-            start = torch.searchsorted(key, lower)
-            end = torch.searchsorted(key, upper, right=True)
-            # An interval of negative reach may meet a long one, and is empty beside short ones.
-            yield _Ranges(own, start, (end - start).clamp_min(0), other[order])
 
     def pairs(self) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield the pairs, as places of both sides, in blocks."""
-        for found in self._ranges:
-            ends = found.count.cumsum(0)
-            total = int(ends[-1])
-            if total <= BLOCK:
-                yield self._listed(found, slice(None), ends)
-                continue
-            cuts = torch.arange(BLOCK, total, BLOCK, device=ends.device)
-            places = [0, *torch.searchsorted(ends, cuts).unique().tolist(), len(ends)]
-            for start, end in itertools.pairwise(places):
-                part = slice(start, end)
-                yield self._listed(found, part, found.count[part].cumsum(0))
+        if not self.total:
+            return
+        cuts: list[int] = []
+        if self.total > BLOCK:
+            inside = torch.arange(BLOCK, self.total, BLOCK, device=self._ends.device)
+            cuts = torch.searchsorted(self._ends, inside).unique().tolist()  # pyright: ignore[reportUnknownMemberType]
+        for start, end in itertools.pairwise([0, *cuts, len(self._ends)]):
+            yield self._listed(slice(start, end))
 
-    def _listed(self, found: _Ranges, part: slice, ends: Tensor) -> tuple[Tensor, Tensor]:
-        count = found.count[part]
+    def _listed(self, part: slice) -> tuple[Tensor, Tensor]:
+        count = self._count[part]
+        before = count.cumsum(0) - count
         asking = torch.repeat_interleave(count)
-        within = torch.arange(len(asking), device=count.device) + (found.start[part] - ends + count)[asking]
-        first, second = found.first[part][asking], found.order[within]
-        meet: Tensor | None = None
-        for own, other in zip(self._first, self._second, strict=True):
-            apart = (own.at[first] - other.at[second]).abs_()
-            here = apart < own.reach[first] + other.reach[second]
-            meet = here if meet is None else meet.logical_and_(here)
-        assert meet is not None
+        within = (self._start[part] - before)[asking] + torch.arange(len(asking), device=count.device)
+        first, second = self._asking[part][asking], self._order[within]
+        own, other = self._first, self._second
+        apart = own.at.index_select(0, first).sub_(other.at.index_select(0, second)).abs_()
+        reach = own.reach.index_select(0, first).add_(other.reach.index_select(0, second))
+        meet = (apart < reach).all(1).nonzero().flatten()
         return first[meet], second[meet]
 
 
-def _extent(a: Tensor, b: Tensor) -> tuple[float, float]:
-    """Return the least of all, and how far they reach from there."""
-    ends = [*torch.aminmax(a), *torch.aminmax(b)]
-    low, high = min(map(float, ends[::2])), max(map(float, ends[1::2]))
-    return low, high - low
+def _ranges(own: Side, other: Side) -> tuple[Tensor, Tensor, list[tuple[Tensor, Tensor]]]:
+    """Return orders of the points ``other`` and ``own``, and ranges, for each row of cells that are asked for.
+
+    A range is a first and a last place in the former, for each of the latter: neighbours, so that what one asks for
+    is at hand when the next does.
+    """
+    low = torch.minimum(own.at.amin(0), other.at.amin(0))
+    extents = (torch.maximum(own.at.amax(0), other.at.amax(0)) - low).tolist()
+    longest = other.reach.amax(0)
+    widths = (own.reach.amax(0) + longest).tolist()
+    if min(widths) < 0:
+        nothing = torch.arange(0, device=low.device)
+        return nothing, nothing, []
+    *rows, last = range(min(len(widths), 3))
+    cells = float(_CELLS[last + 1])
+    own_row, other_row = own.group, other.group
+    if own_row is not None:  # so many groups are rare, and their cells may be wider
+        cells = max(1.0, cells / max(1.0, (float(own_row.max()) + 1) / _GROUPS) ** (1 / (last + 1)))
+    strides: list[int] = []
+    for axis in rows:
+        # A hair wider than needed: the number of a cell is rounded.
+        width = max(widths[axis] * (1 + 1e-7), extents[axis] / cells, _NARROWEST)
+        across = int(extents[axis] / width) + 3
+        mine, theirs = [((side.at[:, axis] - low[axis]) / width).long() + 1 for side in (own, other)]
+        own_row = mine if own_row is None else own_row * across + mine
+        other_row = theirs if other_row is None else other_row * across + theirs
+        strides = [*[stride * across for stride in strides], 1]
+    # Along the last axis a cell is a sixteenth as wide: it is all that a range is longer than it need be.
+    width = max(widths[last] / 16, extents[last] / cells, _NARROWEST)
+    across = int(extents[last] / width) + 1
+    key = ((other.at[:, last] - low[last]) / width).long()
+    if other_row is not None:
+        key = key.add_(other_row, alpha=across)
+    key, order = key.sort()
+    asking = order
+    if not torch.equal(own.at, other.at):
+        own_key = ((own.at[:, last] - low[last]) / width).long()
+        asking = (own_key if own_row is None else own_key.add_(own_row, alpha=across)).argsort()
+    own_row = None if own_row is None else own_row[asking]
+    middle, reach = own.at[asking, last] - low[last], own.reach[asking, last] + longest[last]
+    least = ((middle - reach) / width).clamp_(0, across - 1).long()
+    most = ((middle + reach) / width).clamp_(0, across - 1).long()
+    found: list[tuple[Tensor, Tensor]] = []
+    for moves in itertools.product(*((-stride, 0, stride) for stride in strides)):
+        base = 0 if own_row is None else (own_row + sum(moves)) * across
+        found.append((torch.searchsorted(key, least + base), torch.searchsorted(key, most + base, right=True)))
+    return order, asking, found

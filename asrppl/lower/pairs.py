@@ -24,7 +24,7 @@ from asrppl.lower import chunks
 from asrppl.lower.algebra import Algebra
 from asrppl.lower.builder import ConstantTensor, Hidden, Input, Value
 from asrppl.lower.code import Compiled, Node
-from asrppl.lower.joins import BLOCK, Ends, Join
+from asrppl.lower.joins import BLOCK, Join, Side
 from asrppl.lower.recompute import Parts, recomputed
 from asrppl.lower.terms import term, truth
 
@@ -136,33 +136,25 @@ class Listed(nn.Module):
         layout = self._layout
         found = list(self._sides(inputs))
         conditions = [found.pop() for _ in range(sum(layout.conditions))][::-1]
-        precision = torch.finfo(inputs[0].dtype).eps
+        def flat(values: Sequence[Tensor], slot: int) -> Tensor:
+            shape = self._shape(batch, slot)
+            columns = [value.expand(shape).movedim(slot - layout.rank, -1).reshape(-1) for value in values]
+            return torch.stack(columns, -1).double()
 
-        def flat(value: Tensor, slot: int) -> Tensor:
-            return value.expand(self._shape(batch, slot)).movedim(slot - layout.rank, -1).flatten()
-
-        sides: tuple[list[Ends], list[Ends]] = ([], [])
-        for place in range(0, len(found), 6):
-            parts = [
-                flat(value.double(), layout.first if k < 3 else layout.second)
-                for k, value in enumerate(found[place : place + 6])
-            ]
-            if not all(bool(torch.isfinite(part.sum())) for part in parts):
-                return None
-            slack = _ROUNDING * precision * (parts[2].max() + parts[5].max()) + _SMALLEST
-            sides[0].append(Ends(parts[0], parts[1] + slack))
-            sides[1].append(Ends(parts[3], parts[4]))
-        chosen: list[Tensor | None] = []
-        for slot, count in zip((layout.first, layout.second), layout.conditions, strict=True):
-            meets = [flat(conditions.pop(0).bool(), slot) for _ in range(count)]
-            chosen.append(torch.stack(meets).all(0).nonzero().flatten() if meets else None)
-        groups = None
-        lengths = layout.lengths[layout.first], layout.lengths[layout.second]
-        count = len(sides[0][0].at) // lengths[0]
-        if count > 1:
-            numbers = torch.arange(count, device=inputs[0].device)
-            groups = numbers.repeat_interleave(lengths[0]), numbers.repeat_interleave(lengths[1])
-        return Join(sides[0], sides[1], groups, (chosen[0], chosen[1]))
+        sides: list[Side] = []
+        size = torch.zeros((), dtype=torch.float64, device=inputs[0].device)
+        for number, slot in enumerate((layout.first, layout.second)):
+            at, reach, sizes = (flat(found[3 * number + part :: 6], slot) for part in range(3))
+            size = size + sizes.amax(0)
+            meets = [conditions.pop(0) for _ in range(layout.conditions[number])]
+            chosen = flat(meets, slot).all(1).nonzero().flatten() if meets else None
+            count = len(at) // layout.lengths[slot]
+            group = torch.arange(count, device=at.device).repeat_interleave(layout.lengths[slot]) if count > 1 else None
+            sides.append(Side(at, reach, group, chosen))
+        if not bool(torch.isfinite(size).all()):
+            return None
+        slack = _ROUNDING * torch.finfo(inputs[0].dtype).eps * size + _SMALLEST
+        return Join(sides[0]._replace(reach=sides[0].reach + slack), sides[1])
 
     def _positions(self, first: Tensor, second: Tensor, batch: tuple[int, ...]) -> tuple[dict[int, Tensor], Tensor]:
         """Return the position of each variable, by slot, of pairs, and of each the element of the batch.
