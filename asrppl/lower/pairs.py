@@ -34,7 +34,7 @@ DENSE = 10_000
 DENSE_ON_DEVICES = 2**22
 """The same where listing has to wait for a device."""
 
-_FEW = 4
+FEW = 4
 """Listing pays where at most one in so many pairs is listed."""
 
 _ROUNDING = 64.0
@@ -124,7 +124,7 @@ class Listed(nn.Module):
             if not _are_finite(inputs, layout):
                 return None
             join = self._join(inputs, batch)
-        return None if join is None or join.total * _FEW > size else self._added(join, inputs, batch)
+        return None if join is None or join.total * FEW > size else self._added(join, inputs, batch)
 
     def _shape(self, batch: tuple[int, ...], own: int | None = None) -> tuple[int, ...]:
         """Return the shape of what varies with the variables beside the two, and with one of these or none."""
@@ -209,7 +209,7 @@ class Listed(nn.Module):
         if axes is None:
             return part
         shape = part.shape[part.dim() - axes :]
-        return part.expand(*batch, *shape).reshape(-1, *shape)
+        return part.expand((*batch, *shape)).reshape(-1, *shape)
 
 
 def _called(graph: nn.Module, *inputs: Any) -> Parts:
