@@ -21,7 +21,7 @@ from asrppl.bind.values import bind_values
 from asrppl.core.rules import TypedRule
 from asrppl.core.walk import rank
 from asrppl.diagnostics import AsrWarning
-from asrppl.lower import pairs
+from asrppl.lower import far, listed
 from asrppl.lower.algebra import Algebra
 from asrppl.lower.builder import Hidden
 from asrppl.lower.formulas import Style, violation
@@ -70,6 +70,16 @@ _OTHERS = (
     "s >= 1",
     "[1, 2, 0, 1, 3, 0, 2][mod(i, 7)] == 2",
 )
+_FAR = (
+    "abs({u}[i] - {u}[j]) <= 3",
+    "abs({u}[j] - {u}[i]) / 2 < s + 1",
+    "2 * abs({u}[i] - {u}[j]) <= r[i] + r[j]",
+    "abs({u}[i] - w[j]) <= r[j]",
+    "{u}[i] + r[i] <= w[j]",
+    "abs({u}[i] - {u}[j]) <= 0",
+    "r[i] - r[j] + abs({u}[i] - {u}[j]) <= 2",
+    "box[i].x < box[j].y + 4",
+)
 _OPTIONS = ("", "", "", "smooth 2", "power 2", "margin 0.3", "smooth 3 power 2")
 
 
@@ -84,6 +94,9 @@ def rule(seed: int) -> str:
         return " or ".join(parts)
 
     body = claim() if draw.random() < 0.8 else f"({claim()}) and ({claim()})"
+    if draw.random() < 0.3:
+        body = draw.choice(_FAR).format(u=draw.choice("uvw"))
+        body += f" and {draw.choice(_FAR).format(u=draw.choice('uvw'))}" if draw.random() < 0.2 else ""
     guard = " where s >= 0" if draw.random() < 0.1 else ""
     return f"rule r {draw.choice(_OPTIONS)}{guard}: {draw.choice(_HEADS)}: {body}"
 
@@ -124,20 +137,20 @@ def values(seed: int) -> dict[str, object]:
 @contextmanager
 def ways(dense: int, few: int) -> Iterator[list[int]]:
     """Have pairs listed from ``dense`` of them on, and at most one in ``few``; yield how many calls listed theirs."""
-    before, added = (pairs.DENSE, pairs.FEW), pairs.Listed._added
+    before, added = (listed.DENSE, listed.FEW, far.FEW), listed.Listed._added
     taken: list[int] = []
 
-    def noted(self: pairs.Listed, join: pairs.Join, *rest: object) -> object:
+    def noted(self: listed.Listed, join: listed.Candidates, *rest: object) -> object:
         taken.append(join.total)
         return added(self, join, *rest)  # pyright: ignore
 
-    pairs.DENSE, pairs.FEW = dense, few
-    pairs.Listed._added = noted  # pyright: ignore
+    listed.DENSE, listed.FEW, far.FEW = dense, few, few
+    listed.Listed._added = noted  # pyright: ignore
     try:
         yield taken
     finally:
-        pairs.DENSE, pairs.FEW = before
-        pairs.Listed._added = added
+        listed.DENSE, listed.FEW, far.FEW = before
+        listed.Listed._added = added
 
 
 def parts(typed: TypedRule, bound: Bound) -> list[Tensor]:
@@ -180,8 +193,8 @@ def compare(seed: int, make: Callable[[int], str] = rule) -> str:
         dense = outcome(typed, bound, leaves(read))
         assert not taken
     with ways(1, 0) as taken:
-        listed = outcome(typed, bound, leaves(read))
-    for one, other in zip(listed, dense, strict=True):
+        by_pairs = outcome(typed, bound, leaves(read))
+    for one, other in zip(by_pairs, dense, strict=True):
         if not torch.allclose(one, other, rtol=TOLERANCE, atol=TOLERANCE * max(1.0, float(other.abs().max()))):
             return f"seed {seed}: {text}\n    off by {float((one - other).abs().max()):.3g}"
     return "listed" if taken else "dense"

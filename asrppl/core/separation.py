@@ -10,13 +10,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from asrppl.core.affine import constant, number, plus, times
-from asrppl.core.rebuild import free_variables
+from asrppl.core.affine import number
+from asrppl.core.forms import Bounds, Form, magnitude, together, total
+from asrppl.core.rebuild import rebuilt
 from asrppl.core.signature import Kind
 from asrppl.core.typed import (
     Apply,
-    Atom,
     AtMost,
+    Atom,
     BinaryTerm,
     Conjunction,
     Constant,
@@ -28,15 +29,13 @@ from asrppl.core.typed import (
     IndexValue,
     Offset,
     Read,
+    Table,
     Term,
     Unary,
     Variable,
 )
-from asrppl.core.walk import TypedNode, children, walk
+from asrppl.core.walk import TypedNode, children, variable_slots, walk
 from asrppl.source import Span
-
-_MOST = 16
-"""Bounds of one term that are kept: each operand of a sum multiplies them."""
 
 
 class Side(NamedTuple):
@@ -58,6 +57,21 @@ class Axis(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
+class Far:
+    """The pairs that cost something are those that are far apart: a pair costs Σ max(first.at − second.at, 0).
+
+    The sum is over the axes, whose intervals are points. It is right where ``ends[0] + ends[1] <= 0``.
+
+    Args:
+        ends: of the first and of the second variable; None where it is right everywhere.
+        half: only pairs in one order are meant, and both orders cost the same.
+    """
+
+    ends: tuple[Term, Term] | None
+    half: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Pairs:
     """How the pairs of a ``forall`` that may cost something are found.
 
@@ -65,13 +79,15 @@ class Pairs:
         claim: the whole, with one list of variables and one guard.
         first: a variable of the claim.
         second: another one.
-        axes: along each of which a pair has to meet.
+        axes: along each of which a pair has to meet, to cost something; or what it costs where it is ``far``.
+        far: None where near pairs cost.
     """
 
     claim: Every
     first: Variable
     second: Variable
     axes: tuple[Axis, ...]
+    far: Far | None = None
 
     @property
     def conditions(self) -> tuple[Formula, ...]:
@@ -79,17 +95,21 @@ class Pairs:
         return _conjuncts(self.claim.guard)
 
     def alone(self, variable: Variable) -> tuple[Formula, ...]:
-        """Return the conditions on one variable that do not read the other one."""
+        """Return the conditions on one variable that do not read the other one; those on neither are the first's."""
         other = self.second if variable is self.first else self.first
-        named = [(condition, free_variables(condition)) for condition in self.conditions]
-        return tuple(condition for condition, free in named if variable in free and other not in free)
+        named = [(condition, variable_slots(condition)) for condition in self.conditions]
+        return tuple(
+            condition
+            for condition, slots in named
+            if other.slot not in slots and (variable.slot in slots or variable is self.first)
+        )
 
     def of_indices(self) -> tuple[Formula, ...]:
         """Return the conditions on both variables that read nothing but them."""
         found: list[Formula] = []
         for condition in self.conditions:
             plain = all(isinstance(node, Atom | IndexValue | Constant | BinaryTerm | Unary) for node in walk(condition))
-            if plain and {self.first, self.second} == set(free_variables(condition)):
+            if plain and {self.first.slot, self.second.slot} == variable_slots(condition):
                 found.append(condition)
         return tuple(found)
 
@@ -145,7 +165,7 @@ def separated(node: Every, margin: float = 0.0) -> Pairs | None:
     best: Pairs | None = None
     for place, first in enumerate(node.variables):
         for second in node.variables[place + 1 :]:
-            axes = _Bounds(first, second).axes(node.body, margin)
+            axes = _Claims(first, second).axes(node.body, margin)
             if axes and (best is None or len(axes) > len(best.axes)):
                 best = Pairs(node, first, second, axes)
     return best if best is not None and bindable(node) else None
@@ -163,150 +183,17 @@ def fits(node: TypedNode, most: int, outside: int = 1) -> bool:
     if isinstance(node, Every):
         flat = flattened(node)
         if outside * math.prod(len(variable.values) for variable in flat.variables) > most:
-            bodies = [part.body for part in operands(flat) if separated(part) is not None]
+            bodies = [part.body for part in operands(flat) if separated(part) or distant(part)]
             inside = any(getattr(part, "variables", ()) for body in bodies for part in walk(body))
             return len(bodies) == len(operands(flat)) and not inside
     return size <= most and all(fits(child, most, size) for child in children(node))
 
 
-# ---- bounds
+# ---- near pairs
 
 
-class Form(NamedTuple):
-    """What separates: Σ coefficient · term of the first variable, the same of the second, a constant, and a gap.
-
-    The gap is a factor times the absolute value of a form without one.
-    """
-
-    first: tuple[tuple[float, Term], ...] = ()
-    second: tuple[tuple[float, Term], ...] = ()
-    constant: float = 0.0
-    gap: "tuple[float, Form] | None" = None
-
-    def scaled(self, by: float) -> "Form":
-        """Return ``by`` times the form."""
-        first, second = (tuple((by * c, term) for c, term in part) for part in (self.first, self.second))
-        return Form(first, second, by * self.constant, None if self.gap is None else (by * self.gap[0], self.gap[1]))
-
-
-def _plus(a: Form, b: Form) -> Form:
-    """Return a bound of the sum of two: one gap is enough, since those of bounds are at most 0."""
-    return Form(a.first + b.first, a.second + b.second, a.constant + b.constant, a.gap or b.gap)
-
-
-class _Bounds:
-    """Bounds from above of terms of two variables."""
-
-    def __init__(self, first: Variable, second: Variable) -> None:
-        self.first = first
-        self.second = second
-        self._free: dict[int, tuple[bool, bool]] = {}
-
-    def _reads(self, term: Term) -> tuple[bool, bool]:
-        if id(term) not in self._free:
-            free = free_variables(term)
-            self._free[id(term)] = self.first in free, self.second in free
-        return self._free[id(term)]
-
-    def _alone(self, term: Term, scale: float) -> Form | None:
-        """Return a term that reads one of the variables at most."""
-        if (value := constant(term)) is not None:
-            return Form(constant=scale * value) if math.isfinite(value) else None
-        first, second = self._reads(term)
-        if first and second:
-            return None
-        return Form(second=((scale, term),)) if second else Form(first=((scale, term),))
-
-    def linear(self, term: Term, scale: float = 1.0) -> Form | None:
-        """Return ``scale · term`` where it is a sum of terms of one variable each."""
-        found = self._alone(term, scale)
-        if found is not None:
-            return found
-        match term:
-            case Unary(operator="neg"):
-                return self.linear(term.operand, -scale)
-            case BinaryTerm(operator="+" | "-"):
-                left = self.linear(term.left, scale)
-                right = self.linear(term.right, scale if term.operator == "+" else -scale)
-                return None if left is None or right is None else _plus(left, right)
-            case BinaryTerm() if (split := _factor(term)) is not None:
-                return self.linear(split[1], scale * split[0])
-            case _:
-                return None
-
-    def uppers(self, term: Term, scale: float = 1.0) -> list[Form]:
-        """Return forms that ``scale · term`` is never above."""
-        found = self._alone(term, scale)
-        if found is not None:
-            return [found]
-        match term:
-            case Unary(operator="neg"):
-                return self.uppers(term.operand, -scale)
-            case BinaryTerm(operator="+" | "-"):
-                left = self.uppers(term.left, scale)
-                right = self.uppers(term.right, scale if term.operator == "+" else -scale)
-                return [_plus(a, b) for a in left for b in right][:_MOST]
-            case BinaryTerm() if (split := _factor(term)) is not None:
-                return self.uppers(split[1], scale * split[0])
-            case BinaryTerm(operator="min" | "max") if (term.operator == "min") == (scale > 0):
-                return [*self.uppers(term.left, scale), *self.uppers(term.right, scale)][:_MOST]
-            case Unary(operator="abs") if scale < 0:
-                inner = self.linear(term.operand)
-                return [] if inner is None else [Form(gap=(scale, inner))]
-            case Unary(operator="relu") if scale < 0:  # nor is it below what it is the positive part of
-                return [*self.uppers(term.operand, scale), Form()][:_MOST]
-            case Unary(operator="sqrt") if scale < 0:  # of a sum of squares it is at least each of their roots
-                return [Form(gap=(scale * math.sqrt(by), inner)) for by, inner in self._squares(term.operand)]
-            case _:
-                return []
-
-    def _squares(self, term: Term, scale: float = 1.0) -> list[tuple[float, Form]]:
-        """Return the squares c · a² that a sum is made of, as (c, a); none where something else is in the sum."""
-        match term:
-            case BinaryTerm(operator="+"):
-                left, right = self._squares(term.left, scale), self._squares(term.right, scale)
-                return [*left, *right] if left and right else []
-            case BinaryTerm(operator="^", right=Constant(value=2)):
-                inner = self.linear(term.left)
-                return [] if inner is None else [(scale, inner)]
-            case BinaryTerm(operator="*") if term.left == term.right:
-                inner = self.linear(term.left)
-                return [] if inner is None else [(scale, inner)]
-            case BinaryTerm() if (split := _factor(term)) is not None and split[0] > 0:
-                return self._squares(split[1], scale * split[0])
-            case _:
-                return []
-
-    # ---- conditions of a cost
-
-    def needed(self, term: Term, scale: float, beyond: float) -> list[Form]:
-        """Return forms that are positive wherever ``scale · term + beyond`` is."""
-        found = [_plus(form, Form(constant=beyond)) for form in self.uppers(term, scale)]
-        if found:
-            return found
-        if beyond > 0 and scale < 0:  # c² − Σ a²: each of the a is smaller than c
-            squares = self._squares(term)
-            return [Form(constant=math.sqrt(-beyond / scale / by), gap=(-1.0, inner)) for by, inner in squares]
-        match term:
-            case BinaryTerm() if (split := _factor(term)) is not None:
-                return self.needed(split[1], scale * split[0], beyond)
-            case Unary(operator="relu") if scale > 0 and beyond <= 0:
-                return self.needed(term.operand, scale, beyond)
-            case BinaryTerm(operator="*") if scale > 0 and beyond <= 0 and all(map(_at_least_0, (term.left, term.right))):
-                return [*self.needed(term.left, 1.0, 0.0), *self.needed(term.right, 1.0, 0.0)]
-            case BinaryTerm(operator="/") if scale > 0 and beyond <= 0 and _above_0(term.right):
-                return self.needed(term.left, 1.0, 0.0)
-            case BinaryTerm(operator="+" | "-"):
-                for part, other, sign in (
-                    (term.left, term.right, 1.0 if term.operator == "+" else -1.0),
-                    (term.right, term.left, 1.0),
-                ):
-                    if (value := constant(other)) is not None:
-                        own = scale if part is term.left or term.operator == "+" else -scale
-                        return self.needed(part, own, beyond + scale * sign * value)
-                return []
-            case _:
-                return []
+class _Claims(Bounds):
+    """Bounds of what claims cost."""
 
     def _of_claim(self, node: Formula, margin: float) -> Iterator[Form]:
         match node:
@@ -320,7 +207,7 @@ class _Bounds:
             case Differ() if node.left.kind is Kind.INT and node.right.kind is Kind.INT:  # costs where they are equal
                 left, right = self.linear(node.left), self.linear(node.right, -1.0)
                 if left is not None and right is not None:
-                    yield Form(constant=0.5, gap=(-1.0, _plus(left, right)))
+                    yield Form(constant=0.5, gap=(-1.0, together(left, right)))
             case _:
                 return
 
@@ -347,10 +234,13 @@ class _Bounds:
         return self._names(a.first) == self._names(b.second) and self._names(a.second) == self._names(b.first)
 
     def _names(self, parts: Sequence[tuple[float, Term]]) -> object:
-        own = (self.first, self.second)
+        own = (self.first.slot, self.second.slot)
 
         def index(at: Index) -> object:
-            return (None if at.variable in own else at.variable, at.add) if isinstance(at, Offset) else at
+            if not isinstance(at, Offset):
+                return at
+            slot = None if at.variable is None else at.variable.slot
+            return ("own" if slot in own else slot), at.add
 
         found: list[object] = []
         for scale, term in parts:
@@ -358,61 +248,6 @@ class _Bounds:
             names = sorted((read.name, read.component or "", str([index(at) for at in read.indices])) for read in reads)
             found.append((round(scale, 9), names))
         return sorted(found, key=str)
-
-
-def _factor(term: BinaryTerm) -> tuple[float, Term] | None:
-    """Return a product with a number, or a quotient by one, as (factor, term)."""
-    left, right = constant(term.left), constant(term.right)
-    if term.operator == "*" and left is not None:
-        return left, term.right
-    if term.operator == "*" and right is not None:
-        return right, term.left
-    return (1 / right, term.left) if term.operator == "/" and right else None
-
-
-def _at_least_0(term: Term) -> bool:
-    match term:
-        case Constant():
-            return term.value >= 0
-        case Unary():
-            return term.operator in ("relu", "abs", "sqrt", "exp", "sigmoid")
-        case BinaryTerm(operator="min" | "+" | "*" | "/"):
-            return _at_least_0(term.left) and _at_least_0(term.right)
-        case BinaryTerm(operator="max"):
-            return _at_least_0(term.left) or _at_least_0(term.right)
-        case BinaryTerm(operator="^", right=Constant(value=2)):
-            return True
-        case _:
-            return False
-
-
-def _above_0(term: Term) -> bool:
-    match term:
-        case Constant():
-            return term.value > 0
-        case BinaryTerm(operator="max"):
-            return _above_0(term.left) or _above_0(term.right)
-        case BinaryTerm(operator="+"):
-            return (_above_0(term.left) and _at_least_0(term.right)) or (_at_least_0(term.left) and _above_0(term.right))
-        case _:
-            return False
-
-
-# ---- terms of forms
-
-
-def total(parts: Sequence[tuple[float, Term]], beyond: float, span: Span) -> Term:
-    """Return Σ c · t + beyond as a term."""
-    found: Term = number(beyond, span)
-    for scale, term in parts:
-        found = plus(found, times(number(scale, span), term))
-    return found
-
-
-def magnitude(parts: Sequence[tuple[float, Term]], beyond: float, span: Span) -> Term:
-    """Return Σ |c · t| + |beyond| as a term."""
-    sizes = [(abs(scale), Unary(Kind.REAL, term.levels, term.span, "abs", term)) for scale, term in parts]
-    return total(sizes, abs(beyond), span)
 
 
 def _axis(reach: Form, gap: Form, span: Span) -> Axis:
@@ -435,7 +270,109 @@ def _axis(reach: Form, gap: Form, span: Span) -> Axis:
 def _between(a: Form, b: Form, span: Span) -> Axis:
     """Return the axis on which a pair meets where both forms are positive: first ≤ a's, and second ≤ b's, ends."""
     half, minus = 0.5, b.scaled(-1.0)
-    reach = _plus(a, b).scaled(half)
-    gap = _plus(a, minus).scaled(half)
+    reach = together(a, b).scaled(half)
+    gap = together(a, minus).scaled(half)
     # at first = (a − b) / 2 of the first's terms, at second = −(a − b) / 2 of the second's: as an absolute value is.
     return _axis(reach, gap, span)
+
+
+# ---- far pairs
+
+
+def distant(node: Every, margin: float = 0.0) -> Pairs | None:
+    """Return how a flattened ``forall`` adds up hinges of differences, as of ``abs(u[i] - u[j]) <= eps``; or None.
+
+    Args:
+        node: flattened.
+        margin: of its rule: what a real ``<`` costs more.
+    """
+    body = node.body
+    if not isinstance(body, AtMost) or body.defined is not None or not bindable(node):
+        return None
+    difference = BinaryTerm(Kind.REAL, body.levels, body.span, "-", body.left, body.right)
+    for place, first in enumerate(node.variables):
+        for second in node.variables[place + 1 :]:
+            form = Bounds(first, second).exact(difference)
+            if form is None:
+                continue
+            form = together(form, Form(constant=margin if body.strict else 0.0))
+            gap = None if form.gap is None else form.gap[1]
+            plain = form._replace(gap=None)
+            far = Far(_ends(plain, body.span) if gap else None, False)
+            found = Pairs(node, first, second, (), far)
+            orders = [part for part in found.conditions if {first.slot, second.slot} <= variable_slots(part)]
+            if form.gap is not None and gap is not None and form.gap[0] > 0 and gap.first and gap.second:
+                slopes = (form.gap[0], -form.gap[0])
+                axes = tuple(_hinge(together(plain, gap.scaled(slope)), body.span) for slope in slopes)
+            elif form.gap is None and form.first and form.second and not orders:
+                return replace(found, axes=(_hinge(plain, body.span),))
+            else:
+                continue
+            if not orders:
+                return replace(found, axes=axes)
+            if len(orders) == 1 and first.values == second.values and gap.constant == 0:
+                # A value is not far from itself, and each pair of two values stands there in both orders.
+                alike = _swapped(gap.first, first, second) == [(-by, term) for by, term in gap.second]
+                if alike and _is_other(orders[0], first, second):
+                    return replace(found, axes=axes)
+                same = alike and _swapped(plain.first, first, second) == list(plain.second)
+                if same and _is_order(orders[0], first, second):
+                    return replace(found, axes=axes, far=replace(far, half=True))
+    return None
+
+
+def _ends(form: Form, span: Span) -> tuple[Term, Term]:
+    return total(form.first, form.constant, span), total(form.second, 0.0, span)
+
+
+def _hinge(form: Form, span: Span) -> Axis:
+    nothing = number(0.0, span)
+    minus = form.scaled(-1.0)
+    size = magnitude(form.first, form.constant, span)
+    other = magnitude(form.second, 0.0, span)
+    return Axis(
+        Side(total(form.first, form.constant, span), nothing, size),
+        Side(total(minus.second, 0.0, span), nothing, other),
+    )
+
+
+def _is_other(node: Formula, first: Variable, second: Variable) -> bool:
+    return isinstance(node, Differ) and {_index(node.left), _index(node.right)} == {(first.slot, 0), (second.slot, 0)}
+
+
+def _is_order(node: Formula, first: Variable, second: Variable) -> bool:
+    """Whether a condition is that of two values the one is the smaller."""
+    if not isinstance(node, AtMost) or node.strict:
+        return False
+    smaller, larger = _index(node.left), _index(node.right)
+    return (smaller, larger) in (((first.slot, 1), (second.slot, 0)), ((second.slot, 1), (first.slot, 0)))
+
+
+def _index(term: Term) -> tuple[int, float] | None:
+    match term:
+        case IndexValue():
+            return term.variable.slot, 0
+        case BinaryTerm(operator="+", left=IndexValue(), right=Constant()):
+            return term.left.variable.slot, term.right.value
+        case _:
+            return None
+
+
+def _swapped(parts: Sequence[tuple[float, Term]], first: Variable, second: Variable) -> list[tuple[float, Term]]:
+    """Return the terms with the two variables exchanged."""
+
+    def exchange(node: TypedNode) -> TypedNode | None:
+        match node:
+            case IndexValue():
+                return replace(node, variable=other(node.variable))
+            case Read() | Table() if all(isinstance(at, Offset) and at.variable is not None for at in node.indices):
+                offsets = [at for at in node.indices if isinstance(at, Offset) and at.variable is not None]
+                moved = tuple(Offset(other(at.variable), at.add) for at in offsets if at.variable is not None)
+                return replace(node, indices=moved)
+            case _:
+                return None
+
+    def other(variable: Variable) -> Variable:
+        return second if variable.slot == first.slot else first if variable.slot == second.slot else variable
+
+    return [(scale, rebuilt(term, exchange)) for scale, term in parts]

@@ -12,7 +12,7 @@ from typing import assert_never
 
 import torch
 
-from asrppl.core.separation import Pairs, flattened, operands, separated
+from asrppl.core.separation import Pairs, distant, flattened, operands, separated
 from asrppl.core.typed import (
     AtLeast,
     AtMost,
@@ -29,7 +29,7 @@ from asrppl.core.typed import (
     Variable,
 )
 from asrppl.core.walk import part_of
-from asrppl.lower import chunks, operators, pairs
+from asrppl.lower import chunks, listed, operators, pairs
 from asrppl.lower.algebra import Algebra
 from asrppl.lower.builder import Value
 from asrppl.lower.terms import Add, chosen_of, term, truth
@@ -200,15 +200,19 @@ def _every(g: Algebra, node: Every, style: Style) -> Violation:
         return Violation()
 
     size = chunks.grid(node)
-    if g.elements * size >= pairs.DENSE and not (g.inner or style.priced):
+    if g.elements * size >= listed.DENSE and not (g.inner or style.priced):
         flat = flattened(node)
         parts = operands(flat)
-        known = [separated(part, style.margin) for part in parts]
+        known = [_way(part, style) for part in parts]
         if any(known):
             alone = len(parts) == 1
             found = [_of_pairs(g, node if alone else part, way, style) for part, way in zip(parts, known, strict=True)]
             return _added(g, found)
     return _shared(g, node, _over_grid(g, node, size, style))
+
+
+def _way(node: Every, style: Style) -> Pairs | None:
+    return separated(node, style.margin) or (distant(node, style.margin) if style.power == 1 else None)
 
 
 def _of_pairs(g: Algebra, node: Every, way: Pairs | None, style: Style) -> Violation:

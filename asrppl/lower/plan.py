@@ -18,7 +18,7 @@ from asrppl.lower.chunks import Chunked
 from asrppl.lower.code import Compiled
 from asrppl.lower.force import in_force
 from asrppl.lower.formulas import Style, total_violation
-from asrppl.lower.pairs import Listed
+from asrppl.lower.listed import Listed
 from asrppl.lower.placed import Placed
 
 _NO_FUNCTIONS: Mapping[str, Callable[..., Tensor]] = MappingProxyType({})
