@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from asrppl.core.affine import number
 from asrppl.core.forms import Bounds, Form, magnitude, together, total
-from asrppl.core.rebuild import rebuilt
+from asrppl.core.rebuild import Node, rebuilt
 from asrppl.core.signature import Kind
 from asrppl.core.typed import (
     Apply,
@@ -315,7 +315,7 @@ def distant(node: Every, margin: float = 0.0) -> Pairs | None:
                 alike = _swapped(gap.first, first, second) == [(-by, term) for by, term in gap.second]
                 if alike and _is_other(orders[0], first, second):
                     return replace(found, axes=axes)
-                same = alike and _swapped(plain.first, first, second) == list(plain.second)
+                same = alike and _swapped(plain.first, first, second) == list(plain.second) and _is_mirrored(found)
                 if same and _is_order(orders[0], first, second):
                     return replace(found, axes=axes, far=replace(far, half=True))
     return None
@@ -352,15 +352,26 @@ def _index(term: Term) -> tuple[int, float] | None:
     match term:
         case IndexValue():
             return term.variable.slot, 0
-        case BinaryTerm(operator="+", left=IndexValue(), right=Constant()):
-            return term.left.variable.slot, term.right.value
+        case BinaryTerm(operator="+", left=IndexValue(variable=variable), right=Constant(value=value)):
+            return variable.slot, value
         case _:
             return None
 
 
+def _is_mirrored(pairs: Pairs) -> bool:
+    """Whether what is asked of the first variable is asked of the second."""
+    first = [part for part in pairs.alone(pairs.first) if pairs.first.slot in variable_slots(part)]
+    moved = [_exchanged(part, pairs.first, pairs.second) for part in first]
+    second = pairs.alone(pairs.second)
+    return len(moved) == len(second) and all(part in second for part in moved)
+
+
 def _swapped(parts: Sequence[tuple[float, Term]], first: Variable, second: Variable) -> list[tuple[float, Term]]:
     """Return the terms with the two variables exchanged."""
+    return [(scale, _exchanged(term, first, second)) for scale, term in parts]
 
+
+def _exchanged(tree: Node, first: Variable, second: Variable) -> Node:
     def exchange(node: TypedNode) -> TypedNode | None:
         match node:
             case IndexValue():
@@ -375,4 +386,4 @@ def _swapped(parts: Sequence[tuple[float, Term]], first: Variable, second: Varia
     def other(variable: Variable) -> Variable:
         return second if variable.slot == first.slot else first if variable.slot == second.slot else variable
 
-    return [(scale, rebuilt(term, exchange)) for scale, term in parts]
+    return rebuilt(tree, exchange)

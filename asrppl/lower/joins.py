@@ -88,9 +88,12 @@ class Join:
         usual = torch.maximum(usual, longest * 2.0**-20)
         found: list[list[Tensor]] = []
         for side, own in zip(sides, places, strict=True):
+            if not len(own):
+                return [], []
             rank = torch.where(usual > 0, side.reach[own] / usual, 0.0).amax(1)
             power = (rank.clamp_min(_ALIKE).log2() / 2).ceil()
-            found.append([own[power == each] for each in power.unique()])
+            least, most = int(power.min()), int(power.max())
+            found.append([own[power == each] for each in range(least, most + 1)])
         return found[0], found[1]
 
     def pairs(self) -> Iterator[tuple[Tensor, Tensor]]:
@@ -100,7 +103,7 @@ class Join:
         cuts: list[int] = []
         if self.total > BLOCK:
             inside = torch.arange(BLOCK, self.total, BLOCK, device=self._ends.device)
-            cuts = torch.searchsorted(self._ends, inside).unique().tolist()  # pyright: ignore[reportUnknownMemberType]
+            cuts = sorted({int(place) for place in torch.searchsorted(self._ends, inside)})
         for start, end in itertools.pairwise([0, *cuts, len(self._ends)]):
             yield self._listed(slice(start, end))
 
@@ -124,9 +127,9 @@ def _ranges(own: Side, other: Side) -> tuple[Tensor, Tensor, list[tuple[Tensor, 
     is at hand when the next does.
     """
     low = torch.minimum(own.at.amin(0), other.at.amin(0))
-    extents = (torch.maximum(own.at.amax(0), other.at.amax(0)) - low).tolist()
+    extents = [float(each) for each in torch.maximum(own.at.amax(0), other.at.amax(0)) - low]
     longest = other.reach.amax(0)
-    widths = (own.reach.amax(0) + longest).tolist()
+    widths = [float(each) for each in own.reach.amax(0) + longest]
     if min(widths) < 0:
         nothing = torch.arange(0, device=low.device)
         return nothing, nothing, []

@@ -207,14 +207,14 @@ class Listed(nn.Module):
         layout = self._layout
         one_batch = [self._flat(part, axes, batch) for part, axes in zip(inputs, layout.axes, strict=True)]
         run = recomputed if join.total > BLOCK else _called
-        groups = self._shape(batch)
+        groups, order = self._shape(batch), self._order
         length = layout.lengths[layout.first]
         totals: list[Tensor] | None = None
         for first, second in join.pairs():
             at, place = self._positions(first, second, batch)
             given = self._given(at, place, inputs)
-            if self._order is not None:
-                kept = self._order([*given, *inputs])[0].flatten().nonzero().flatten()
+            if order is not None:
+                kept = order([*given, *inputs])[0].flatten().nonzero().flatten()
                 first, given = first[kept], [part[kept] if len(part) else part for part in given]
             costs = run(self._costs.graph, *[[*given, *one_batch][place] for place in self._costs.places])
             added = [_sums(part, first // length if prod(groups) > 1 else None, len(first), groups) for part in costs]

@@ -59,7 +59,7 @@ def listed(
         return h, build(h)
 
     over_grid, one = graph(dense), graph(cost, *variables)
-    free = {variable.slot for variable in variables if variable.slot not in bound and len(variable.values) > 1}
+    free = frozenset(variable.slot for variable in variables if variable.slot not in bound and len(variable.values) > 1)
     priced = [place for place, value in enumerate(over_grid[1]) if value.number != 0 or one[1][place].number != 0]
     if any(over_grid[1][place].slots != free for place in priced) or (pairs.far is not None and len(priced) != 1):
         return None
@@ -76,7 +76,7 @@ def listed(
     found = [g.constant(0.0)] * len(one[1])
     for number, place in enumerate(priced):
         item = g.make("call_function", operator.getitem, call, number)
-        found[place] = Value(("listed", call, number), frozenset(free), 0.0, math.inf, item)
+        found[place] = Value(("listed", call, number), free, 0.0, math.inf, item)
     return found
 
 
