@@ -183,10 +183,21 @@ def fits(node: TypedNode, most: int, outside: int = 1) -> bool:
     if isinstance(node, Every):
         flat = flattened(node)
         if outside * math.prod(len(variable.values) for variable in flat.variables) > most:
-            bodies = [part.body for part in operands(flat) if separated(part) or distant(part)]
+            bodies = [part.body for part in operands(flat) if way_of(part)]
             inside = any(getattr(part, "variables", ()) for body in bodies for part in walk(body))
             return len(bodies) == len(operands(flat)) and not inside
     return size <= most and all(fits(child, most, size) for child in children(node))
+
+
+def way_of(node: Every, margin: float = 0.0, power: float = 1.0) -> Pairs | None:
+    """Return how the pairs of a flattened ``forall`` are found that may cost something; None where all are looked at.
+
+    Args:
+        node: flattened, and of one conjunct.
+        margin: of its rule: what a real ``<`` costs more.
+        power: of its rule.
+    """
+    return separated(node, margin) or (distant(node, margin) if power == 1 else None)
 
 
 # ---- near pairs

@@ -12,7 +12,7 @@ from typing import assert_never
 
 import torch
 
-from asrppl.core.separation import Pairs, distant, flattened, operands, separated
+from asrppl.core.separation import Pairs, flattened, operands, way_of
 from asrppl.core.typed import (
     AtLeast,
     AtMost,
@@ -203,16 +203,12 @@ def _every(g: Algebra, node: Every, style: Style) -> Violation:
     if g.elements * size >= listed.DENSE and not (g.inner or style.priced):
         flat = flattened(node)
         parts = operands(flat)
-        known = [_way(part, style) for part in parts]
+        known = [way_of(part, style.margin, style.power) for part in parts]
         if any(known):
             alone = len(parts) == 1
             found = [_of_pairs(g, node if alone else part, way, style) for part, way in zip(parts, known, strict=True)]
             return _added(g, found)
     return _shared(g, node, _over_grid(g, node, size, style))
-
-
-def _way(node: Every, style: Style) -> Pairs | None:
-    return separated(node, style.margin) or (distant(node, style.margin) if style.power == 1 else None)
 
 
 def _of_pairs(g: Algebra, node: Every, way: Pairs | None, style: Style) -> Violation:

@@ -13,8 +13,8 @@ from asrppl.lower.code import Compiled
 from asrppl.lower.joins import BLOCK, Join, Side
 from asrppl.lower.recompute import Parts, recomputed
 
-DENSE = 10_000
-"""Pairs, those of the whole batch, up to which the dense grid is faster (`python -m benchmarks.pairs --crossing`)."""
+DENSE = 60_000
+"""Pairs, those of the whole batch, up to which the dense grid is faster (`python -m benchmarks.pairs`)."""
 
 DENSE_ON_DEVICES = 2**22
 """The same where listing has to wait for a device."""
