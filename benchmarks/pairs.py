@@ -97,18 +97,21 @@ def main() -> None:
     print(f"CPU time of a step in ms, the median of {arguments.repeats} (and the least).\n")
     print("| rule | boxes | listed | dense | memory, MB |\n| --- | --- | --- | --- | --- |", flush=True)
     found: dict[str, dict[int, float]] = {}
-    for name, claim in RULES.items():
-        for length in LENGTHS:
-            if length > min(arguments.largest, LARGEST_SWEEP if "sweep" in name else arguments.largest):
-                continue
-            usual, least, grown = measured(claim, length, arguments.repeats)
-            found.setdefault(name, {})[length] = usual
-            dense = ""
-            if length <= LARGEST_DENSE:
-                grid = measured(claim, length, 3, dense=True)
-                dense = f"{grid[0]:.1f} ({grid[1]:.1f})"
-                found.setdefault(f"{name.split(',')[0]}, dense", {})[length] = grid[0]
-            print(f"| {name} | {length:,} | {usual:.1f} ({least:.1f}) | {dense} | {grown:.0f} |", flush=True)
+    lengths = [length for length in LENGTHS if length <= arguments.largest]
+    rows: dict[tuple[str, int], list[str]] = {}
+    for name, claim in RULES.items():  # before the dense grids, beside whose memory that of lists would not show
+        for length in lengths:
+            if length <= LARGEST_SWEEP or "sweep" not in name:
+                usual, least, grown = measured(claim, length, arguments.repeats)
+                found.setdefault(name, {})[length] = usual
+                rows[name, length] = [f"{usual:.1f} ({least:.1f})", "", f"{grown:.0f}"]
+    for name, length in rows:
+        if length <= LARGEST_DENSE:
+            usual, least, _ = measured(RULES[name], length, arguments.repeats, dense=True)
+            found.setdefault(f"{name.split(',')[0]}, dense", {})[length] = usual
+            rows[name, length][1] = f"{usual:.1f} ({least:.1f})"
+    for (name, length), cells in rows.items():
+        print(f"| {name} | {length:,} | {' | '.join(cells)} |", flush=True)
     if arguments.plot is not None:
         drawn(found, arguments.plot)
 

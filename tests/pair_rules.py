@@ -21,7 +21,7 @@ from asrppl.bind.values import bind_values
 from asrppl.core.rules import TypedRule
 from asrppl.core.walk import rank
 from asrppl.diagnostics import AsrWarning
-from asrppl.lower import far, listed
+from asrppl.lower import listed
 from asrppl.lower.algebra import Algebra
 from asrppl.lower.builder import Hidden
 from asrppl.lower.formulas import Style, violation
@@ -136,20 +136,20 @@ def values(seed: int) -> dict[str, object]:
 
 @contextmanager
 def ways(dense: int, few: int) -> Iterator[list[int]]:
-    """Have pairs listed from ``dense`` of them on, and at most one in ``few``; yield how many calls listed theirs."""
-    before, added = (listed.DENSE, listed.FEW, far.FEW), listed.Listed._added
+    """Have pairs listed from ``dense`` of them on, where each counts as ``few``; yield how many calls listed theirs."""
+    before, added = (listed.DENSE, listed.FEW), listed.Listed._added
     taken: list[int] = []
 
     def noted(self: listed.Listed, join: listed.Candidates, *rest: object) -> object:
         taken.append(join.total)
         return added(self, join, *rest)  # pyright: ignore
 
-    listed.DENSE, listed.FEW, far.FEW = dense, few, few
+    listed.DENSE, listed.FEW = dense, few
     listed.Listed._added = noted  # pyright: ignore
     try:
         yield taken
     finally:
-        listed.DENSE, listed.FEW, far.FEW = before
+        listed.DENSE, listed.FEW = before
         listed.Listed._added = added
 
 

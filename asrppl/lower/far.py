@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor
 
-from asrppl.lower.listed import FEW, Inner, Layout, Listed
+from asrppl.lower.listed import Inner, Layout, Listed, pays
 
 
 class Distant(Listed):
@@ -45,7 +45,7 @@ class Distant(Listed):
         with torch.no_grad():
             if self._bounded and float(ends[0].max() + ends[1].max()) > 0:
                 return None
-            points = self._points(found, batch, torch.finfo(inputs[0].dtype).eps)
+            points = self._points(found, batch, inputs)
             if points is None:
                 return None
             *sides, slack = points
@@ -58,7 +58,7 @@ class Distant(Listed):
                 )
                 hinges.append(Hinge(a, b, slack[number]))
             listed = Borderline(hinges)
-            if listed.total * FEW > size:
+            if not pays(listed.total, size):
                 return None
         (total,) = self._added(listed, inputs, batch)
         for number, hinge in enumerate(hinges):

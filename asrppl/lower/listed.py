@@ -13,14 +13,14 @@ from asrppl.lower.code import Compiled
 from asrppl.lower.joins import BLOCK, Join, Side
 from asrppl.lower.recompute import Parts, recomputed
 
-DENSE = 60_000
+DENSE = 100_000
 """Pairs, those of the whole batch, up to which the dense grid is faster (`python -m benchmarks.pairs`)."""
 
 DENSE_ON_DEVICES = 2**22
 """The same where listing has to wait for a device."""
 
-FEW = 4
-"""Listing pays where at most one in so many pairs is listed."""
+FEW = 8
+"""A pair that is listed takes as long as so many on the dense grid, and listing any at all as long as `DENSE`."""
 
 _ROUNDING = 64.0
 """Units in the last place of the numbers that an axis is made of: more than any claim adds up rounding errors."""
@@ -69,6 +69,11 @@ class Layout:
     outputs: int
 
 
+def pays(count: float, size: int) -> bool:
+    """Whether to list ``count`` of ``size`` pairs is faster than the dense grid."""
+    return DENSE + FEW * count <= size
+
+
 class Candidates(Protocol):
     """Pairs, as places of both sides, in blocks; ``total`` says how many there are at most."""
 
@@ -115,9 +120,6 @@ class Listed(nn.Module):
         size = prod(batch) * prod(layout.lengths.values())
         if size < (DENSE if inputs[0].is_cpu else DENSE_ON_DEVICES):
             return None
-        with torch.no_grad():
-            if not _are_finite(inputs, layout):
-                return None
         totals = self._totals(inputs, batch, size)
         if totals is None:
             return None
@@ -127,11 +129,23 @@ class Listed(nn.Module):
     def _totals(self, inputs: tuple[Tensor, ...], batch: tuple[int, ...], size: int) -> Sequence[Tensor] | None:
         """Return the sums for each combination of what stands beside the two variables; None where that is too much."""
         with torch.no_grad():
-            points = self._points(self._sides(inputs), batch, torch.finfo(inputs[0].dtype).eps)
+            found = self._sides(inputs)
+            if not pays(self._share(found) * size, size):
+                return None
+            points = self._points(found, batch, inputs)
             if points is None:
                 return None
             join = Join(points[0]._replace(reach=points[0].reach + points[2]), points[1])
-        return None if join.total * FEW > size else self._added(join, inputs, batch)
+        return self._added(join, inputs, batch) if pays(join.total, size) else None
+
+    def _share(self, found: Sequence[Tensor]) -> float:
+        """Return what share of the pairs would meet were the points spread evenly: of crowds no list is tried."""
+        share: Tensor | float = 1.0
+        for place in range(0, len(found) - sum(self._layout.conditions), 6):
+            least, most = torch.aminmax(found[place])
+            width = 2 * (found[place + 1].mean() + found[place + 4].mean())
+            share = share * (width / (most - least + width.abs() + _SMALLEST)).clamp_min(0)
+        return float(share)
 
     def _shape(self, batch: tuple[int, ...], own: int | None = None) -> tuple[int, ...]:
         """Return the shape of what varies with the variables beside the two, and with one of these or none."""
@@ -146,16 +160,18 @@ class Listed(nn.Module):
         return torch.stack(columns, -1)
 
     def _points(
-        self, found: Sequence[Tensor], batch: tuple[int, ...], precision: float
+        self, found: Sequence[Tensor], batch: tuple[int, ...], inputs: Sequence[Tensor]
     ) -> tuple[Side, Side, Tensor] | None:
         """Return the points of both sides, and how far rounding may move a sum along each axis; None if not finite.
 
         Args:
             found: what the graph of sides gives.
             batch: the shape of the batch.
-            precision: of the working dtype.
+            inputs: those of the whole.
         """
         layout = self._layout
+        if not _are_finite(inputs, layout):
+            return None
         count = len(found) - sum(layout.conditions)
         conditions = list(found[count:])
         sides: list[Side] = []
@@ -174,7 +190,7 @@ class Listed(nn.Module):
             sides.append(Side(at, reach, group, chosen))
         if not bool(torch.isfinite(size).all()):
             return None
-        return sides[0], sides[1], _ROUNDING * precision * size + _SMALLEST
+        return sides[0], sides[1], _ROUNDING * torch.finfo(inputs[0].dtype).eps * size + _SMALLEST
 
     def _positions(self, first: Tensor, second: Tensor, batch: tuple[int, ...]) -> tuple[dict[int, Tensor], Tensor]:
         """Return the position of each variable, by slot, of pairs, and of each the element of the batch.
