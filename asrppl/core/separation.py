@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from asrppl.core.affine import number
+from asrppl.core.exchange import exchanged, is_order, is_other, swapped
 from asrppl.core.forms import Bounds, Form, magnitude, together, total
-from asrppl.core.rebuild import Node, rebuilt
 from asrppl.core.signature import Kind
 from asrppl.core.typed import (
     Apply,
@@ -29,7 +29,6 @@ from asrppl.core.typed import (
     IndexValue,
     Offset,
     Read,
-    Table,
     Term,
     Unary,
     Variable,
@@ -189,6 +188,21 @@ def fits(node: TypedNode, most: int, outside: int = 1) -> bool:
     return size <= most and all(fits(child, most, size) for child in children(node))
 
 
+def asks(node: Every) -> bool:
+    """Whether a ``forall`` asks of some index values for certain, by a guard on indices alone, told without a grid."""
+    flat = flattened(node)
+    conditions = _conjuncts(flat.guard)
+    if len(conditions) != 1 or not all(variable.values for variable in flat.variables):
+        return False
+    for place, first in enumerate(flat.variables):
+        for second in flat.variables[place + 1 :]:
+            if is_other(conditions[0], first, second):
+                return len(first.values) > 1 or first.values != second.values
+            if is_order(conditions[0], first, second):
+                return len(first.values) > 1 and first.values == second.values
+    return False
+
+
 def way_of(node: Every, margin: float = 0.0, power: float = 1.0) -> Pairs | None:
     """Return how the pairs of a flattened ``forall`` are found that may cost something; None where all are looked at.
 
@@ -323,11 +337,11 @@ def distant(node: Every, margin: float = 0.0) -> Pairs | None:
                 return replace(found, axes=axes)
             if len(orders) == 1 and first.values == second.values and gap.constant == 0:
                 # A value is not far from itself, and each pair of two values stands there in both orders.
-                alike = _swapped(gap.first, first, second) == [(-by, term) for by, term in gap.second]
-                if alike and _is_other(orders[0], first, second):
+                alike = swapped(gap.first, first, second) == [(-by, term) for by, term in gap.second]
+                if alike and is_other(orders[0], first, second):
                     return replace(found, axes=axes)
-                same = alike and _swapped(plain.first, first, second) == list(plain.second) and _is_mirrored(found)
-                if same and _is_order(orders[0], first, second):
+                same = alike and swapped(plain.first, first, second) == list(plain.second) and _is_mirrored(found)
+                if same and is_order(orders[0], first, second):
                     return replace(found, axes=axes, far=replace(far, half=True))
     return None
 
@@ -347,54 +361,9 @@ def _hinge(form: Form, span: Span) -> Axis:
     )
 
 
-def _is_other(node: Formula, first: Variable, second: Variable) -> bool:
-    return isinstance(node, Differ) and {_index(node.left), _index(node.right)} == {(first.slot, 0), (second.slot, 0)}
-
-
-def _is_order(node: Formula, first: Variable, second: Variable) -> bool:
-    """Whether a condition is that of two values the one is the smaller."""
-    if not isinstance(node, AtMost) or node.strict:
-        return False
-    smaller, larger = _index(node.left), _index(node.right)
-    return (smaller, larger) in (((first.slot, 1), (second.slot, 0)), ((second.slot, 1), (first.slot, 0)))
-
-
-def _index(term: Term) -> tuple[int, float] | None:
-    match term:
-        case IndexValue():
-            return term.variable.slot, 0
-        case BinaryTerm(operator="+", left=IndexValue(variable=variable), right=Constant(value=value)):
-            return variable.slot, value
-        case _:
-            return None
-
-
 def _is_mirrored(pairs: Pairs) -> bool:
     """Whether what is asked of the first variable is asked of the second."""
     first = [part for part in pairs.alone(pairs.first) if pairs.first.slot in variable_slots(part)]
-    moved = [_exchanged(part, pairs.first, pairs.second) for part in first]
+    moved = [exchanged(part, pairs.first, pairs.second) for part in first]
     second = pairs.alone(pairs.second)
     return len(moved) == len(second) and all(part in second for part in moved)
-
-
-def _swapped(parts: Sequence[tuple[float, Term]], first: Variable, second: Variable) -> list[tuple[float, Term]]:
-    """Return the terms with the two variables exchanged."""
-    return [(scale, _exchanged(term, first, second)) for scale, term in parts]
-
-
-def _exchanged(tree: Node, first: Variable, second: Variable) -> Node:
-    def exchange(node: TypedNode) -> TypedNode | None:
-        match node:
-            case IndexValue():
-                return replace(node, variable=other(node.variable))
-            case Read() | Table() if all(isinstance(at, Offset) and at.variable is not None for at in node.indices):
-                offsets = [at for at in node.indices if isinstance(at, Offset) and at.variable is not None]
-                moved = tuple(Offset(other(at.variable), at.add) for at in offsets if at.variable is not None)
-                return replace(node, indices=moved)
-            case _:
-                return None
-
-    def other(variable: Variable) -> Variable:
-        return second if variable.slot == first.slot else first if variable.slot == second.slot else variable
-
-    return rebuilt(tree, exchange)

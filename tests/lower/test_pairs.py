@@ -135,6 +135,14 @@ def test_many_listed_pairs_are_recomputed_in_blocks(monkeypatch: pytest.MonkeyPa
     torch.testing.assert_close(listed, dense, rtol=1e-12, atol=1e-12)
 
 
+@pytest.mark.parametrize("head", ["forall i != j", "forall i: forall j where i < j"])
+def test_that_a_rule_asks_something_of_pairs_is_known_without_a_grid(head: str) -> None:
+    plan, _ = compile_rule(f"rule r: {head}: nonoverlap(box[i], box[j])", {"box": scene(40)}, shares=True)
+    assert plan.speaking == ()
+    plan, bound = compile_rule("rule r: forall i != j in {1}: x[i] <= x[j]", {"x": [1.0, 2.0]}, shares=True)
+    assert [bool(share) for share in plan.evaluate(bound.tensors)[1].values()] == [False]
+
+
 def test_more_pairs_than_a_grid_may_have_are_taken_where_few_cost() -> None:
     boxes = scene(12_000)
     value = asrppl.parse(APART).violations({"box": boxes})["r"]
