@@ -135,6 +135,20 @@ def test_many_listed_pairs_are_recomputed_in_blocks(monkeypatch: pytest.MonkeyPa
     torch.testing.assert_close(listed, dense, rtol=1e-12, atol=1e-12)
 
 
+def test_what_a_listed_pair_reduces_over_is_never_looped() -> None:
+    text = "rule r: forall i != j: abs(x[i] - x[j]) >= 1 or (sum l: m[i, l]) <= 3"
+    g = torch.Generator().manual_seed(0)
+    values: dict[str, object] = {
+        "x": torch.rand(40, generator=g, dtype=torch.float64) * 30,
+        "m": torch.rand(40, 9, generator=g, dtype=torch.float64),
+    }
+    plan, bound = compile_rule(text, values, elements=1)
+    with ways(1, 0) as taken:
+        looped, _ = compile_rule(text, values, elements=1, bound=4)
+        torch.testing.assert_close(looped(bound.tensors)["r"], plan(bound.tensors)["r"])
+    assert len(taken) == 1
+
+
 @pytest.mark.parametrize("head", ["forall i != j", "forall i: forall j where i < j"])
 def test_that_a_rule_asks_something_of_pairs_is_known_without_a_grid(head: str) -> None:
     plan, _ = compile_rule(f"rule r: {head}: nonoverlap(box[i], box[j])", {"box": scene(40)}, shares=True)
