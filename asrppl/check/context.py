@@ -27,6 +27,8 @@ MAX_VALUES = 100_000
 """How many values one index variable may run over."""
 MAX_GRID = 100_000_000
 """How many combinations of index values one formula may be spread over."""
+MAX_PAIRS = 10_000_000_000
+"""The same where the formula itself says that few of them cost anything (`asrppl.core.separation`)."""
 
 
 class LimitError(Exception):
@@ -89,6 +91,8 @@ class Context:
     it depends on these values, or has a finding, it is ``void``: it goes on silently, as the pass before binding does,
     only to see what is indexed, and is then made again.
 
+    ``large``: where a grid that only few pairs of may be asked was opened first, in the statement.
+
     ``steps`` and ``total`` count the nodes expanded for a statement and before it; ``effort`` scales their limits, and
     ``most`` is what they leave to the statement.
     ``scopes`` and ``lengths`` hold, by slot, the binder of each index variable in scope and how many values it has, as
@@ -119,6 +123,7 @@ class Context:
     lengths: list[int] = field(default_factory=list[int])
     guards: list[Scope | None] = field(default_factory=list["Scope | None"])
     reported: set[tuple[str, Span]] = field(default_factory=set[tuple[str, Span]])
+    large: "tuple[Span, Env] | None" = None
 
     def __post_init__(self) -> None:
         self.begin()
@@ -178,6 +183,7 @@ class Context:
 
     def begin(self) -> None:
         """Start counting for a new statement."""
+        self.large = None
         self.total += self.steps
         self.steps = 0
         self.most = min(MAX_STEPS * self.effort, MAX_TOTAL * self.effort - self.total)
@@ -199,6 +205,16 @@ class Context:
             "all definitions and rules together expand to too much" if self.exhausted else "this expands to too much",
             env,
             help="define and name less, or reduce over an index instead of writing the cases out",
+        )
+
+    def refuse_grid(self, span: Span, env: Env) -> NoReturn:
+        """Report that a formula is spread over too many combinations of index values."""
+        self.refuse(
+            "ASR061",
+            span,
+            f"the index variables in scope here span more than {MAX_GRID:,} combinations",
+            env,
+            help="give the variables smaller domains with `in`",
         )
 
     def descend(self, span: Span, env: Env, further: int = 0) -> None:

@@ -3,12 +3,13 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from asrppl.check.context import Context, LimitError
+from asrppl.check.context import MAX_GRID, Context, LimitError
 from asrppl.check.expand import build
 from asrppl.check.expand.bounds import always_holds, never_holds
 from asrppl.check.expand.terms import constant
 from asrppl.check.expand.values import Env, Module
 from asrppl.core.rules import Schedule, TypedRule
+from asrppl.core.separation import fits
 from asrppl.core.signature import Level
 from asrppl.core.typed import AtMost, Erroneous, Every, Formula, TruthValue
 from asrppl.core.walk import walk
@@ -116,6 +117,8 @@ def expand_rule(ctx: Context, expr: ast.Expr, env: Env, where: ast.Expr | None =
     try:
         guard = ctx.condition(where, env) if where is not None else None
         formula = ctx.formula(expr, env)
+        if ctx.large is not None and not fits(formula, MAX_GRID):
+            ctx.refuse_grid(*ctx.large)
     except LimitError:
         return None
     decided = isinstance(formula, TruthValue) and not ctx.static  # it runs over no instance, which is said already

@@ -9,7 +9,7 @@ from typing import TypeGuard, cast
 
 from asrppl.check import Checked, RuleInfo
 from asrppl.check.facts import Facts, Mean, cost_in, facts_of, nodes
-from asrppl.cli.lengths import code_of, grid_of, lengths_of, sized
+from asrppl.cli.lengths import code_of, grid_of, lengths_of, pairs_of, sized
 from asrppl.cli.output import level, weight
 from asrppl.cli.report import FileReport
 from asrppl.cli.wrap import WIDTH, wrapped
@@ -140,6 +140,8 @@ class Explanation:
         """Yield how large a rule's grid is, with a warning if that is huge."""
         text, warning = grid_of(rule)
         yield from self.row("grid", text)
+        if (pairs := pairs_of(rule)) is not None:
+            yield from self.row("pairs", pairs)
         if warning is not None:
             yield from self.row("warning", warning)
 

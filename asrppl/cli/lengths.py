@@ -2,7 +2,7 @@
 
 import argparse
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -13,8 +13,9 @@ from asrppl.codes import Severity
 from asrppl.core.grids import largest_grid
 from asrppl.core.moments import decomposed, needs_decomposing
 from asrppl.core.rules import TypedProgram, TypedRule
+from asrppl.core.separation import fits, flattened, operands, way_of
 from asrppl.core.signature import Signature
-from asrppl.core.typed import Cost
+from asrppl.core.typed import Conjunction, Cost, Every, Formula
 from asrppl.diagnostics import AsrError
 
 LARGE = 10_000_000
@@ -85,7 +86,36 @@ def grid_of(rule: TypedRule) -> tuple[str, str | None]:
     product = f"{' × '.join(counts)} = " if len(counts) > 1 else ""
     memory = f"{_bytes(size * _BATCH * _FLOAT)} an array (batch of {_BATCH}, float32)"
     text = f"{' × '.join(names)}: {product}{size:,} instances, {memory}"
-    return text, _HUGE if size >= LARGE else None
+    return text, _HUGE if size >= LARGE and not fits(rule.formula, LARGE) else None
+
+
+def pairs_of(rule: TypedRule) -> str | None:
+    """Return which pairs of a rule are looked at where there are many; None of a rule that is not over pairs."""
+    found: list[str] = []
+    for node in _outermost(rule.formula):
+        for part in operands(flattened(node)):
+            if len(part.variables) < 2:
+                continue
+            pairs = way_of(part, rule.margin, rule.power)
+            if pairs is None:
+                how = "all of them"
+            else:
+                names = f"{pairs.first.name}, {pairs.second.name}"
+                count = len(pairs.axes)
+                how = f"{names} that meet along {count} axes (a grid)" if count > 1 else f"{names} that meet (a sweep)"
+                if pairs.far is not None:
+                    how = f"{names} that are far apart, as sorted sums"
+            if how not in found:
+                found.append(how)
+    return "; ".join(found) or None
+
+
+def _outermost(node: Formula) -> Iterator[Every]:
+    if isinstance(node, Every):
+        yield node
+    elif isinstance(node, Conjunction):
+        for operand in node.operands:
+            yield from _outermost(operand)
 
 
 def _bytes(count: float) -> str:

@@ -114,6 +114,11 @@ def slots(node: TypedNode) -> Iterator[int]:
     return (variable.slot for part in walk(node) for variable in _named(part))
 
 
+def named_variables(node: TypedNode) -> dict[int, Variable]:
+    """Return the index variables that occur in ``node`` by slot. (To hash one takes as long as it has values.)"""
+    return {variable.slot: variable for part in walk(node) for variable in _named(part)}
+
+
 def variable_slots(node: TypedNode) -> set[int]:
     """Return the slots of the index variables that occur in ``node``, bound inside it or not."""
     return set(slots(node))

@@ -8,6 +8,7 @@ from asrppl.core.typed import Computed, Index, Offset, Table, Variable
 from asrppl.lower import operators
 from asrppl.lower.algebra import Algebra
 from asrppl.lower.builder import Value
+from asrppl.lower.code import Node
 
 
 def read(
@@ -38,7 +39,7 @@ def read(
     entry = g.entries.get(name)
     if component == "h" and entry is not None and entry.squares:
         component = "w"
-    node = g.tensor((name, component))
+    node = g.tensor((name, component), len(indices) + tail)
     lengths: tuple[int | None, ...] = entry.axes if entry is not None else (None,) * len(indices)
     if component == "log_probs" and entry is not None and entry.support is not None and not tail:
         lengths = (*lengths, len(entry.support))  # the probability of one value, whose place is the last index
@@ -54,7 +55,7 @@ def read_table(g: Algebra, table: Table, places: Sequence[Value]) -> Value:
         return g.fold(tensor[at], slots)
     node = g.buffer(tensor)
     value = Value(node, frozenset(), float(tensor.min()), float(tensor.max()), node)
-    return _entries(g, value, table.shape, table.indices, places, 0)
+    return _entries(g, value, table.shape, table.indices, places, 0, table=True)
 
 
 def _positions(g: Algebra, index: Index, length: int) -> torch.Tensor:
@@ -73,7 +74,11 @@ def _entries(
     indices: tuple[Index, ...],
     places: Sequence[Value],
     tail: int,
+    *,
+    table: bool = False,
 ) -> Value:
+    if g.batch is not None:
+        value, lengths, indices = _paired(g, value, lengths, indices, tail, table=table)
     computed = [position for position, index in enumerate(indices) if isinstance(index, Computed)]
     if computed:
         # Axes with a computed index go last, and wait there until the others are in their slots.
@@ -89,6 +94,41 @@ def _entries(
         low, high = value.low, value.high
         return g.call(operators.entry, value, sizes, *places, low=low, high=high, slots=slots, tensors=True)
     return _offsets(g, value, lengths, [_offset_of(index) for index in indices], tail)
+
+
+def _paired(
+    g: Algebra,
+    value: Value,
+    lengths: tuple[int | None, ...],
+    indices: tuple[Index, ...],
+    tail: int,
+    *,
+    table: bool,
+) -> tuple[Value, tuple[int | None, ...], tuple[Index, ...]]:
+    """Return the entries of listed combinations: what the variables that are listed index is one axis, the first.
+
+    Also what is left of lengths and indices. A ``table`` has no batch.
+    """
+    own = {
+        place: index
+        for place, index in enumerate(indices)
+        if isinstance(index, Offset) and index.variable is not None and index.variable.slot in g.dynamic
+    }
+    if table and not own:
+        return value, lengths, indices
+    axes = tuple(lengths[place] for place in own)
+    positions: list[Node] = []
+    adds: list[int] = []
+    for index, length in zip(own.values(), axes, strict=True):
+        assert index.variable is not None
+        assert length is not None
+        positions.append(_positions_in(g, index.variable, index.add, length))
+        adds.append(index.add if positions[-1] is g.dynamic[index.variable.slot][0] else 0)
+    where = g.call(operators.flat_places, None if table else g.batch, axes, tuple(adds), *positions, slots=())
+    dims = tuple(place - len(indices) - tail for place in own)
+    found = g.call(operators.listed, value, dims, not table, where, low=value.low, high=value.high, slots=())
+    rest = [place for place in range(len(indices)) if place not in own]
+    return found, tuple(lengths[place] for place in rest), tuple(indices[place] for place in rest)
 
 
 def _offset_of(index: Index) -> Offset:
@@ -124,13 +164,26 @@ def _offsets(g: Algebra, value: Value, lengths: tuple[int | None, ...], indices:
     return Value(value.key, varying, low, high, value.node, None, None, value.target, value.arguments, value.nan)
 
 
+def _leaves(variable: Variable, add: int, length: int) -> bool:
+    return variable.values[0] + add < 0 or variable.values[-1] + add >= length
+
+
+def _positions_in(g: Algebra, variable: Variable, add: int, length: int) -> Node:
+    """Return the positions of a variable, ``add`` more and held in the axis where that leaves it; else just them."""
+    positions = g.dynamic[variable.slot][0]
+    if not _leaves(variable, add, length):
+        return positions
+    moved = g.node(g.call(torch.add, positions, add, slots=())) if add else positions
+    return g.node(g.call(torch.clamp, moved, 0, length - 1, slots=()))
+
+
 def _pick(g: Algebra, value: Value, dim: int, variable: Variable, add: int, length: int | None) -> Value:
     if variable.slot in g.dynamic:
         positions = g.dynamic[variable.slot][0]
-        if add:
+        if length is not None and _leaves(variable, add, length):
+            positions = _positions_in(g, variable, add, length)
+        elif add:
             positions = g.node(g.call(torch.add, positions, add, slots=()))
-        if length is not None and (variable.values[0] + add < 0 or variable.values[-1] + add >= length):
-            positions = g.node(g.call(torch.clamp, positions, 0, length - 1, slots=()))
         return g.call(torch.index_select, value, dim, positions, low=value.low, high=value.high)
     first, count = variable.values[0] + add, len(variable.values)
     if variable.values == tuple(range(variable.values[0], variable.values[0] + count)):

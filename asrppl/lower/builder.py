@@ -40,15 +40,16 @@ class ConstantTensor:
 
 @dataclass(frozen=True, slots=True)
 class Hidden:
-    """An input that only the body of a loop has: a constant, or the values of a loop's variable.
+    """An input that only an inner graph has: a constant, or the values of a variable of a loop or of pairs.
 
     Args:
-        role: ``"positions"`` are integers, to index with; ``"numbers"`` are in the working dtype.
+        role: ``"positions"`` are integers, to index with; ``"numbers"`` are in the working dtype; ``"batch"`` says
+            of which element of the batch a pair is.
         of: the variable or constant.
     """
 
-    role: Literal["constant", "positions", "numbers"]
-    of: Variable | ConstantTensor
+    role: Literal["constant", "positions", "numbers", "batch"]
+    of: Variable | ConstantTensor | None
 
 
 Input = InputKey | str | Hidden
@@ -94,6 +95,9 @@ class Builder:
         elements: of the batch, times the lengths of those parts.
         bound: elements of a dense grid that may be held at once.
         entries: what is known of the bound names (squares share work, a whole axis needs no view).
+        paired: variables whose values are inputs, too, but along one axis that they share, and that stands for the
+            batch: of combinations of values that are listed one by one (`asrppl.lower.pairs`).
+        inner: constants are inputs, as in every graph that another one calls.
     """
 
     def __init__(
@@ -103,9 +107,15 @@ class Builder:
         elements: int,
         bound: int,
         entries: Mapping[str, Entry] = MappingProxyType({}),
+        *,
+        paired: tuple[Variable, ...] = (),
+        inner: bool = False,
     ) -> None:
         self.rank = rank
         self.variables = variables
+        self.inner = inner or bool(variables or paired)
+        self.axes: dict[InputKey, int] = {}
+        self.batch: Node | None = None
         self.elements = elements
         self.bound = bound
         self.entries = entries
@@ -118,13 +128,19 @@ class Builder:
         self._nodes: list[Node] = []
         self._taken = {"self", "torch", "operator", "inf", "nan"}
         for variable in variables:
-            positions = self.input(Hidden("positions", variable), f"{variable.name}_positions")
-            numbers = self.input(Hidden("numbers", variable), f"{variable.name}_numbers")
-            spread: tuple[Any, ...] = (*[None] * variable.slot, slice(None), *[None] * (rank - 1 - variable.slot))
-            shaped = numbers if len(spread) == 1 else self.make("call_function", operator.getitem, numbers, spread)
-            slots = frozenset({variable.slot})
-            value = Value(shaped, slots, min(variable.values), max(variable.values), shaped)
-            self.dynamic[variable.slot] = (positions, value)
+            before, behind = variable.slot, rank - 1 - variable.slot
+            self._given_values(variable, (*[None] * before, slice(None), *[None] * behind), frozenset({variable.slot}))
+        for variable in paired:
+            self._given_values(variable, (slice(None), *[None] * rank), _NO_SLOTS)
+        if paired:
+            self.batch = self.input(Hidden("batch", None), "batch")
+
+    def _given_values(self, variable: Variable, spread: tuple[Any, ...], slots: frozenset[int]) -> None:
+        positions = self.input(Hidden("positions", variable), f"{variable.name}_positions")
+        numbers = self.input(Hidden("numbers", variable), f"{variable.name}_numbers")
+        shaped = numbers if len(spread) == 1 else self.make("call_function", operator.getitem, numbers, spread)
+        value = Value(shaped, slots, min(variable.values), max(variable.values), shaped)
+        self.dynamic[variable.slot] = (positions, value)
 
     # ---- leaves
 
@@ -143,9 +159,10 @@ class Builder:
         self._taken.add(name)
         return name
 
-    def tensor(self, key: InputKey) -> Node:
-        """Return the placeholder of a bound tensor."""
+    def tensor(self, key: InputKey, axes: int) -> Node:
+        """Return the placeholder of a bound tensor, which has so many axes behind those of its batch."""
         name, component = key
+        self.axes[key] = axes
         return self.input(key, name if component is None else f"{name}_{component.replace('.', '_')}")
 
     def function(self, name: str) -> Node:
@@ -198,7 +215,7 @@ class Builder:
     def buffer(self, tensor: Tensor) -> Node:
         """Return a constant tensor as a node; floats take the dtype and device of the inputs."""
         key = ("buffer", tensor.dtype, tuple(tensor.shape), tensor.numpy().tobytes())
-        if self.variables:
+        if self.inner:
             return self.input(Hidden("constant", ConstantTensor(key, tensor)), "constant")
         if key not in self._made:
             name = f"constant_{sum(isinstance(kept, Tensor) for kept in self.root.values())}"

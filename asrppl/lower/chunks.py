@@ -84,7 +84,8 @@ def reduced(
         parts: builds what is reduced, in the graph that it is given.
         reducer: how.
     """
-    if g.elements * size <= g.bound or all(len(variable.values) < 2 for variable in variables):
+    listed = g.batch is not None  # few combinations, whose axis a loop knows nothing of
+    if listed or g.elements * size <= g.bound or all(len(variable.values) < 2 for variable in variables):
         return reducer.reduce(g, parts(g), variables)
     loops = _loops(variables, size, g.bound // (_PARTS * g.elements))
     own = tuple(variable for variable, _ in loops)

@@ -4,6 +4,7 @@ A `forall` whose guard lets nothing through, and a comparison whose sides have n
 vacuous for most data teaches little, and a training may end there by emptying its guards.
 """
 
+from asrppl.core.separation import asks, flattened
 from asrppl.core.typed import AtLeast, Atom, Conjunction, Disjunction, Every, Formula, TruthValue
 from asrppl.lower import chunks
 from asrppl.lower.algebra import Algebra
@@ -44,6 +45,8 @@ def _anywhere(g: Algebra, node: Every | AtLeast) -> Value | None:
         return g.constant(False)
     if node.present is None and node.guard is None and in_force(g, node.body) is None:
         return None
+    if isinstance(node, Every) and asks(node) and in_force(g, flattened(node).body) is None:
+        return None  # of many pairs, the grid of Booleans alone would take longer than the rule
 
     def parts(h: Algebra) -> list[Value]:
         inside, chosen = in_force(h, node.body) or h.constant(True), chosen_of(h, node)

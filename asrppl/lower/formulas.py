@@ -12,6 +12,7 @@ from typing import assert_never
 
 import torch
 
+from asrppl.core.separation import Pairs, flattened, operands, way_of
 from asrppl.core.typed import (
     AtLeast,
     AtMost,
@@ -28,7 +29,7 @@ from asrppl.core.typed import (
     Variable,
 )
 from asrppl.core.walk import part_of
-from asrppl.lower import chunks, operators
+from asrppl.lower import chunks, listed, operators, pairs
 from asrppl.lower.algebra import Algebra
 from asrppl.lower.builder import Value
 from asrppl.lower.terms import Add, chosen_of, term, truth
@@ -203,14 +204,45 @@ def _every(g: Algebra, node: Every, style: Style) -> Violation:
     if not all(variable.values for variable in node.variables):
         return Violation()
 
-    def parts(h: Algebra) -> list[Value]:
-        zero = h.constant(0.0)
-        amounts = [part or zero for part in violation(h, node.body, style).parts]
-        chosen = chosen_of(h, node)
-        return amounts if chosen is None else [h.where(chosen, amount, zero) for amount in amounts]
+    size = chunks.grid(node)
+    if g.elements * size >= listed.DENSE and not (g.inner or style.priced):
+        flat = flattened(node)
+        parts = operands(flat)
+        known = [way_of(part, style.margin, style.power) for part in parts]
+        if any(known):
+            alone = len(parts) == 1
+            found = [_of_pairs(g, node if alone else part, way, style) for part, way in zip(parts, known, strict=True)]
+            return _added(g, found)
+    return _shared(g, node, _over_grid(g, node, size, style))
 
-    found = chunks.reduced(g, node.variables, chunks.grid(node), parts, Add())
-    return _violation(*(g.multiply(part, g.constant(1 / node.share)) for part in found))
+
+def _of_pairs(g: Algebra, node: Every, way: Pairs | None, style: Style) -> Violation:
+    size = chunks.grid(node)
+    found = None
+    if way is not None:
+        claim = way.claim
+        found = pairs.listed(
+            g,
+            way,
+            lambda h: _over_grid(h, claim, size, style),
+            lambda h: _amounts_of(h, claim, style),
+        )
+    return _shared(g, node if way is None else way.claim, found or _over_grid(g, node, size, style))
+
+
+def _shared(g: Algebra, node: Every, sums: Sequence[Value]) -> Violation:
+    return _violation(*(g.multiply(part, g.constant(1 / node.share)) for part in sums))
+
+
+def _over_grid(g: Algebra, node: Every, size: int, style: Style) -> list[Value]:
+    return chunks.reduced(g, node.variables, size, lambda h: _amounts_of(h, node, style), Add())
+
+
+def _amounts_of(g: Algebra, node: Every, style: Style) -> list[Value]:
+    zero = g.constant(0.0)
+    amounts = [part or zero for part in violation(g, node.body, style).parts]
+    chosen = chosen_of(g, node)
+    return amounts if chosen is None else [g.where(chosen, amount, zero) for amount in amounts]
 
 
 # ---- exists and count

@@ -197,6 +197,38 @@ def modulo(x: Tensor, y: Tensor) -> Tensor:
     return torch.where(y == 0, 0.0, torch.remainder(x, torch.where(y == 0, 1.0, y)))
 
 
+# ---- combinations of index values that are listed one by one
+
+
+def flat_places(batch: Tensor | None, lengths: tuple[int, ...], adds: tuple[int, ...], *positions: Tensor) -> Tensor:
+    """Return where entries stand in flattened axes.
+
+    Args:
+        batch: of each the element of the batch; empty where there is but one, None where there is none.
+        lengths: of the axes behind it.
+        adds: to the positions.
+        positions: along those axes.
+    """
+    flat = batch if batch is not None and (batch.numel() or not positions) else None
+    for length, add, place in zip(lengths, adds, positions, strict=True):
+        place = place if add == 0 else place + add
+        flat = place if flat is None else flat * length + place
+    assert flat is not None
+    return flat
+
+
+def listed(x: Tensor, dims: tuple[int, ...], batched: bool, places: Tensor) -> Tensor:
+    """Return the entries of ``x`` at flat ``places`` of its batch axis (where it has one) and of ``dims``."""
+    if batched and not dims and x.shape[0] == 1:
+        return x
+    first = int(batched)
+    targets = tuple(range(first, first + len(dims)))
+    if targets and tuple(x.dim() + dim for dim in dims) != targets:
+        x = x.movedim(dims, targets)
+    last = first + len(dims) - 1
+    return (x.flatten(0, last) if last else x).index_select(0, places)
+
+
 # ---- functionals of distributions, along the last axis
 
 

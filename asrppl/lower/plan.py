@@ -18,6 +18,7 @@ from asrppl.lower.chunks import Chunked
 from asrppl.lower.code import Compiled
 from asrppl.lower.force import in_force
 from asrppl.lower.formulas import Style, total_violation
+from asrppl.lower.listed import Listed
 from asrppl.lower.placed import Placed
 
 _NO_FUNCTIONS: Mapping[str, Callable[..., Tensor]] = MappingProxyType({})
@@ -148,5 +149,7 @@ def _lower_again(program: TypedProgram, options: dict[str, Any]) -> Plan:
 def _codes(module: Compiled, name: str) -> Iterator[str]:
     yield (f"# {name}\n" if name else "") + module.code.strip()
     for part, child in module.named_children():
-        if isinstance(child, Chunked):
+        if isinstance(child, Chunked | Listed):
             yield from _codes(child.body, f"{name}.{part}" if name else part)
+        if isinstance(child, Listed):
+            yield from _codes(child.listed, f"{name}.{part}, of pairs that are listed" if name else f"{part}, listed")

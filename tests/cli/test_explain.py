@@ -129,6 +129,21 @@ def test_grids(explain: Explain) -> None:
     assert "    warning  huge: " in explain(rule, "--lengths", "i=4000,j=4000")
 
 
+def test_which_pairs_are_looked_at(explain: Explain) -> None:
+    rules = """forall i != j: nonoverlap(box[i], box[j])
+forall i != j: abs(box[i].size - box[j].size) <= 3
+forall i != j: abs(box[i].x - box[j].x) >= 3 and box[i].x * box[j].x <= 1
+forall i: box[i].x <= 1
+"""
+    out = explain(rules, "--lengths", "box=10000")
+    assert [line.split(maxsplit=1)[1] for line in out.splitlines() if line.startswith("    pairs ")] == [
+        "i, j that meet along 2 axes (a grid)",
+        "i, j that are far apart, as sorted sums",
+        "i, j that meet (a sweep); all of them",
+    ]
+    assert out.count("    warning  huge: ") == 1
+
+
 def test_code_is_that_of_the_rule(explain: Explain) -> None:
     rule = "forall i != j: x[i] <= x[j] + 1"
     out = explain(rule, "--lengths", "x=3", "--code")

@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable
 from typing import Literal, TypeVar
 
-from asrppl.check.context import MAX_GRID, MAX_RANK, MAX_VALUES, Access, Context, Scope, entries
+from asrppl.check.context import MAX_GRID, MAX_PAIRS, MAX_RANK, MAX_VALUES, Access, Context, Scope, entries
 from asrppl.check.expand import build
 from asrppl.check.expand.arrays import term
 from asrppl.check.expand.foreign import mend_of_domain, verify_length
@@ -89,14 +89,11 @@ def _visit(
         Variable(name.text, first + position, _NO_VALUES if later else values)
         for position, (name, values) in enumerate(zip(binder.names, domains, strict=True))
     )
-    if math.prod(ctx.lengths) * _grid(domains) > MAX_GRID:
-        ctx.refuse(
-            "ASR061",
-            binder.span,
-            f"the index variables in scope here span more than {MAX_GRID:,} combinations",
-            env,
-            help="give the variables smaller domains with `in`",
-        )
+    size = math.prod(ctx.lengths) * _grid(domains)
+    if size > MAX_PAIRS:
+        ctx.refuse_grid(binder.span, env)
+    if size > MAX_GRID and ctx.large is None:
+        ctx.large = binder.span, env  # what is asked of them says whether that is too large
     scope = Scope(binder, variables, len(ctx.guards))
     bindings: dict[str, Local] = {variable.name: IndexVariable(variable) for variable in variables}
     ctx.scopes.extend([scope] * len(variables))
