@@ -6,7 +6,7 @@ from pathlib import Path
 from examples.gallery.runs import Metrics, arguments, complete, require, spread, table
 
 HERE = Path(__file__).parent
-STEPS = 600
+STEPS = 400
 GROUPS = (1, 6)
 PACKAGES = ("asrppl", "torch", "pyro-ppl")
 SORTED = "no rule, sorted afterwards"
@@ -14,7 +14,7 @@ SORTED = "no rule, sorted afterwards"
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Train by each method over the seeds, on one group and on six, and write what came of it."""
-    options = arguments("Mixtures in order: by a rule, by sorting, by a transform.", HERE, 5).parse_args(argv)
+    options = arguments("Mixtures in order: by a rule, by sorting, by a transform.", HERE, 3).parse_args(argv)
     require("matplotlib")
     from examples.gallery.mixture_order.figure import draw
     from examples.gallery.mixture_order.train import METHODS, run
