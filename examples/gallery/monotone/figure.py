@@ -16,10 +16,9 @@ def draw(by_method: dict[str, list[Metrics]], path: Path) -> None:
         figure = Figure(figsize=(7.0, 3.0), layout="constrained")
         course, end = figure.subplots(1, 2)
         for place, (method, runs) in enumerate(by_method.items()):
-            for number, metrics in enumerate(runs):
+            for metrics in runs:
                 steps = torch.arange(len(metrics["violations"])) * CHECKED
-                label = method if number == 0 else None
-                course.plot(steps, metrics["violations"], f"C{place}", lw=0.8, alpha=0.7, label=label)
+                course.plot(steps, metrics["violations"], f"C{place}", lw=0.8, alpha=0.7)
             for when, marker in (("last", "o"), ("stopped", "x")):
                 measured = [metrics[when] for metrics in runs]
                 rising = [100 * sum(each["rising"]) / len(each["rising"]) for each in measured]
@@ -30,10 +29,9 @@ def draw(by_method: dict[str, list[Metrics]], path: Path) -> None:
         course.set_ylim(0.0)
         course.set_xlabel("training step")
         course.set_ylabel("violation on cars made up, mpg")
-        course.legend(fontsize=8)
         end.set_xlabel("curves of test cars that rise, %")
         end.set_ylabel("test MSE")
-        end.legend(fontsize=7)
+        figure.legend(*end.get_legend_handles_labels(), loc="outside upper center", ncols=4, fontsize=8)
         for axes in (course, end):
             axes.grid(alpha=0.3)
         figure.savefig(path, dpi=150)

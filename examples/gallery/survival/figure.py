@@ -15,7 +15,7 @@ SEED = 0  # of the runs whose curves are drawn
 
 
 def draw(data: str, steps: int, by_method: dict[str, list[Metrics]], path: Path) -> None:
-    """Draw eight held-out women's curves without and with rules (trained anew), the violation, and the likelihood."""
+    """Draw eight held-out women's curves without and with rules (trained anew), violations, and likelihoods."""
     train, held_out = split(DATA[data](), SEED)
     with rc_context({"font.size": 9}):
         figure = Figure(figsize=(7.0, 4.8), layout="constrained")
@@ -30,17 +30,15 @@ def draw(data: str, steps: int, by_method: dict[str, list[Metrics]], path: Path)
             axes.set_xlabel("years")
             axes.set_ylabel("free of relapse")
         course, end = panels[1]
-        for place, (method, runs) in enumerate(by_method.items()):
-            for number, metrics in enumerate(runs):
+        for place, runs in enumerate(by_method.values()):
+            for metrics in runs:
                 both = torch.tensor(list(metrics["violations"].values())).sum(0)
-                label = method if number == 0 else None
-                course.plot(torch.arange(len(both)) * LOOKED, both, f"C{place}", lw=0.8, alpha=0.7, label=label)
+                course.plot(torch.arange(len(both)) * LOOKED, both, f"C{place}", lw=0.8, alpha=0.7)
             end.scatter([place] * len(runs), [each["score"] for each in runs], c=f"C{place}", s=20, alpha=0.7)
         course.set_yscale("symlog", linthresh=1e-3)
         course.set_ylim(0.0)
         course.set_xlabel("training step")
         course.set_ylabel("violation of both rules")
-        course.legend(fontsize=7)
         end.set_xticks(range(len(by_method)), [name.replace(", ", ",\n") for name in by_method], fontsize=8)
         end.set_ylabel("−log likelihood, held out")
         for axes in panels.flat:

@@ -12,14 +12,14 @@ from examples.gallery.mixture_order.train import METHODS, fit, measure
 
 
 def test_groups_have_the_same_kinds_at_levels_of_their_own() -> None:
-    train, held_out = make(groups=3, each=2000, seed=1)
-    assert train.group.bincount().tolist() == [2000] * 3
-    assert held_out.group.bincount().tolist() == [8000] * 3
+    train, held_out = make(groups=3, each=400, seed=1)
+    assert train.group.bincount().tolist() == [400] * 3
+    assert held_out.group.bincount().tolist() == [1600] * 3
     torch.testing.assert_close(train.levels.diff(dim=-1), CENTRES.diff().expand(3, 2))
     assert len(train.levels[:, 0].unique()) == 3
-    torch.testing.assert_close(held_out.label.bincount() / 24_000, PROPORTIONS, atol=0.02, rtol=0)
+    torch.testing.assert_close(held_out.label.bincount() / 4800, PROPORTIONS, atol=0.03, rtol=0)
     of_one = (held_out.group == 1) & (held_out.label == 2)
-    torch.testing.assert_close(held_out.x[of_one].mean(), train.levels[1, 2], atol=0.1, rtol=0)
+    torch.testing.assert_close(held_out.x[of_one].mean(), train.levels[1, 2], atol=0.15, rtol=0)
 
 
 def test_labels_that_are_swapped_are_wrong_until_they_are_sorted() -> None:
@@ -58,7 +58,7 @@ def test_the_program_writes_table_and_figure(tmp_path: Path) -> None:
     main(["--steps", "1", "--seeds", "1", "--jobs", "1", "--out", str(tmp_path)])
     text = (tmp_path / "table.md").read_text(encoding="utf-8")
     for method in (SORTED, *METHODS):
-        assert text.count(f"\n| {method} |") == 2
+        assert text.count(f"\n| {method} |") == 1
     assert (tmp_path / "figure.png").stat().st_size > 10_000
     runs = json.loads((tmp_path / "results.json").read_text(encoding="utf-8"))
-    assert len(runs) == 2 * len(METHODS)
+    assert len(runs) == len(METHODS)
