@@ -6,7 +6,7 @@ from pathlib import Path
 from examples.gallery.runs import Metrics, arguments, complete, require, spread, table
 
 HERE = Path(__file__).parent
-STEPS = 400
+STEPS = 700
 GROUPS = (6,)  # docs/troubleshooting.md has one group
 PACKAGES = ("asrppl", "torch", "pyro-ppl")
 SORTED = "no rule, sorted afterwards"

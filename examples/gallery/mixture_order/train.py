@@ -74,8 +74,9 @@ def fit(data: Data, method: str, seed: int, steps: int) -> tuple[Tensor, Tensor]
         loss = asrppl.regularize(mixture.model, guide, asrppl.load(RULES).scaled(FACTORS[method]), elbo=loss)
     adam = pyro.optim.ClippedAdam({"lr": RATE, "lrd": 0.1 ** (1 / steps), "clip_norm": 1e6})  # pyright: ignore
     svi = SVI(mixture.model, guide, adam, loss)
-    for _ in range(steps):
-        svi.step()
+    with pyro.validation_enabled(False):  # the model is the same in each step, and checks take long
+        for _ in range(steps):
+            svi.step()
     with torch.no_grad():
         drawn = [guide() for _ in range(DRAWS)]
     return torch.stack([each["weights"] for each in drawn]), torch.stack([each["loc"] for each in drawn])
