@@ -20,7 +20,7 @@ def draw(by_method: dict[str, list[Metrics]], path: Path) -> None:
     with rc_context({"font.size": 9}):
         figure = Figure(figsize=(7.0, 2.8), layout="constrained")
         left, course, end = figure.subplots(1, 3, width_ratios=(2, 3, 3))
-        left.imshow(torch.cat([*images.pixels[:, 0]]), cmap="gray")
+        left.imshow(torch.cat([*images.pixels[:, 0]]).numpy(), cmap="gray")
         for number in range(IMAGES):
             for box in images.boxes[number][images.there[number]] * SIDE:
                 x, y, w, h = box.tolist()

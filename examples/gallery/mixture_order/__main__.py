@@ -58,7 +58,7 @@ def written(groups: int, by_method: dict[str, list[Metrics]]) -> str:
     head = [
         "one group" if groups == 1 else f"{groups} groups",
         "labels right, %",
-        "runs with all levels found",
+        "levels found, %",
         "proportions off by",
         "log predictive, nats",
         "draws in order, %",
@@ -68,7 +68,7 @@ def written(groups: int, by_method: dict[str, list[Metrics]]) -> str:
         [
             method,
             spread([100 * each["accuracy"] for each in runs], 1),
-            f"{sum(each['found'] == 1 for each in runs)} of {len(runs)}",
+            spread([100 * each["found"] for each in runs], 0),
             spread([each["proportions"] for each in runs], 3),
             spread([each["predictive"] for each in runs], 3),
             spread([100 * each["ordered"] for each in runs], 0),

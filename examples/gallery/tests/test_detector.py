@@ -60,8 +60,9 @@ def test_what_is_measured() -> None:
 
 def test_with_the_rule_fewer_pairs_overlap() -> None:
     held_out = make(300, 9)
-    rates = [measure(fit(make(60, 0), method, seed=0, steps=60)[0], held_out)["overlapping"] for method in METHODS[:2]]
-    assert rates[1] < 0.6 * rates[0]
+    free, held = (measure(fit(make(60, 0), method, seed=0, steps=130)[0], held_out) for method in METHODS[:2])
+    assert free["overlapping"] > 0.01
+    assert held["overlapping"] < 0.6 * free["overlapping"]
 
 
 def test_the_program_writes_table_and_figure(tmp_path: Path) -> None:
