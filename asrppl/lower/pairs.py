@@ -76,7 +76,7 @@ def listed(
     found = [g.constant(0.0)] * len(one[1])
     for number, place in enumerate(priced):
         item = g.make("call_function", operator.getitem, call, number)
-        found[place] = Value(("listed", call, number), free, 0.0, math.inf, item)
+        found[place] = Value(("listed", call, number), free, 0.0, math.inf, item, nan=over_grid[1][place].nan)
     return found
 
 

@@ -1,0 +1,1 @@
+"""A small detector in plain torch whose boxes a rule keeps apart (README.md)."""

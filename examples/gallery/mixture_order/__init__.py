@@ -1,0 +1,1 @@
+"""Mixtures whose components swap labels, and a rule that puts them in order (README.md)."""
