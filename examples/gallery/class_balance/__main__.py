@@ -14,7 +14,7 @@ RULES: dict[str, list[str]] = {"no rule": [], "balance": ["balance"], "both": ["
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Train with each set of rules, for each number of labels, over the seeds, and write what came of it."""
-    options = arguments("A classifier with few labels: known shares of classes as a rule.", HERE, 10).parse_args(argv)
+    options = arguments("A classifier with few labels: known shares of classes as a rule.", HERE, 5).parse_args(argv)
     require("sklearn", "matplotlib")
     from examples.gallery.class_balance.figure import draw
     from examples.gallery.class_balance.train import run

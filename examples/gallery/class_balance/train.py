@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pyro
 import torch
-from pyro.infer import SVI, TraceEnum_ELBO
+from pyro.infer import TraceEnum_ELBO
 from torch import Tensor
 
 import asrppl
