@@ -9,7 +9,7 @@ HERE = Path(__file__).parent
 STEPS = 250
 LABELS = (1, 3)  # of each class
 PACKAGES = ("asrppl", "torch", "pyro-ppl", "scikit-learn")
-RULES: dict[str, list[str]] = {"no rule": [], "balance": ["balance"], "both": ["balance", "sure"], "sure": ["sure"]}
+RULES: dict[str, list[str]] = {"no rule": [], "balance": ["balance"], "both": ["balance", "sure"]}
 
 
 def main(argv: Sequence[str] | None = None) -> None:

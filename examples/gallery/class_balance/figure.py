@@ -14,7 +14,7 @@ def draw(runs: dict[int, dict[str, list[Metrics]]], path: Path) -> None:
         figure = Figure(figsize=(7.0, 2.8), layout="constrained")
         panels = figure.subplots(1, len(runs), sharey=True)
         for panel, (labels, by_rules) in zip(panels, runs.items(), strict=True):
-            shown = [name for name in by_rules if name != "sure"]  # it ends at one class for all images
+            shown = list(by_rules)
             places = range(len(shown))
             for seed in range(len(by_rules[shown[0]])):
                 panel.plot(
