@@ -36,7 +36,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     text = written(runs)
     (options.out / "table.md").write_text(text, encoding="utf-8")
     print(text)
-    draw(options.steps or STEPS, options.out / "figure.png")
+    draw(runs, options.out / "figure.png")
 
 
 def treatment(strength: float | None) -> str:

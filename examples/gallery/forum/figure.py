@@ -6,42 +6,31 @@ import torch
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
-from examples.gallery.forum.questions import QUESTIONS
-from examples.gallery.forum.train import exact, fit
+from examples.gallery.runs import Metrics
 
-STRENGTH = 10.0
-_TITLES = {"length": "right − left", "rising": "coefficients by dose", "clearance": "clearance k V"}
+_TITLES = {"length": "length", "rising": "coefficients by dose", "clearance": "clearance"}
+_BOUNDS = {"length": (3.0, 4.0), "clearance": (2.0, 3.0)}
+_COLORS = ("0.6", "C2", "C0", "C1")
 
 
-def draw(steps: int, path: Path) -> None:
-    """Draw the quantities' densities; of the eight coefficients means and the middle nine tenths."""
+def draw(runs: dict[str, dict[str, list[Metrics]]], path: Path) -> None:
+    """Draw medians, the middle half and the middle nine tenths of each quantity, by treatment."""
     with rc_context({"font.size": 9}):
-        figure = Figure(figsize=(7.0, 2.6), layout="constrained")
-        for panel, (name, question) in zip(figure.subplots(1, 3), QUESTIONS.items(), strict=True):
-            y = question.observe(0)
-            parts = {
-                "no rule": question.quantity(fit(question, y, 0.0, 0, steps)),
-                f"weight {STRENGTH:g}": question.quantity(fit(question, y, STRENGTH, 0, steps)),
-                "rejection": exact(question, y),
-            }
-            for place, (label, drawn) in enumerate(parts.items()):
-                color = ("0.6", "C0", "C1")[place]
-                if drawn.shape[1] > 1:
-                    low, high = torch.quantile(drawn[:100_000], torch.tensor([0.05, 0.95]), 0)
-                    centre = drawn.mean(0)
-                    doses = torch.arange(len(centre)) + 0.2 * (place - 1)
-                    panel.errorbar(
-                        doses,
-                        centre,
-                        torch.stack([centre - low, high - centre]),
-                        fmt=".",
-                        color=color,
-                        lw=1,
-                        label=label,
-                    )
-                else:
-                    panel.hist(drawn[:, 0], 60, density=True, histtype="step", color=color, label=label)
-            panel.set_title(_TITLES[name], fontsize=9)
+        figure = Figure(figsize=(7.0, 2.8), layout="constrained")
+        for panel, (question, by) in zip(figure.subplots(1, len(runs)), runs.items(), strict=True):
+            for place, (treatment, metrics) in enumerate(by.items()):
+                low, first, middle, third, high = torch.tensor(metrics[0]["quantiles"]).T
+                at = torch.arange(len(middle)) + 0.2 * (place - 1.5)
+                color = _COLORS[place]
+                panel.vlines(at, low, high, color=color, lw=0.9)
+                panel.vlines(at, first, third, color=color, lw=3)
+                panel.plot(at, middle, "_", color=color, ms=7, label=treatment)
+            for bound in _BOUNDS.get(question, ()):
+                panel.axhline(bound, color="0.5", lw=0.8, ls="--")
+            if question in _BOUNDS:
+                panel.set_xticks([])
+                panel.set_xlim(-0.7, 0.7)
+            panel.set_title(_TITLES[question], fontsize=9)
             panel.grid(alpha=0.3)
-        figure.axes[0].legend(fontsize=7)
+        figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=4, fontsize=8)
         figure.savefig(path, dpi=150)

@@ -15,6 +15,7 @@ from examples.gallery.runs import Key, Metrics
 DRAWS = 1_000_000  # of the posterior without a rule, of which those that keep it are the yardstick
 SHOWN = 2000  # draws of a guide
 PARTICLES = 16
+LEVELS = (0.05, 0.25, 0.5, 0.75, 0.95)
 RATE, FALL = 0.05, 0.05  # Adam's rate, and to what share of it it falls
 
 
@@ -61,8 +62,12 @@ def exact(question: Question, y: Tensor) -> Tensor:
 
 
 def describe(question: Question, drawn: Tensor) -> Metrics:
-    """Return means and standard deviations of draws, and the share that keeps the rule up to 0.01."""
+    """Return means and standard deviations of draws, quantiles for the picture, and the share that keeps the rule.
+
+    A draw counts as keeping it that breaks it by 0.01 at most.
+    """
     return {
+        "quantiles": torch.quantile(drawn[:100_000], torch.tensor(LEVELS), 0).T.tolist(),
         "mean": [round(float(each), 3) for each in drawn.mean(0)],
         "sd": [round(float(each), 3) for each in drawn.std(0)],
         "kept": float((question.amount(drawn) <= 0.01).double().mean()),
