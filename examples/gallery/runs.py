@@ -60,6 +60,18 @@ def complete(
     return [found[json.dumps(job)] for job in jobs]
 
 
+def by_name(names: Sequence[str], found: Sequence[Metrics]) -> dict[str, list[Metrics]]:
+    """Return what runs have measured by the names they go by, in the order in which names first occur.
+
+    >>> by_name(["a", "b", "a"], [{"x": 1}, {"x": 2}, {"x": 3}])
+    {'a': [{'x': 1}, {'x': 3}], 'b': [{'x': 2}]}
+    """
+    grouped: dict[str, list[Metrics]] = {}
+    for name, metrics in zip(names, found, strict=True):
+        grouped.setdefault(name, []).append(metrics)
+    return grouped
+
+
 def _each(jobs: Sequence[Key], run: Callable[[Key], Metrics], workers: int) -> Iterator[tuple[Key, Metrics]]:
     """Yield the runs as they are done."""
     if workers == 1:
@@ -91,6 +103,11 @@ def spread(values: Sequence[float], digits: int = 4) -> str:
     sample = torch.tensor(values, dtype=torch.float64)
     deviation = float(sample.std()) if len(values) > 1 else 0.0
     return f"{float(sample.mean()):.{digits}f} ± {deviation:.{digits}f}"
+
+
+def seconds(runs: Sequence[Metrics]) -> str:
+    """Return the mean CPU time of runs as text."""
+    return f"{sum(metrics['cpu_seconds'] for metrics in runs) / len(runs):.0f}"
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

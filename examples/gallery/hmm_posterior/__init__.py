@@ -1,0 +1,1 @@
+"""A hidden Markov model trained without tags, of whose states rules say what they are (README.md)."""
