@@ -6,7 +6,7 @@ from pathlib import Path
 from examples.gallery.runs import Metrics, arguments, complete, require, spread, table
 
 HERE = Path(__file__).parent
-STEPS = 600
+STEPS = 1000
 PACKAGES = ("asrppl", "torch")
 
 

@@ -12,7 +12,7 @@ import asrppl
 from examples.gallery.detector.data import SIDE, SLOTS, Images, make
 from examples.gallery.runs import Key, Metrics
 
-LABELLED, UNLABELLED, HELD_OUT = 1000, 2000, 1000
+LABELLED, UNLABELLED, HELD_OUT = 400, 2000, 1000
 BATCH = 32
 RATE = 2e-3
 LOOKED = 25  # steps from one note of the violation to the next
