@@ -12,7 +12,7 @@ import asrppl
 from examples.gallery.detector.data import SIDE, SLOTS, Images, make
 from examples.gallery.runs import Key, Metrics
 
-LABELLED, UNLABELLED, HELD_OUT = 400, 2000, 1000
+LABELLED, UNLABELLED, HELD_OUT = 100, 2000, 1000
 BATCH = 32
 RATE = 2e-3
 LOOKED = 25  # steps from one note of the violation to the next
@@ -83,10 +83,9 @@ def fit(labelled: Images, method: str, seed: int, steps: int) -> tuple[Detector,
 def measure(detector: Detector, images: Images) -> dict[str, Any]:
     """Return what the detector finds on ``images``.
 
-    The entries are ``precision`` (`average_precision`), ``iou`` (mean intersection over union of true boxes with those
-    of their quarter, 0 where none is), ``found`` (the share of true boxes with 0.5 or more), ``overlapping`` (the share
-    of pairs of boxes that share more than a pixel along both axes) and ``counts`` (the share of images whose number of
-    objects is right).
+    The entries are ``iou`` (mean intersection over union of true boxes with those of their quarter, 0 where none is),
+    ``found`` (the share of true boxes with 0.5 or more), ``overlapping`` (the share of pairs of boxes that share more
+    than a pixel along both axes) and ``counts`` (the share of images whose number of objects is right).
     """
     odds, boxes = detector(images.pixels)
     there = odds > 0
@@ -95,37 +94,11 @@ def measure(detector: Detector, images: Images) -> dict[str, Any]:
     depth = SIDE * shared(boxes[:, pairs[:, 0]], boxes[:, pairs[:, 1]]).amin(-1)
     both = there[:, pairs[:, 0]] & there[:, pairs[:, 1]]
     return {
-        "precision": average_precision(odds, boxes, images),
         "iou": float(best.mean()),
         "found": float((best >= 0.5).float().mean()),
         "overlapping": float((depth > 1)[both].float().mean()),
         "counts": float((there.sum(-1) == images.there.sum(-1)).float().mean()),
     }
-
-
-def average_precision(scores: Tensor, boxes: Tensor, images: Images, least: float = 0.5) -> float:
-    """Return the average precision of ``boxes``, ``(images, given, 4)``, with ``scores``, ``(images, given)``.
-
-    By falling score, a box is right if its IoU with the true box nearest to it is ``least`` or more, and no box before
-    it has found that one. With r(k) right boxes among the first k, and p(k) the largest r(j) / j of any j ≥ k:
-
-        AP = Σ_k p(k) [box k is right] / number of true boxes
-
-    Source: Everingham et al., the PASCAL Visual Object Classes challenge, as it is since 2010 (area under the whole
-    curve). With one class, as here, it is the mean average precision (mAP), too.
-    """
-    found, nearest = (iou(boxes[:, :, None], images.boxes[:, None]) * images.there[:, None]).max(-1)
-    close, slots = (found >= least).flatten().tolist(), nearest.flatten().tolist()
-    taken: set[tuple[int, int]] = set()
-    right: list[bool] = []
-    for place in scores.flatten().argsort(descending=True).tolist():
-        true = (place // scores.shape[1], slots[place])
-        right.append(close[place] and true not in taken)
-        if right[-1]:
-            taken.add(true)
-    hits = torch.tensor(right, dtype=torch.float64)
-    precision = hits.cumsum(0) / torch.arange(1, len(hits) + 1)
-    return float((precision.flip(0).cummax(0).values.flip(0) * hits).sum() / images.there.sum())
 
 
 def shared(a: Tensor, b: Tensor) -> Tensor:

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from examples.gallery.detector.__main__ import main
-from examples.gallery.detector.data import SIDE, SLOTS, Images, make
-from examples.gallery.detector.train import METHODS, Detector, average_precision, fit, iou, measure, shared
+from examples.gallery.detector.data import SIDE, SLOTS, make
+from examples.gallery.detector.train import METHODS, Detector, fit, iou, measure, shared
 
 
 def test_objects_are_apart_within_the_image_and_in_their_quarter() -> None:
@@ -51,24 +51,11 @@ def test_what_is_measured() -> None:
 
     known = Known()
     known.scale = torch.ones(4)
-    exact = {"precision": 1.0, "iou": 1.0, "found": 1.0, "overlapping": 0.0, "counts": 1.0}
-    assert measure(known, images) == pytest.approx(exact)
+    assert measure(known, images) == {"iou": pytest.approx(1.0), "found": 1.0, "overlapping": 0.0, "counts": 1.0}
     known.scale = torch.tensor([1.0, 1.0, 2.0, 2.0])  # boxes of double sides
     found = measure(known, images)
     assert found["iou"] == pytest.approx(0.25, abs=1e-5)
     assert found["overlapping"] > 0.3
-    assert found["precision"] == 0.0
-
-
-def test_average_precision_counts_a_second_box_on_one_object_as_wrong() -> None:
-    one, other, nowhere = [0.2, 0.2, 0.2, 0.2], [0.7, 0.7, 0.2, 0.2], [0.0, 0.0, 0.0, 0.0]
-    there = torch.tensor([[True, True, False, False]])
-    images = Images(torch.zeros(1, 1, SIDE, SIDE), torch.tensor([[one, other, nowhere, nowhere]]), there)
-    given = torch.tensor([[one, one, other, [0.5, 0.2, 0.2, 0.2]]])
-    falling = torch.tensor([[4.0, 3.0, 2.0, 1.0]])
-    assert average_precision(falling, given, images) == pytest.approx((1 + 2 / 3) / 2)
-    assert average_precision(falling.flip(1), given, images) == pytest.approx(2 / 3)  # 2 of 3, above the 1 of 2
-    assert average_precision(falling, given[:, [0, 3, 1, 1]], images) == pytest.approx(1 / 2)  # one is never found
 
 
 def test_with_the_rule_fewer_pairs_overlap() -> None:
