@@ -14,7 +14,7 @@ SORTED = "no rule, sorted afterwards"
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Train by each method over the seeds, and write what came of it."""
-    options = arguments("Mixtures in order: by a rule, by sorting, by a transform.", HERE, 5).parse_args(argv)
+    options = arguments("Mixtures in order: by a rule, by sorting, by a transform.", HERE, 3).parse_args(argv)
     require("matplotlib")
     from examples.gallery.mixture_order.figure import draw
     from examples.gallery.mixture_order.train import METHODS, run
