@@ -1,4 +1,4 @@
-"""A mixture's components in order: without a rule, with one, and by Pyro's ordered transform.
+"""A mixture's components in order: without a rule, with one, with one that comes late, and by Pyro's ordered transform.
 
     python -m benchmarks.orders
 
@@ -20,6 +20,7 @@ import asrppl
 CENTRES = torch.tensor([-3.0, 0.0, 3.0])
 STEPS = (300, 1000)
 RULE = "rule ordered weight 10: forall k: loc[k] <= loc[k + 1]"
+LATE = "rule ordered weight 0 -> 10 over 200..500 steps: forall k: loc[k] <= loc[k + 1]"
 
 
 def mixture(x: torch.Tensor, loc: torch.Tensor) -> None:
@@ -61,7 +62,8 @@ def right(model: object, rules: str | None, seed: int) -> list[bool]:
 def main() -> None:
     torch.set_num_threads(1)
     started = time.process_time()
-    for name, model, rules in (("sorted", free, None), ("rule", free, RULE), ("transform", transformed, None)):
+    runs_of = (("sorted", free, None), ("rule", free, RULE), ("late", free, LATE), ("transform", transformed, None))
+    for name, model, rules in runs_of:
         counts = [sum(runs) for runs in zip(*(right(model, rules, seed) for seed in range(5)), strict=True)]
         print(name, dict(zip(STEPS, counts, strict=True)), flush=True)
     print(f"{time.process_time() - started:.0f} s of CPU, torch {torch.__version__}, pyro {pyro.__version__}")

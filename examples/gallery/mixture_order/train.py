@@ -20,8 +20,14 @@ EACH = 60  # data of a group
 RATE = 0.1  # Adam's learning rate, which falls to a tenth of it
 DRAWS = 64  # of the guide, for what is measured
 NEAR = 0.6  # a level is found where a component ends within this distance of it
-RULES = Path(__file__).with_name("order.asr")
-FACTORS = {"order.asr": 1, "order.asr, weight 10": 10}  # what the rule's weight, 1, is multiplied by
+HERE = Path(__file__).parent
+FACTORS = {
+    "order.asr": ("order.asr", 1),
+    "order.asr, weight 10": ("order.asr", 10),
+    "late.asr": ("late.asr", 1),
+    "late.asr, weight 10": ("late.asr", 10),
+}
+"""The rule's file, and what its weight, 1, is multiplied by."""
 METHODS = ("no rule", *FACTORS, "ordered transform")
 
 
@@ -71,7 +77,8 @@ def fit(data: Data, method: str, seed: int, steps: int) -> tuple[Tensor, Tensor]
     guide = AutoNormal(mixture.model, init_loc_fn=init_to_value(values=start), init_scale=SCALE / 4)
     loss = Trace_ELBO()
     if method in FACTORS:
-        loss = asrppl.regularize(mixture.model, guide, asrppl.load(RULES).scaled(FACTORS[method]), elbo=loss)
+        file, factor = FACTORS[method]
+        loss = asrppl.regularize(mixture.model, guide, asrppl.load(HERE / file).scaled(factor), elbo=loss)
     adam = pyro.optim.ClippedAdam({"lr": RATE, "lrd": 0.1 ** (1 / steps), "clip_norm": 1e6})  # pyright: ignore
     svi = SVI(mixture.model, guide, adam, loss)
     with pyro.validation_enabled(False):  # the model is the same in each step, and checks take long

@@ -48,6 +48,16 @@ def test_with_the_rule_components_stand_in_order_a_distance_apart() -> None:
     assert gaps["order.asr"] > 0.7
 
 
+def test_a_rule_that_comes_late_changes_nothing_before_it_comes() -> None:
+    train, _ = make(groups=2, each=40, seed=0)
+    _, free = fit(train, "no rule", seed=0, steps=3)
+    for method in ("late.asr", "late.asr, weight 10"):
+        _, late = fit(train, method, seed=0, steps=3)
+        torch.testing.assert_close(late, free)
+    _, early = fit(train, "order.asr", seed=0, steps=3)
+    assert not torch.allclose(early, free)
+
+
 def test_the_transform_is_in_order_from_the_first_step() -> None:
     train, _ = make(groups=2, each=40, seed=0)
     _, loc = fit(train, "ordered transform", seed=0, steps=1)
