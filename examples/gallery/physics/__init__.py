@@ -1,0 +1,1 @@
+"""A function that is to obey an equation, measured at a few places (README.md)."""
