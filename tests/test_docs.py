@@ -114,7 +114,7 @@ def test_commands_are_real(page: str) -> None:
                 continue
             name = Path(words[0]).name
             if name == "make":
-                assert set(words[1:]) <= set(targets), line
+                assert {word for word in words[1:] if "=" not in word} <= set(targets), line
             elif name == "asrppl":
                 arguments = [word.replace("DIR", "mnist") for word in words[1:]]
                 command_line.build_parser().parse_args(arguments)

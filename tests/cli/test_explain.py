@@ -44,7 +44,7 @@ def test_the_examples_are_explained_in_short_lines(
     assert max(map(len, lines)) <= WIDTH
     assert not any(line.endswith(" ") for line in lines)
     assert main(["explain", str(file), *ways, "--latex"]) == 0
-    assert r"\operatorname" in capsys.readouterr().out or "size" in file.read_text()
+    assert re.search(r"\\[a-z]+", capsys.readouterr().out)
 
 
 def test_explaining_imports_no_torch() -> None:

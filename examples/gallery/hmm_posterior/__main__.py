@@ -6,7 +6,7 @@ from pathlib import Path
 from examples.gallery.runs import Metrics, arguments, by_name, complete, require, seconds, spread, table
 
 HERE = Path(__file__).parent
-STEPS = 100
+STEPS = 200
 PACKAGES = ("asrppl", "torch", "pyro-ppl")
 RULES: dict[str, list[str]] = {
     "no rule": [],

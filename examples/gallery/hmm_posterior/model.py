@@ -9,9 +9,13 @@ from torch import Tensor, nn
 
 from examples.gallery.hmm_posterior.data import TAGS, VERB, WORDS
 
+BEGIN = 0.1  # standard deviation of the logits at the start
+
 
 class HMM(nn.Module):
     """x_0 ~ Categorical(start), x_t ~ Categorical(move[x_{t-1}]), w_t ~ Categorical(emit[x_t]), by maximum likelihood.
+
+    All states begin nearly alike, so that it is the rules that tell them apart, where there are rules.
 
     Args:
         seed: of where the parameters begin.
@@ -22,7 +26,7 @@ class HMM(nn.Module):
         draws = torch.Generator().manual_seed(seed)
         states = len(TAGS)
         self.start, self.move, self.emit = (
-            nn.Parameter(0.5 * torch.randn(shape, generator=draws))
+            nn.Parameter(BEGIN * torch.randn(shape, generator=draws))
             for shape in ((states,), (states, states), (states, WORDS))
         )
 

@@ -15,7 +15,7 @@ from examples.gallery.hmm_posterior.model import HMM
 from examples.gallery.runs import Key, Metrics
 
 RULES = asrppl.load(Path(__file__).with_name("grammar.asr"))
-TRAINED, HELD_OUT = 100, 500  # sentences
+TRAINED, HELD_OUT = 300, 500  # sentences
 RATE = 0.1
 
 

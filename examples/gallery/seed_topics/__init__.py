@@ -1,0 +1,1 @@
+"""Topics that have names, by a few seed words each (README.md)."""
