@@ -81,7 +81,9 @@ def from_fields(use: FreeName, parts: Mapping[str, Tensor], what: str) -> dict[s
     for name in wanted:
         if name not in found:
             there = ", ".join(f"`{known}`" for known in parts)
-            raise RecordError(f"`{use.name}` needs a field `{name}`; {what} has {there or 'none'}")
+            corners = next((names for names in _CORNERS if is_plain_box(use) and parts.keys() & set(names)), None)
+            help = None if corners is None else f"corners and edges are given all four: {', '.join(corners)}"
+            raise RecordError(f"`{use.name}` needs a field `{name}`; {what} has {there or 'none'}", help)
     for name in found:
         if name not in wanted:
             raise RecordError(f"`{use.name}` has no field `{name}`", did_you_mean(name, wanted))

@@ -31,7 +31,7 @@ def write_atomically(path: Path, content: bytes) -> None:
         os.replace(temporary, path)
     except BaseException as error:
         temporary.unlink(missing_ok=True)
-        if isinstance(error, OSError) and error.filename is None:
+        if isinstance(error, OSError) and error.errno is not None and error.filename is None:
             error.filename = str(path)  # a full disk is met while writing, where nothing says of which file
         raise
     # The rename itself must reach the disk too, which only the folder's descriptor can ask for (POSIX).
