@@ -113,7 +113,7 @@ class Builder:
     ) -> None:
         self.rank = rank
         self.variables = variables
-        self.inner = inner or bool(variables or paired)
+        self.inner: bool = inner or bool(variables or paired)
         self.axes: dict[InputKey, int] = {}
         self.batch: Node | None = None
         self.elements = elements

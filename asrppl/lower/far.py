@@ -97,7 +97,8 @@ class Hinge:
         self._a, self._b, self._slack = a.flatten(), b.flatten(), slack
         b, order = b.sort(-1)
         self._order = order
-        self.above = count = torch.searchsorted(b, a - slack)
+        count = torch.searchsorted(b, a - slack)
+        self.above: Tensor = count
         self._near = (torch.searchsorted(b, a + slack, right=True) - count).flatten()
         self._near[self._a == -torch.inf] = 0
         # What the k lowest b lack to the highest of them: sums of numbers that are at least 0, so that none cancel.
@@ -105,12 +106,12 @@ class Hinge:
         lacking = torch.nn.functional.pad(steps, (1, 0)).cumsum(-1)
         last = (count - 1).clamp_min(0)
         cost = lacking.gather(-1, last) + count * (a - b.gather(-1, last))
-        self.value = torch.where(count > 0, cost, 0.0).sum(-1)
+        self.value: Tensor = torch.where(count > 0, cost, 0.0).sum(-1)
         numbers = torch.zeros(b.shape[0], b.shape[1] + 1, dtype=torch.int64, device=b.device)
         numbers = numbers.scatter_add_(1, count, torch.ones_like(count))
         beyond = numbers.flip(-1).cumsum(-1).flip(-1)[:, 1:]
-        self.below = torch.zeros_like(beyond).scatter_(1, order, beyond)
-        self.total = int(self._near.sum())
+        self.below: Tensor = torch.zeros_like(beyond).scatter_(1, order, beyond)
+        self.total: int = int(self._near.sum())
 
     def pairs(self) -> tuple[Tensor, Tensor]:
         """Return the pairs with abs(a_i − b_j) <= slack, as places in the flat sides."""

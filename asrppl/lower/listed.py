@@ -97,8 +97,8 @@ class Listed(nn.Module):
 
     def __init__(self, dense: Inner, sides: Inner, costs: Inner, order: Inner | None, layout: Layout) -> None:
         super().__init__()
-        self.body = dense.graph  # as a loop has one: what a device has to hold, and what code is shown of
-        self.listed = costs.graph
+        self.body: Compiled = dense.graph  # as a loop has one: what a device has to hold, and what code is shown of
+        self.listed: Compiled = costs.graph
         self._dense = dense
         self._sides = sides
         self._costs = costs
