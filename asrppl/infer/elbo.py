@@ -181,7 +181,7 @@ class RegularizedELBO(ELBO):
             for _ in range(2):
                 with self.memory.ahead(), kept_rng(), kept_params(), untouched(model, guide):
                     self.loss(model, guide, *args, **kwargs)
-            self.memory.begin(self._texts(), training=True)
+            self.memory.begin(self._texts(), training=True)  # anew: the calls ahead were calls of their own
         try:
             with pair.at(self.step, self.weights) as tally:
                 returned = compute(pair.run_model, pair.run_guide, *args, **kwargs)
